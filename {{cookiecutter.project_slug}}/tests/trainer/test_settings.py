@@ -1,0 +1,99 @@
+import subprocess
+import sys
+
+import pytest
+
+from trainer import settings
+from trainer.columns import TABLES
+from trainer.errors import UserError
+from trainer.settings import Settings
+
+DATA = ["--train-data=a.csv", "--eval-data=b.csv", "--test-data=c.csv"]
+
+
+def test_arguments_make_the_same_settings() -> None:
+    made = settings.parse([*DATA, "--hidden-units=7,5,3", "--learning-rate=0.1", "--seed=9"])
+    assert made.hidden_units == (7, 5, 3)
+    assert made.learning_rate == 0.1
+    assert settings.parse(made.arguments()) == made
+
+
+def test_tiny_is_a_config_that_flags_override() -> None:
+    tiny = Settings.tiny(train_data="a.csv", eval_data="b.csv", test_data="c.csv")
+    assert settings.parse([*DATA, "--config=tiny"]) == tiny
+    assert settings.parse([*DATA, "--config=tiny", "--epochs=5"]).epochs == 5
+
+
+def test_a_tables_own_defaults_yield_to_a_config_and_to_flags() -> None:
+    penguins = [*DATA, "--table=penguins"]
+    own = TABLES["penguins"].defaults["epochs"]
+    assert settings.parse(penguins).epochs == own != settings.parse(DATA).epochs
+    assert settings.parse([*penguins, "--config=tiny"]).epochs == 2
+    assert settings.parse([*penguins, f"--epochs={own + 1}"]).epochs == own + 1
+
+
+def test_no_hidden_layer_is_logistic_regression() -> None:
+    made = settings.parse([*DATA, "--hidden-units="])
+    assert made.hidden_units == ()
+    assert settings.parse(made.arguments()) == made
+
+
+@pytest.mark.parametrize(
+    ("flag", "sentence"),
+    [
+        ("--epochs=0", "--epochs: expected at least 1, got '0'."),
+        ("--epochs=many", "argument --epochs: invalid int value: 'many'"),
+        ("--dropout=1", "--dropout: expected 0 up to but not 1, got '1.0'."),
+        ("--learning-rate=nan", "--learning-rate: expected a number above 0, got 'nan'."),
+        ("--hidden-units=8,0", "--hidden-units: expected at least 1 each, got '8,0'."),
+        ("--hidden-units=8;4", "--hidden-units: invalid list of whole numbers value: '8;4'"),
+        ("--table=boats", "--table: expected one of flights, penguins, got 'boats'."),
+        ("--train-data=", "--train-data: expected a path or gs:// URI, got ''."),
+        ("--seed=-1", "--seed: expected 0 or more, below 2**32, got '-1'."),
+        ("--config=huge", "--config: invalid choice: 'huge'"),
+        ("--epoch=3", "unrecognized arguments: --epoch=3"),
+    ],
+)
+def test_a_bad_flag_is_told_in_one_line(
+    flag: str, sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        settings.parse([*DATA, flag])
+    said = capsys.readouterr().err
+    assert ended.value.code == 2
+    assert sentence in said
+    assert said.count("\n") == 1
+
+
+def test_folders_come_from_the_flags_before_vertex_ai() -> None:
+    environment = {
+        "AIP_MODEL_DIR": "gs://b/model/",
+        "AIP_CHECKPOINT_DIR": "gs://b/checkpoints/",
+        "AIP_TENSORBOARD_LOG_DIR": "gs://b/logs/",
+    }
+    found = settings.parse([*DATA, "--model-dir=here"]).with_folders(environment)
+    assert found.model_dir == "here"
+    assert found.checkpoint_dir == "gs://b/checkpoints/"
+    assert found.log_dir == "gs://b/logs/"
+
+
+def test_a_folder_that_nobody_names_is_asked_for() -> None:
+    with pytest.raises(UserError, match=r"--model-dir: .* give the flag or set AIP_MODEL_DIR"):
+        settings.parse(DATA).with_folders({})
+
+
+def test_help_explains_every_flag_without_tensorflow() -> None:
+    script = """
+import contextlib, sys
+from trainer import task
+with contextlib.suppress(SystemExit):
+    task.main(["--help"])
+assert not {"tensorflow", "keras", "pyarrow", "google.cloud.storage"} & set(sys.modules)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    for field in Settings.__dataclass_fields__.values():
+        assert settings.as_flag(field.name) in done.stdout
+        assert field.metadata["about"].split()[0] in done.stdout

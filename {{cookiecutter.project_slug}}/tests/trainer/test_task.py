@@ -1,0 +1,211 @@
+"""`python -m trainer.task` as a user, a job and a killer see it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from trainer import report, task
+from trainer.run import run
+from trainer.settings import Settings
+
+from .conftest import MakeSettings
+
+COMMAND = [sys.executable, "-m", "trainer.task"]
+
+
+def start(settings: Settings, **environment: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [*COMMAND, *settings.arguments()],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | environment,
+    )
+
+
+def history(document: dict[str, Any]) -> list[dict[str, float]]:
+    return [
+        {name: value for name, value in metrics.items() if name != "rows_per_second"}
+        for metrics in document["history"]
+    ]
+
+
+def evaluation(settings: Settings) -> dict[str, Any]:
+    content = Path(settings.model_dir, "evaluation.json").read_text(encoding="utf-8")
+    return dict(json.loads(content))
+
+
+# Trains until the line that begins so, and dies of it before anything else is done.
+DIE_AT = """
+import os, signal, sys, threading
+from trainer import report, run, settings
+say = report.say
+def die(message, *arguments):
+    say(message, *arguments)
+    if message.startswith("Epoch 2/"):
+        os.kill(os.getpid(), getattr(signal, "SIGKILL", signal.SIGTERM))
+report.say = die
+run.run(settings.parse(sys.argv[1:]), threading.Event())
+"""
+
+
+def test_killed_and_started_again_it_ends_as_if_undisturbed(
+    make_settings: MakeSettings, tmp_path: Path
+) -> None:
+    undisturbed = run(make_settings("penguins", epochs=5), threading.Event())
+    settings = make_settings("penguins", at=str(tmp_path / "killed"), epochs=5)
+    killed = subprocess.run(
+        [sys.executable, "-c", DIE_AT, *settings.arguments()], capture_output=True, check=False
+    )
+    assert killed.returncode != 0
+    assert b"Epoch 2/" in killed.stdout
+
+    process = start(settings)
+    out, err = process.communicate()
+    assert (process.returncode, err) == (0, "")
+    assert "Going on after epoch 2, step 0" in out
+    assert "\x1b" not in out
+    found = evaluation(settings)
+    assert found["test"] == undisturbed["test"]
+    assert history(found) == history(undisturbed)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows ends a process without asking it")
+def test_sigterm_in_a_job_saves_a_checkpoint(
+    make_settings: MakeSettings,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    settings = make_settings("penguins", epochs=3)
+    say = report.say
+
+    def terminate(message: str, *arguments: Any) -> None:
+        say(message, *arguments)
+        if message.startswith("Epoch 2/"):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with monkeypatch.context() as patch:
+        patch.setenv("CLUSTER_SPEC", "{}")
+        patch.setattr(report, "say", terminate)
+        assert task.main(settings.arguments()) == 128 + signal.SIGTERM
+    said = capsys.readouterr()
+    entries = [json.loads(line) for line in said.out.splitlines()]
+    assert {entry["severity"] for entry in entries} == {"INFO"}
+    assert [entry["epoch"] for entry in entries if "epoch" in entry] == [1, 2]
+    assert all(0 < entry["loss"] < 5 for entry in entries if "epoch" in entry)
+    assert json.loads(said.err)["severity"] == "ERROR"
+    assert "saved a checkpoint" in json.loads(said.err)["message"]
+    assert not Path(settings.model_dir, "1").exists()
+
+    assert task.main(settings.arguments()) == 0
+    assert "Going on after epoch 2, step 0" in capsys.readouterr().out
+    assert Path(settings.model_dir, "1", "saved_model.pb").exists()
+
+
+def test_a_users_mistake_is_one_line_and_exit_code_1(
+    make_settings: MakeSettings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    empty = tmp_path / "empty.csv"
+    empty.touch()
+    before = signal.getsignal(signal.SIGTERM)
+    assert task.main(make_settings(train_data=str(empty)).arguments()) == 1
+    said = capsys.readouterr()
+    assert said.err.startswith(f"{empty}: expected a header")
+    assert said.err.count("\n") == 1
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_a_bug_shows_its_traceback(
+    make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def measure(*_: object) -> None:
+        raise KeyError("bug")
+
+    monkeypatch.setattr("trainer.run.measure", measure)
+    with pytest.raises(KeyError, match="bug"):
+        task.main(make_settings().arguments())
+
+
+def test_a_terminal_shows_a_bar_and_none_of_tensorflows_noise(
+    make_settings: MakeSettings,
+) -> None:
+    pty = pytest.importorskip("pty")  # not on Windows
+    settings = make_settings("penguins", epochs=4)
+    controller, terminal = pty.openpty()
+    process = subprocess.Popen(
+        [*COMMAND, *settings.arguments()],
+        stdout=terminal,
+        stderr=terminal,
+        env=os.environ | {"TERM": "xterm", "COLUMNS": "120"},
+    )
+    os.close(terminal)
+    shown = b""
+    while chunk := read_terminal(controller):
+        shown += chunk
+    os.close(controller)
+    assert process.wait() == 0
+    assert b"\x1b" in shown
+    assert b"Training" in shown
+    assert b"Epoch 4/4" in shown
+    assert b"WARNING" not in shown
+    assert b"cuda" not in shown
+
+
+def read_terminal(controller: int) -> bytes:
+    try:
+        return os.read(controller, 65_536)
+    except OSError:  # how Linux says that the other side is closed
+        return b""
+
+
+TWO_DEVICES = """
+import sys, threading
+import tensorflow as tf
+tf.config.set_logical_device_configuration(
+    tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
+)
+from trainer import run, settings
+run.choose_strategy = lambda: tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+run.run(settings.parse(sys.argv[1:]), threading.Event())
+"""
+
+
+def test_replicas_share_the_same_batches(
+    make_settings: MakeSettings, tmp_path: Path, unused_ports: list[int]
+) -> None:
+    alone = history(run(make_settings("penguins"), threading.Event()))
+
+    devices = make_settings("penguins", at=str(tmp_path / "devices"))
+    done = subprocess.run(
+        [sys.executable, "-c", TWO_DEVICES, *devices.arguments()],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+    machines = make_settings("penguins", at=str(tmp_path / "machines"))
+    hosts = [f"127.0.0.1:{port}" for port in unused_ports]
+    cluster = {"chief": hosts[:1], "worker": hosts[1:]}
+    workers = [
+        start(
+            machines,
+            TF_CONFIG=json.dumps({"cluster": cluster, "task": {"type": role, "index": 0}}),
+        )
+        for role in cluster
+    ]
+    for worker in workers:
+        _, err = worker.communicate()
+        assert (worker.returncode, err) == (0, "")
+    assert len(list(Path(machines.log_dir, "train").iterdir())) == 1  # the chief's
+
+    for settings in (devices, machines):
+        for expected, found in zip(alone, history(evaluation(settings)), strict=True):
+            assert found == pytest.approx(expected, rel=1e-3)

@@ -1,0 +1,135 @@
+"""What the columns of a table mean: the one place to change for another data set."""
+
+import keyword
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Kind = Literal["number", "integer", "category"]
+
+MISSING: dict[Kind, float | int | str] = {"number": float("nan"), "integer": -1, "category": ""}
+
+
+@dataclass(frozen=True)
+class Column:
+    """One feature.
+
+    Attributes:
+        name: of the column in the CSV files and of the input in the model's signature.
+        kind: `number` is a float32, and the model takes the training mean where it is missing;
+            `integer` is an int64 that names a category, such as a month; `category` is a string.
+            Missing and unknown categories are the same to the model: they carry no information.
+        about: what it holds, with its unit.
+    """
+
+    name: str
+    kind: Kind
+    about: str
+
+    def __post_init__(self) -> None:
+        if not self.name.isidentifier() or keyword.iskeyword(self.name):
+            raise ValueError(
+                f"Expected a column name of letters, digits and _, got {self.name!r}; the model's"
+                " signature cannot name an input so: rename the column in the CSV files."
+            )
+
+    @property
+    def missing(self) -> float | int | str:
+        """The value that stands for a missing one, and that a client may leave out."""
+        return MISSING[self.kind]
+
+
+@dataclass(frozen=True)
+class Label:
+    """What is predicted.
+
+    Attributes:
+        name: of the column in the CSV files.
+        classes: every value it has; of two, the model gives the probability of the second.
+        about: what it says.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    about: str
+
+    @property
+    def is_binary(self) -> bool:
+        """Whether there are two classes, so that one probability says it all."""
+        return len(self.classes) == 2
+
+
+@dataclass(frozen=True)
+class Table:
+    """A data set.
+
+    Attributes:
+        name: what `--table` takes.
+        key: column that tells the rows apart; columns that are not described, this one among
+            them, are not read.
+        label: what is predicted.
+        columns: the features.
+        baseline: the number column that, alone, any model must beat; None where none is so good.
+        defaults: settings that suit it, by their names in `trainer/settings.py`, for when the
+            command line does not say.
+    """
+
+    name: str
+    key: str
+    label: Label
+    columns: tuple[Column, ...]
+    baseline: str | None = None
+    defaults: Mapping[str, Any] = field(default_factory=dict, hash=False)
+
+    def __post_init__(self) -> None:
+        names = [self.label.name, *(column.name for column in self.columns)]
+        twice = {name for name in names if names.count(name) > 1}
+        if twice:
+            raise ValueError(f"Table {self.name!r} describes {', '.join(sorted(twice))} twice.")
+        numbers = {column.name for column in self.columns if column.kind == "number"}
+        if self.baseline is not None and self.baseline not in numbers:
+            raise ValueError(
+                f"Table {self.name!r}: expected one of the number columns as baseline, got"
+                f" {self.baseline!r}."
+            )
+
+
+FLIGHTS = Table(
+    name="flights",
+    key="flight",
+    label=Label("late", ("no", "yes"), "whether it arrives more than 15 minutes late"),
+    columns=(
+        Column("month", "integer", "month of departure, 1 to 12"),
+        Column("weekday", "integer", "day of departure, Monday is 1 and Sunday 7"),
+        Column("hour", "integer", "scheduled hour of departure, local time, 0 to 23"),
+        Column("dep_delay", "number", "minutes the departure is late, negative if early"),
+        Column("carrier", "category", "airline, its two-letter IATA code"),
+        Column("origin", "category", "airport of departure, its IATA code"),
+        Column("dest", "category", "airport of arrival, its IATA code"),
+        Column("distance", "number", "miles from origin to destination"),
+        Column("temp", "number", "temperature at the origin in that hour, degrees Fahrenheit"),
+        Column("wind_speed", "number", "wind at the origin in that hour, miles per hour"),
+        Column("precip", "number", "precipitation at the origin in that hour, inches"),
+        Column("visib", "number", "visibility at the origin in that hour, miles"),
+        Column("pressure", "number", "sea level pressure at the origin in that hour, millibars"),
+    ),
+    baseline="dep_delay",
+)
+
+PENGUINS = Table(
+    name="penguins",
+    key="penguin",
+    label=Label("species", ("Adelie", "Chinstrap", "Gentoo"), "the penguin's species"),
+    columns=(
+        Column("island", "category", "island of the Palmer Archipelago where it was seen"),
+        Column("bill_length_mm", "number", "length of the bill, millimetres"),
+        Column("bill_depth_mm", "number", "depth of the bill, millimetres"),
+        Column("flipper_length_mm", "number", "length of a flipper, millimetres"),
+        Column("body_mass_g", "number", "body mass, grams"),
+        Column("sex", "category", "female or male"),
+        Column("year", "integer", "year of the observation, 2007 to 2009"),
+    ),
+    defaults={"epochs": 40, "batch_size": 16, "hidden_units": (32,)},
+)
+
+TABLES = {table.name: table for table in (FLIGHTS, PENGUINS)}

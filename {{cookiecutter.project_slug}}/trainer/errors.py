@@ -1,0 +1,9 @@
+"""What a person is told, in one sentence, instead of a traceback."""
+
+
+class UserError(Exception):
+    """Something the person who started the training can mend; the message says what and how."""
+
+
+class StopRequestedError(Exception):
+    """The process was asked to end (SIGTERM) and has saved a checkpoint."""
