@@ -1,0 +1,93 @@
+"""Errors in the shape that every Google API answers with.
+
+Source: https://cloud.google.com/apis/design/errors (`{"error": {"code", "message", "status"}}`).
+"""
+
+from typing import Any
+
+
+class ApiError(Exception):
+    """A request that cannot be served, as Google's clients expect to be told.
+
+    Attributes:
+        code: HTTP status code.
+        status: canonical name of `google.rpc.Code`, such as `NOT_FOUND`.
+        message: one sentence for the person who sent the request.
+        reason: a finer name of the error, as the service at hand calls it, or "".
+    """
+
+    def __init__(self, code: int, status: str, message: str, reason: str = "") -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.code = code
+        self.status = status
+        self.message = message
+
+    def body(self) -> dict[str, Any]:
+        """Returns the JSON document to answer with."""
+        return {"error": {"code": self.code, "message": self.message, "status": self.status}}
+
+
+def invalid_argument(message: str, reason: str = "") -> ApiError:
+    """The request itself is wrong, whatever the state of the server (400)."""
+    return ApiError(400, "INVALID_ARGUMENT", message, reason)
+
+
+def failed_precondition(message: str) -> ApiError:
+    """The request is well formed, but the resource is not in a state to take it (400)."""
+    return ApiError(400, "FAILED_PRECONDITION", message)
+
+
+def precondition_failed(message: str) -> ApiError:
+    """A condition that the request itself names does not hold (412; Cloud Storage)."""
+    return ApiError(412, "FAILED_PRECONDITION", message)
+
+
+def not_modified(message: str) -> ApiError:
+    """The client already has what it asks for (304; Cloud Storage); answered without a body."""
+    return ApiError(304, "FAILED_PRECONDITION", message)
+
+
+def out_of_range(message: str) -> ApiError:
+    """The bytes asked for lie past the end (416; Cloud Storage)."""
+    return ApiError(416, "OUT_OF_RANGE", message)
+
+
+def not_found(message: str, reason: str = "") -> ApiError:
+    """What the request names does not exist (404)."""
+    return ApiError(404, "NOT_FOUND", message, reason)
+
+
+def already_exists(message: str) -> ApiError:
+    """What the request would create exists (409)."""
+    return ApiError(409, "ALREADY_EXISTS", message)
+
+
+def conflict(message: str) -> ApiError:
+    """What the resource holds stands against the request (409)."""
+    return ApiError(409, "ABORTED", message)
+
+
+def too_large(message: str) -> ApiError:
+    """The request's body is past the limit of this method (413)."""
+    return ApiError(413, "INVALID_ARGUMENT", message)
+
+
+def no_space(message: str) -> ApiError:
+    """The disk is full (507: not among the codes that Google's clients send again)."""
+    return ApiError(507, "RESOURCE_EXHAUSTED", message)
+
+
+def internal(message: str) -> ApiError:
+    """The emulator's own state is damaged (500)."""
+    return ApiError(500, "INTERNAL", message)
+
+
+def unimplemented(message: str) -> ApiError:
+    """Google Cloud may serve this request; the emulator does not (501)."""
+    return ApiError(501, "UNIMPLEMENTED", message)
+
+
+def unavailable(message: str) -> ApiError:
+    """The server cannot answer now; the same request may succeed later (503)."""
+    return ApiError(503, "UNAVAILABLE", message)

@@ -1,0 +1,1 @@
+"""Cloud Logging v2: what jobs printed, as log entries."""

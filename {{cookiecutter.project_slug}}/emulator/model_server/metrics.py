@@ -1,0 +1,50 @@
+"""What the server has done so far, in Prometheus' text format."""
+
+from collections import Counter
+
+_BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
+
+
+class Metrics:
+    """Counters of one server, written by its event loop alone."""
+
+    def __init__(self) -> None:
+        self._answers: Counter[int] = Counter()
+        self._batches: Counter[int] = Counter()  # by number of requests
+        self._rows = 0
+
+    def count_answer(self, status: int) -> None:
+        """Counts an answer to a prediction by its HTTP status."""
+        self._answers[status] += 1
+
+    def count_batch(self, requests: int, rows: int) -> None:
+        """Counts a call of the model."""
+        self._batches[requests] += 1
+        self._rows += rows
+
+    def text(self, waiting: int) -> bytes:
+        """Returns the counters; https://prometheus.io/docs/instrumenting/exposition_formats/.
+
+        Args:
+            waiting: requests that wait for the model now.
+        """
+        lines = ["# TYPE model_server_requests_total counter"]
+        for status, count in sorted(self._answers.items()):
+            lines.append(f'model_server_requests_total{{code="{status}"}} {count}')
+        lines += [
+            "# TYPE model_server_waiting_requests gauge",
+            f"model_server_waiting_requests {waiting}",
+            "# TYPE model_server_batch_rows_total counter",
+            f"model_server_batch_rows_total {self._rows}",
+            "# TYPE model_server_batch_requests histogram",
+        ]
+        for bound in _BATCH_SIZES:
+            count = sum(n for size, n in self._batches.items() if size <= bound)
+            lines.append(f'model_server_batch_requests_bucket{{le="{bound}"}} {count}')
+        total = self._batches.total()
+        lines += [
+            f'model_server_batch_requests_bucket{{le="+Inf"}} {total}',
+            f"model_server_batch_requests_sum {sum(n * k for n, k in self._batches.items())}",
+            f"model_server_batch_requests_count {total}",
+        ]
+        return ("\n".join(lines) + "\n").encode()

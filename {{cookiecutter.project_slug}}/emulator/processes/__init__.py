@@ -1,0 +1,1 @@
+"""Processes that outlive a request: replicas of jobs and model servers, each under a supervisor."""

@@ -1,0 +1,1 @@
+"""What the emulator remembers: SQLite rows and blob files. Knows nothing of HTTP."""

@@ -1,0 +1,1 @@
+"""Vertex AI v1: custom jobs, models and their versions, endpoints, long-running operations."""

@@ -1,0 +1,43 @@
+"""Google's own message definitions check and normalise what goes over the wire.
+
+`google.cloud.aiplatform_v1` carries the protocol buffers of the API, and protobuf's JSON mapping
+is the one Google's servers use (https://protobuf.dev/programming-guides/json): fields in camel or
+snake case, enums as names or numbers, int64 as strings, timestamps in RFC 3339.
+"""
+
+import re
+from typing import Any
+
+from google.cloud import aiplatform_v1
+from google.protobuf import json_format
+
+from emulator.errors import invalid_argument
+from emulator.requests import kind_of
+
+
+def normalise(message: str, body: Any) -> dict[str, Any]:
+    """Reads a request body as a message of the API.
+
+    Args:
+        message: the message's name in `google.cloud.aiplatform.v1`, such as `CustomJob`.
+        body: the decoded JSON.
+
+    Returns:
+        The same document with camel-case names, enum names and int64 strings.
+
+    Raises:
+        ApiError: 400 INVALID_ARGUMENT where the body is no such message; the message names the
+            field.
+    """
+    if not isinstance(body, dict):
+        raise invalid_argument(f"{message}: expected a JSON object, got {kind_of(body)}")
+    target = getattr(aiplatform_v1, message).pb()()
+    try:
+        json_format.ParseDict(body, target)
+    except json_format.ParseError as error:
+        problem = re.sub(r"\s*Available Fields.*", "", str(error), flags=re.DOTALL)
+        raise invalid_argument(f"Invalid {message}: {problem}") from error
+    except (ValueError, TypeError, RecursionError) as error:
+        raise invalid_argument(f"Invalid {message}: {error}") from error
+    document: dict[str, Any] = json_format.MessageToDict(target)
+    return document

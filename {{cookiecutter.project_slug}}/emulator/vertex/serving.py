@@ -1,0 +1,171 @@
+"""The servers of deployed models: one process each, kept to the serving contract of a container.
+
+Source: https://cloud.google.com/vertex-ai/docs/predictions/custom-container-requirements.
+"""
+
+import os
+import re
+import sys
+import threading
+import urllib.error
+import urllib.request
+import uuid
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from emulator.errors import ApiError, failed_precondition, unavailable, unimplemented
+from emulator.processes.run import Run
+from emulator.store.documents import Document
+from emulator.vertex.environment import NOT_INHERITED, free_ports
+
+EMULATED_IMAGE = re.compile(r"(^|/)tensorflow/serving(:|@|$)")
+POLL_SECONDS = 0.05
+GRACE_SECONDS = 60.0  # a request may take that long
+
+
+@dataclass
+class ModelServer:
+    """The process that serves one deployed model.
+
+    Attributes:
+        run: the process.
+        url: address on loopback.
+        health_route: path that answers 200 once the model is loaded.
+        predict_route: path that takes predictions.
+        ready: set once it answers, or has failed.
+        failure: why it does not serve, where it does not.
+    """
+
+    run: Run
+    url: str
+    health_route: str
+    predict_route: str
+    ready: threading.Event = field(default_factory=threading.Event)
+    failure: ApiError | None = None
+
+
+class ModelServers:
+    """Starts, finds and stops model servers.
+
+    Args:
+        folder: each server has a folder of its own in here.
+        url: the emulator's address, where the servers find the models' files.
+    """
+
+    def __init__(self, folder: Path, url: str) -> None:
+        self._folder = folder
+        self._url = url
+        self._servers: dict[str, ModelServer] = {}
+
+    def check(self, version: Document) -> None:
+        """Refuses a model whose image the emulator cannot stand for.
+
+        Raises:
+            ApiError: 501 UNIMPLEMENTED.
+        """
+        image = version.get("containerSpec", {}).get("imageUri", "")
+        if not EMULATED_IMAGE.search(image):
+            raise unimplemented(
+                f"containerSpec.imageUri: the emulator stands for TensorFlow Serving's image"
+                f" (…/tensorflow/serving:TAG) alone, got {image!r}."
+            )
+
+    def begin(self, endpoint: str, deployed: Document, version: Document) -> None:
+        """Starts the server of a deployed model; `wait` tells when it answers."""
+        container = version["containerSpec"]
+        port = free_ports(1)[0]
+        name = container.get("predictRoute", "").rpartition("/")[2].partition(":")[0]
+        health = container.get("healthRoute") or f"/v1/models/{name}"
+        predict = container.get("predictRoute") or f"/v1/models/{name}:predict"
+        env = {key: value for key, value in os.environ.items() if not NOT_INHERITED.match(key)}
+        env |= {each["name"]: each.get("value", "") for each in container.get("env", [])}
+        env |= {
+            "AIP_HTTP_PORT": str(port),
+            "AIP_HEALTH_ROUTE": health,
+            "AIP_PREDICT_ROUTE": predict,
+            "AIP_STORAGE_URI": version.get("artifactUri", ""),
+            "AIP_MODE": "PREDICTION",
+            "AIP_ENDPOINT_ID": endpoint.rpartition("/")[2],
+            "AIP_DEPLOYED_MODEL_ID": deployed["id"],
+            "AIP_MODEL_NAME": deployed["model"].rpartition("/")[2],
+            "AIP_VERSION_NAME": deployed["modelVersionId"],
+            "AIP_PROJECT_NUMBER": endpoint.split("/")[1],
+            "STORAGE_EMULATOR_HOST": self._url,
+        }
+        arguments = [
+            re.sub(r"\$\((\w+)\)", lambda found: env.get(found[1], found[0]), argument)
+            for argument in container.get("args", [])
+        ]
+        run = Run(self._folder / f"{deployed['id']}-{uuid.uuid4().hex[:8]}")
+        root = Path(__file__).parents[2]
+        run.start(
+            [sys.executable, "-m", "emulator.model_server", *arguments],
+            env,
+            root,
+            ends_with_emulator=True,
+        )
+        server = ModelServer(run, f"http://127.0.0.1:{port}", health, predict)
+        self._servers[deployed["id"]] = server
+        threading.Thread(target=_watch, args=(server,), daemon=True).start()
+
+    def find(self, deployed_id: str) -> ModelServer:
+        """Returns the server of a deployed model, which may not be ready yet.
+
+        Raises:
+            ApiError: 503 UNAVAILABLE where there is none.
+        """
+        server = self._servers.get(deployed_id)
+        if server is None:
+            raise unavailable(f"The deployed model {deployed_id} has no server; try again.")
+        return server
+
+    def wait(self, deployed_id: str) -> ModelServer:
+        """Waits until a server answers, and returns it.
+
+        Raises:
+            ApiError: 400 FAILED_PRECONDITION where it ended instead, with its last words.
+        """
+        server = self.find(deployed_id)
+        server.ready.wait()
+        if server.failure is not None:
+            raise server.failure
+        return server
+
+    def stop(self, deployed_id: str) -> None:
+        """Lets a server finish what it has accepted, and end."""
+        server = self._servers.pop(deployed_id, None)
+        if server is not None:
+            server.run.stop(GRACE_SECONDS)
+
+    def close(self) -> None:
+        """Ends all servers and waits for that."""
+        servers = list(self._servers.values())
+        for server in servers:
+            server.run.stop(1.0)
+        for server in servers:
+            server.run.wait(5.0)
+
+
+def _watch(server: ModelServer) -> None:
+    """Sets `ready` once the health route answers 200, or the process has ended."""
+    while not server.ready.wait(POLL_SECONDS):
+        try:
+            ended = server.run.exit_code() is not None
+        except ProcessLookupError:
+            ended = True
+        if ended:
+            server.failure = failed_precondition(
+                "The model server exited before it was ready. Its last words:"
+                f" {server.run.last_words(3)}"
+            )
+            server.ready.set()
+        elif _is_healthy(server.url + server.health_route):
+            server.ready.set()
+
+
+def _is_healthy(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=10) as answer:  # noqa: S310, an address of ours
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False

@@ -1,0 +1,46 @@
+"""Fixtures of Cloud Storage's tests: a server of the test run's own, and Google's client on it."""
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.emulator.storage_server import CheckedApp, client_of, running, storage_app
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def storage_data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("storage")
+
+
+@pytest.fixture(scope="session")
+def storage_app_and_url(storage_data_dir: Path) -> Iterator[tuple[CheckedApp, str]]:
+    app = CheckedApp(storage_app(storage_data_dir))
+    with running(app) as url:
+        yield app, url
+
+
+@pytest.fixture
+def storage_url(storage_app_and_url: tuple[CheckedApp, str]) -> Iterator[str]:
+    """The server's address; the test fails where an answer is not as Google describes it."""
+    app, url = storage_app_and_url
+    app.problems.clear()
+    yield url
+    assert not app.problems, "\n".join(app.problems)
+
+
+@pytest.fixture
+def storage_client(storage_url: str) -> Iterator[Any]:
+    client = client_of(storage_url)
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def bucket(storage_client: Any) -> Any:
+    """A new and empty bucket."""
+    return storage_client.create_bucket(f"bucket-{next(_numbers)}")
