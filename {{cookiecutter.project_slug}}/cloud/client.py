@@ -1,0 +1,160 @@
+"""The one module that knows which target it talks to.
+
+Everything else asks this client, and runs unchanged on the emulator and on Google Cloud.
+"""
+
+from functools import cached_property
+from typing import Any
+from urllib.parse import urlsplit
+
+import google.auth
+import google.auth.credentials
+import google.auth.exceptions
+from google.api_core import exceptions
+from google.api_core.client_options import ClientOptions
+from google.auth.transport.requests import AuthorizedSession
+
+from cloud import emulator
+from cloud.config import Config
+from cloud.errors import UserError
+
+SCOPES = ("https://www.googleapis.com/auth/cloud-platform",)
+
+
+class Client:
+    """Google's clients for the target of a configuration.
+
+    On the emulator they are the same clients with its address and no credentials. It is started
+    in the background where it does not run.
+
+    Args:
+        config: the project's values.
+
+    Raises:
+        UserError: there are no credentials for Google Cloud, or the emulator does not start.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.is_emulator = config.target == "emulator"
+        if self.is_emulator:
+            self._emulator_url = emulator.ensure(config)
+            self.credentials: Any = google.auth.credentials.AnonymousCredentials()
+            return
+        try:
+            self.credentials, _project = google.auth.default(scopes=SCOPES)
+        except google.auth.exceptions.DefaultCredentialsError as error:
+            raise UserError(
+                "No credentials for Google Cloud; run 'gcloud auth application-default login', or"
+                " use the emulator with CLOUD_TARGET=emulator."
+            ) from error
+
+    @property
+    def vertex_url(self) -> str:
+        """Where Vertex AI's REST API is."""
+        if self.is_emulator:
+            return self._emulator_url
+        return f"https://{self.config.region}-aiplatform.googleapis.com"
+
+    @property
+    def logging_url(self) -> str:
+        """Where Cloud Logging's REST API is."""
+        return self._emulator_url if self.is_emulator else "https://logging.googleapis.com"
+
+    @property
+    def poll_seconds(self) -> float:
+        """How long to wait between two looks at something that changes."""
+        return 0.25 if self.is_emulator else 5.0
+
+    @property
+    def target(self) -> str:
+        """The target in words."""
+        where = self._emulator_url if self.is_emulator else f"Google Cloud, {self.config.region}"
+        name = "emulator" if self.is_emulator else self.config.project
+        return f"{name} ({where})"
+
+    @cached_property
+    def session(self) -> AuthorizedSession:
+        """An HTTP session with the target's credentials, for plain REST."""
+        return AuthorizedSession(self.credentials)
+
+    @cached_property
+    def jobs(self) -> Any:
+        """`aiplatform_v1.JobServiceClient`."""
+        from google.cloud import aiplatform_v1
+
+        return aiplatform_v1.JobServiceClient(**self._options)
+
+    @cached_property
+    def models(self) -> Any:
+        """`aiplatform_v1.ModelServiceClient`."""
+        from google.cloud import aiplatform_v1
+
+        return aiplatform_v1.ModelServiceClient(**self._options)
+
+    @cached_property
+    def endpoints(self) -> Any:
+        """`aiplatform_v1.EndpointServiceClient`."""
+        from google.cloud import aiplatform_v1
+
+        return aiplatform_v1.EndpointServiceClient(**self._options)
+
+    @cached_property
+    def storage(self) -> Any:
+        """`google.cloud.storage.Client`."""
+        from google.cloud import storage
+
+        options = {"api_endpoint": self._emulator_url} if self.is_emulator else None
+        return storage.Client(
+            project=self.config.project, credentials=self.credentials, client_options=options
+        )
+
+    @cached_property
+    def bucket(self) -> Any:
+        """The project's bucket; made on the emulator where it is missing.
+
+        Raises:
+            UserError: its name is malformed, or there is no such bucket on Google Cloud.
+        """
+        try:
+            bucket = self.storage.bucket(self.config.bucket)
+        except ValueError as error:
+            raise UserError(
+                f"[tool.cloud] bucket: expected a bucket's name, got {self.config.bucket!r};"
+                f" {error}"
+            ) from error
+        if bucket.exists():
+            return bucket
+        if not self.is_emulator:
+            raise UserError(
+                f"The bucket gs://{bucket.name} does not exist; make it with"
+                f" 'gcloud storage buckets create gs://{bucket.name}"
+                f" --project={self.config.project}"
+                f" --location={self.config.region} --uniform-bucket-level-access'."
+            )
+        return self.storage.create_bucket(bucket, location=self.config.region)
+
+    @property
+    def _options(self) -> dict[str, Any]:
+        return {
+            "transport": "rest",
+            "credentials": self.credentials,
+            "client_options": ClientOptions(api_endpoint=self._api_endpoint),
+        }
+
+    @property
+    def _api_endpoint(self) -> str:
+        # Google's clients take a host alone for TLS, and a whole address for plain HTTP.
+        url = self.vertex_url
+        return url if self.is_emulator else urlsplit(url).netloc
+
+
+def explain(error: Exception) -> str:
+    """Says in one sentence why Google's clients could not do what they were asked."""
+    response = getattr(error, "response", None)
+    if isinstance(error, exceptions.GoogleAPICallError) and response is not None:
+        try:
+            return str(response.json()["error"]["message"])
+        except (ValueError, KeyError):
+            return str(error.message)
+    return f"{type(error).__name__}: {error}"

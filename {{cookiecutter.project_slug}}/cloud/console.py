@@ -1,0 +1,43 @@
+"""What a person at the terminal sees: colour and one moving line there, plain text in a pipe."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.table import Table
+
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def say(text: str = "", style: str | None = None) -> None:
+    """Prints a line; what looks like markup in it is text."""
+    out.print(text, style=style, markup=False)
+
+
+def next_commands(*commands: tuple[str, str]) -> None:
+    """Prints what to try next: pairs of a command and what it does."""
+    width = max(len(command) for command, _purpose in commands)
+    say("\nNext:")
+    for command, purpose in commands:
+        out.print(f"  [bold]{command:{width}}[/bold]  {purpose}")
+
+
+def table(*columns: str) -> Table:
+    """Returns an empty table in the project's style."""
+    grid = Table(box=None, header_style="bold", pad_edge=False)
+    for column in columns:
+        grid.add_column(column, overflow="fold")
+    return grid
+
+
+@contextmanager
+def step(title: str) -> Iterator[None]:
+    """Shows that something goes on, then one line with the seconds that it took."""
+    begun = time.monotonic()
+    with out.status(f"{title} …"):
+        if not out.is_terminal:
+            say(f"{title} …")
+        yield
+    say(f"{title}: done in {time.monotonic() - begun:.1f} s", "green")

