@@ -1,0 +1,90 @@
+import hashlib
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from cloud import datasets
+from cloud.errors import UserError
+from trainer.columns import TABLES
+
+
+@pytest.fixture(scope="module")
+def flights() -> dict[str, pd.DataFrame]:
+    return datasets.make("flights")
+
+
+def test_flights_are_all_that_arrived_each_once(flights: dict[str, pd.DataFrame]) -> None:
+    everything = pd.concat(flights.values())
+    assert len(everything) == 327_346
+    assert everything["flight"].is_unique
+    assert everything["late"].isin(["yes", "no"]).all()
+    assert ((everything["arr_delay"] > 15) == (everything["late"] == "yes")).all()
+    assert {split: round(len(rows) / 327_346, 2) for split, rows in flights.items()} == {
+        "train": 0.8,
+        "eval": 0.1,
+        "test": 0.1,
+    }
+
+
+def test_a_flight_has_the_weather_of_its_hour_and_its_weekday(
+    flights: dict[str, pd.DataFrame],
+) -> None:
+    everything = pd.concat(flights.values()).set_index("flight")
+    flight = everything.loc["2013-01-01 UA1545 EWR-IAH 05:15"]
+    assert flight["weekday"] == 2
+    assert (flight["temp"], flight["wind_speed"], flight["visib"]) == (39.02, 12.66, 10)
+    assert flight["dep_delay"] == 2
+    assert flight["arr_delay"] == 11
+
+
+def test_penguins_keep_their_gaps() -> None:
+    everything = pd.concat(datasets.make("penguins").values())
+    assert len(everything) == 344
+    assert everything["penguin"].is_unique
+    assert everything.isna().any(axis=1).sum() == 11
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_every_split_has_the_described_columns_and_every_class(name: str) -> None:
+    table = TABLES[name]
+    for rows in datasets.make(name, 300).values():
+        assert list(rows)[: len(table.columns) + 2] == [
+            table.key,
+            *(column.name for column in table.columns),
+            table.label.name,
+        ]
+        assert set(rows[table.label.name]) == set(table.label.classes)
+
+
+def test_a_row_of_a_sample_is_in_the_split_it_has_in_the_whole(
+    flights: dict[str, pd.DataFrame],
+) -> None:
+    sample = datasets.make("flights", 2_000)
+    assert sum(map(len, sample.values())) == 2_000
+    for split, rows in sample.items():
+        assert rows["flight"].isin(flights[split]["flight"]).all()
+
+
+def test_the_files_are_the_same_bytes_each_time(tmp_path: Path) -> None:
+    first = datasets.write_csvs("flights", tmp_path / "first", rows=1_000)
+    again = datasets.write_csvs("flights", tmp_path / "again", rows=1_000)
+    for split in ("train", "eval", "test"):
+        assert first[split].read_bytes() == again[split].read_bytes()
+        assert b"\r" not in first[split].read_bytes()
+
+
+def test_the_penguins_file_is_this_one(tmp_path: Path) -> None:
+    path = datasets.write_csvs("penguins", tmp_path)["test"]
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    assert digest == "37f60bcfb13d95985043eafe97da7662dc70279e4a5ad2f9820711410635ee59"
+
+
+def test_an_unknown_name_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(UserError, match="Expected a data set of flights, penguins, got 'boats'"):
+        datasets.make("boats")
+
+
+def test_a_sample_of_no_rows_is_refused() -> None:
+    with pytest.raises(UserError, match="at least one row, got 0"):
+        datasets.make("penguins", 0)

@@ -1,0 +1,239 @@
+"""The whole road as a person walks it: `python -m cloud VERB` in a process of its own."""
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+
+TINY = ("--config", "tiny")
+
+
+@dataclass
+class Project:
+    """A project whose data and emulator lie in a folder of the tests."""
+
+    folder: Path
+    data_set: str
+
+    @property
+    def environment(self) -> dict[str, str]:
+        values = {
+            "target": "emulator",
+            "project": "test-project",
+            "region": "us-central1",
+            "bucket": "test-bucket",
+            "model": f"test_{self.data_set}",
+            "data_set": self.data_set,
+            "emulator_port": "0",
+            "emulator_folder": str(self.folder / "emulator"),
+            "data_folder": str(self.folder / "data"),
+            "runs_folder": str(self.folder / "runs"),
+        }
+        return os.environ | {f"CLOUD_{key.upper()}": value for key, value in values.items()}
+
+    def call(self, *words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "cloud", *words],
+            cwd=ROOT,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def run(self, *words: str) -> str:
+        """Runs a verb that must succeed, and returns what it printed."""
+        ran = self.call(*words)
+        assert ran.returncode == 0, ran.stdout + ran.stderr
+        assert "\x1b" not in ran.stdout, "escape codes in a pipe"
+        return ran.stdout
+
+    def fail(self, *words: str) -> str:
+        """Runs a verb that must refuse, and returns its one sentence."""
+        ran = self.call(*words)
+        assert ran.returncode != 0, ran.stdout
+        assert "Traceback" not in ran.stderr, ran.stderr
+        return ran.stderr
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    """A flights project with data and one deployed version; its emulator runs."""
+    made = Project(tmp_path_factory.mktemp("flights"), "flights")
+    try:
+        made.run("data", "--rows", "4000")
+        made.run("submit", "--name", "first", "--", *TINY)
+        made.run("logs", "--follow")
+        made.run("deploy")
+        yield made
+    finally:
+        made.run("emulator", "--stop")
+
+
+def newest_job(project: Project) -> str:
+    return project.run("jobs").splitlines()[1].split()[0]
+
+
+def test_the_demo_walks_the_whole_road_twice_and_leaves_nothing_running(tmp_path: Path) -> None:
+    """Penguins: 344 rows make a short demo of all its steps."""
+    project = Project(tmp_path, "penguins")
+    for version in ("1", "2"):
+        printed = project.run("demo", "--", *TINY)
+        assert "JOB_STATE_SUCCEEDED" in printed
+        assert f"version {version} (" in printed
+        assert re.search(r"The model says (Adelie|Chinstrap|Gentoo) \(\d+ %\)", printed)
+        assert "nox -s tensorboard" in printed
+        for noise in ("tensorflow/", "oneDNN", "Warning"):
+            assert noise not in printed
+        assert not (tmp_path / "emulator" / "address.json").exists()
+    rows = project.run("versions").splitlines()
+    assert [row.split()[0] for row in rows[-2:]] == ["2", "1"]
+    assert "default" in rows[-2]
+    assert "100 %" in rows[-2]
+    assert "not deployed" in rows[-1]
+    project.run("emulator", "--stop")
+
+
+def test_the_job_is_listed_and_shown(project: Project) -> None:
+    name = newest_job(project)
+    assert name.startswith("first-")
+    assert "JOB_STATE_SUCCEEDED" in project.run("jobs", "--filter", 'display_name="first-*"')
+    assert "No job matches" in project.run("jobs", "--filter", 'state="JOB_STATE_FAILED"')
+    shown = project.run("jobs", name)
+    assert f"gs://test-bucket/jobs/{name}" in shown
+    assert "--config" in shown
+
+
+def test_a_prediction_and_its_equal_curl_command(project: Project) -> None:
+    printed = project.run("predict", "--row", "3")
+    command = next(line for line in printed.splitlines() if line.startswith("curl "))
+    answer = subprocess.run(shlex.split(command), capture_output=True, check=True)
+    [prediction] = json.loads(answer.stdout)["predictions"]
+    assert json.dumps(prediction) in printed
+    assert 0 <= prediction["probability"] <= 1
+    assert re.search(r"Flight \S+ \S+ \S+.* left .* It arrived .*: (not )?late\.", printed)
+
+
+def test_the_log_is_read_by_severity(project: Project) -> None:
+    assert "Epoch 2/2" in project.run("logs")
+    assert "Epoch" not in project.run("logs", "--severity", "error")
+
+
+def test_a_cancelled_job_says_so(project: Project) -> None:
+    project.run("submit", "--name", "long", "--", "--config", "tiny", "--epochs", "100000")
+    name = newest_job(project)
+    while "JOB_STATE_RUNNING" not in project.run("jobs", name):
+        time.sleep(0.1)
+    assert "JOB_STATE_CANCELLED" in project.run("cancel", name)
+    assert "ended already" in project.run("cancel", name)
+    assert "no SavedModel" in project.fail("deploy", name)
+
+
+def test_a_job_that_raises_shows_its_reason(project: Project) -> None:
+    """The data in the bucket lose a column: the trainer says which, and the job fails with it."""
+    from google.auth.credentials import AnonymousCredentials
+    from google.cloud import storage
+
+    address = json.loads((project.folder / "emulator" / "address.json").read_text())
+    client = storage.Client(
+        project="test-project",
+        credentials=AnonymousCredentials(),
+        client_options={"api_endpoint": address["url"]},
+    )
+    blob = client.bucket("test-bucket").blob("data/flights/eval.csv")
+    whole = blob.download_as_text()
+    blob.upload_from_string(whole.replace("dep_delay", "delay"), content_type="text/csv")
+    try:
+        project.run("submit", "--name", "broken", "--", *TINY)
+        ran = project.call("logs", "--follow")
+    finally:
+        blob.upload_from_string(whole, content_type="text/csv")
+    assert ran.returncode == 1
+    assert "expected a column 'dep_delay'" in ran.stdout
+    assert "JOB_STATE_FAILED" in ran.stdout
+    assert "exited with a non-zero status of 1" in ran.stderr
+    assert "dep_delay" in ran.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("jobs", "nope"), "There is no job 'nope'; 'nox -s jobs' lists"),
+        (("logs", "123"), "There is no job '123'"),
+        (("jobs", "--filter", "colour=red"), "unknown field 'colour'"),
+        (("deploy", "nope"), "There is no job 'nope'"),
+        (("submit", "--name", "Not Good"), "--name: expected up to 42 of a-z"),
+        (("submit", "--replicas", "0"), "--replicas: expected at least 1, got 0"),
+        (("submit", "--", "--epochs", "many"), "--epochs"),
+        (("submit", "--", "--epochs", "0"), "--epochs: expected at least 1"),
+        (("submit", "--", "--no-such-flag"), "--no-such-flag"),
+        (("predict", "--row", "1000000"), "--row: expected 0 to"),
+        (("predict", "--instance", "{"), "--instance: expected a JSON object"),
+        (("predict", "--instance", '{"dep_dealy": 3}'), "dep_dealy"),
+        (("predict", "--instance", '{"dep_delay": "late"}'), "dep_delay"),
+    ],
+)
+def test_a_mistake_gets_one_sentence(
+    project: Project, words: tuple[str, ...], sentence: str
+) -> None:
+    assert sentence in project.fail(*words)
+
+
+def test_a_package_that_does_not_import_is_not_submitted(project: Project, tmp_path: Path) -> None:
+    from cloud import package
+    from cloud.errors import UserError
+
+    (tmp_path / "trainer").mkdir()
+    (tmp_path / "pyproject.toml").write_bytes((ROOT / "pyproject.toml").read_bytes())
+    (tmp_path / "trainer" / "__init__.py").write_text('"""A trainer."""\n')
+    (tmp_path / "trainer" / "task.py").write_text("import no_such_module\n")
+    (tmp_path / "scratch").mkdir()
+    _sdist, wheel = package.build(tmp_path / "scratch", root=tmp_path)
+    with pytest.raises(UserError, match="No module named 'no_such_module'"):
+        package.check_imports(wheel)
+
+
+def test_the_same_sources_make_the_same_package(tmp_path: Path) -> None:
+    from cloud import package
+
+    contents = []
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        _sdist, wheel = package.build(tmp_path / name)
+        contents.append(wheel.read_bytes())
+    assert contents[0] == contents[1]
+
+
+def test_local_training_needs_no_server(tmp_path: Path) -> None:
+    project = Project(tmp_path, "penguins")
+    assert "Epoch 2/2" in project.run("train", "--", *TINY)
+    [exported] = (tmp_path / "runs").glob("*/model/1/saved_model.pb")
+    assert exported.stat().st_size > 0
+    assert not (tmp_path / "emulator").exists()
+
+
+def test_commands_that_start_at_once_share_one_emulator(tmp_path: Path) -> None:
+    project = Project(tmp_path, "penguins")
+    command = [sys.executable, "-m", "cloud", "target"]
+    processes = [
+        subprocess.Popen(
+            command, cwd=ROOT, env=project.environment, stdout=subprocess.PIPE, text=True
+        )
+        for _ in range(3)
+    ]
+    try:
+        targets = {process.communicate()[0].splitlines()[-1] for process in processes}
+        assert len(targets) == 1, targets
+        assert [process.returncode for process in processes] == [0, 0, 0]
+    finally:
+        project.run("emulator", "--stop")
