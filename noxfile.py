@@ -1,0 +1,103 @@
+"""`nox -s demo`, `nox -s tests` and `nox -s lint` bake projects and run their own sessions."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import nox
+
+if not (3, 11) <= sys.version_info[:2] <= (3, 13):
+    sys.exit(
+        "This template needs Python 3.11, 3.12 or 3.13, and this is Python"
+        f" {sys.version_info.major}.{sys.version_info.minor}; install one of them and give it the"
+        ' same commands: python3.13 -m pip install "nox[uv]" && python3.13 -m nox -s demo'
+    )
+
+ROOT = Path(__file__).parent
+TEMPLATE = ROOT / "{{cookiecutter.project_slug}}"
+PROJECT_NAMES = {"flights": "Flight delays", "penguins": "Penguin species"}
+
+# Caches of the tools stay out of the template's folder.
+CACHES = {
+    "RUFF_CACHE_DIR": str(ROOT / "build" / "ruff"),
+    "MYPY_CACHE_DIR": str(ROOT / "build" / "mypy"),
+}
+# The tests start Cookiecutter a hundred times; uv compiles bytecode only when asked.
+COMPILE = {"UV_COMPILE_BYTECODE": "1"}
+
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.reuse_venv = "yes"
+# Another Python gets other environments, where nox would reuse those of the first.
+nox.options.envdir = f".nox/{sys.version_info.major}.{sys.version_info.minor}"
+nox.options.sessions = ["lint", "tests"]
+
+
+@nox.session
+def demo(session: nox.Session) -> None:
+    """Bake a project into build/demo and run its demo: nox -s demo [-- penguins]."""
+    data_set = session.posargs[0] if session.posargs else "flights"
+    if data_set not in PROJECT_NAMES:
+        session.error(
+            f"The demo has no data set {data_set!r}; name one of {', '.join(PROJECT_NAMES)},"
+            " as in: nox -s demo -- penguins"
+        )
+    install_tools(session, "bake")
+    project = bake(
+        session,
+        "build/demo",
+        f"project_name={PROJECT_NAMES[data_set]}",
+        f"data_set={data_set}",
+    )
+    run_own_sessions(session, project, "demo")
+    session.log(f"These commands work in the project's folder: cd {project.relative_to(ROOT)}")
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Check and test the template, then bake a project and run its own lint and tests."""
+    install_tools(session)
+    check_template(session)
+    session.run("pytest", *session.posargs)
+    run_own_sessions(session, bake(session, "build/tests"), "lint", "tests")
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style and types of the template, and of the generated project in place."""
+    install_tools(session)
+    check_template(session)
+    project = nox.project.load_toml(TEMPLATE / "pyproject.toml")
+    session.install(
+        *project["project"]["dependencies"],
+        *nox.project.dependency_groups(project, "dev"),
+        "--constraint",
+        str(TEMPLATE / "constraints.txt"),
+    )
+    session.chdir(TEMPLATE)
+    session.run("mypy", env={"MYPY_CACHE_DIR": str(ROOT / "build" / "mypy-project")})
+
+
+def install_tools(session: nox.Session, group: str = "dev") -> None:
+    """Install a group of pyproject.toml's tools in the versions of constraints.txt."""
+    tools = nox.project.dependency_groups(nox.project.load_toml(ROOT / "pyproject.toml"), group)
+    session.install(*tools, "--constraint", str(ROOT / "constraints.txt"), env=COMPILE)
+
+
+def check_template(session: nox.Session) -> None:
+    """Check the style of every file, the project's in place too, and the template's own types."""
+    session.run("ruff", "check", env=CACHES)
+    session.run("ruff", "format", "--check", env=CACHES)
+    session.run("mypy", env=CACHES)
+
+
+def bake(session: nox.Session, output: str, *answers: str) -> Path:
+    """Bake a project into `output`, over an earlier one, and return its folder."""
+    printed = session.run("python", "tests/bake.py", output, *answers, silent=True)
+    return ROOT / str(printed).strip()
+
+
+def run_own_sessions(session: nox.Session, project: Path, *names: str) -> None:
+    """Run sessions of the baked project with its own noxfile and environments."""
+    session.chdir(project)
+    session.run(sys.executable, "-m", "nox", "-s", *names, external=True)
