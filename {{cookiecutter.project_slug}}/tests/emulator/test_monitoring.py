@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import requests
 from google.auth.credentials import AnonymousCredentials
@@ -64,11 +65,20 @@ def series(monitoring: Any, condition: str, **fields: Any) -> list[dict[str, Any
     return found
 
 
-def awaited(monitoring: Any, condition: str) -> dict[str, Any]:
-    """The one series of a filter, once it has two points."""
+def value(point: dict[str, Any]) -> float:
+    [number] = point["value"].values()
+    return float(number)
+
+
+def awaited(monitoring: Any, condition: str, above: float = 0.0) -> dict[str, Any]:
+    """The one series of a filter, once its two newest points are above a value.
+
+    A sample may fall into the moment before the process has come so far.
+    """
     while True:
         found = series(monitoring, condition)
-        if found and len(found[0]["points"]) >= 2:
+        newest = found[0]["points"][:2] if found else []
+        if len(newest) == 2 and all(value(point) > above for point in newest):
             [only] = found
             return only
         time.sleep(0.5)
@@ -83,9 +93,10 @@ def test_a_running_job_shows_how_busy_it_is(clients: Clients, monitoring: Any) -
     )
     name = create(clients, spec(code))
     job = f'resource.type="cloudml_job" AND resource.labels.job_id="{name.rpartition("/")[2]}"'
+    share = 300_000_000 / psutil.virtual_memory().total
     try:
-        cpu = awaited(monitoring, f'metric.type="{TRAINING_CPU}" AND {job}')
-        memory = awaited(monitoring, f'metric.type = "{TRAINING_MEMORY}" AND {job}')
+        cpu = awaited(monitoring, f'metric.type="{TRAINING_CPU}" AND {job}', above=0.01)
+        memory = awaited(monitoring, f'metric.type = "{TRAINING_MEMORY}" AND {job}', above=share)
     finally:
         clients.jobs.cancel_custom_job(name=name)
     assert cpu["resource"]["labels"] == {
@@ -96,13 +107,10 @@ def test_a_running_job_shows_how_busy_it_is(clients: Clients, monitoring: Any) -
     }
     assert (cpu["metricKind"], cpu["valueType"]) == ("GAUGE", "DOUBLE")
     for point in cpu["points"]:
-        assert 0.01 < point["value"]["doubleValue"] <= 1
+        assert 0 <= value(point) <= 1
         assert point["interval"]["startTime"] == point["interval"]["endTime"]
-    import psutil
-
-    share = 300_000_000 / psutil.virtual_memory().total
     for point in memory["points"]:
-        assert share < point["value"]["doubleValue"] < 10 * share
+        assert value(point) < 10 * share
     times = [point["interval"]["endTime"] for point in cpu["points"]]
     assert times == sorted(times, reverse=True)
     wait(clients, name)
@@ -123,11 +131,13 @@ def test_a_deployed_model_shows_how_busy_it_is(
     condition = (
         f'resource.label.endpoint_id="{number}" AND metric.labels.deployed_model_id="{deployed}"'
     )
-    memory = awaited(monitoring, f'metric.type="{SERVING_MEMORY}" AND {condition}')
+    memory = awaited(
+        monitoring, f'metric.type="{SERVING_MEMORY}" AND {condition}', above=50_000_000
+    )
     [cpu] = series(monitoring, f'metric.type="{SERVING_CPU}" AND {condition}')
     assert memory["valueType"] == "INT64"
-    assert all(int(point["value"]["int64Value"]) > 50_000_000 for point in memory["points"])
-    assert cpu["points"][-1]["value"]["doubleValue"] > 0  # it has just loaded its model
+    assert cpu["valueType"] == "DOUBLE"
+    assert any(value(point) > 0 for point in cpu["points"])  # it has just loaded its model
     assert cpu["resource"] == {
         "type": "aiplatform.googleapis.com/Endpoint",
         "labels": {
