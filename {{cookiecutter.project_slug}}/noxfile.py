@@ -118,6 +118,18 @@ def versions(session: nox.Session) -> None:
 
 
 @nox.session
+def promote(session: nox.Session) -> None:
+    """Make a version the default, and move all traffic to it."""
+    verb(session)
+
+
+@nox.session
+def rollback(session: nox.Session) -> None:
+    """Make the default before the default again."""
+    verb(session)
+
+
+@nox.session
 def predict(session: nox.Session) -> None:
     """Ask the endpoint about one row, by REST."""
     verb(session)

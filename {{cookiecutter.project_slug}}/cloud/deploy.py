@@ -3,78 +3,165 @@
 import argparse
 from typing import Any
 
-from cloud import lookup
+from cloud import evaluations, lookup, promote, signature, traffic
 from cloud.client import Client
 from cloud.console import next_commands, say, step
 from cloud.errors import UserError
+from cloud.evaluations import Evaluation
+from trainer.columns import TABLES
 
 # TensorFlow Serving looks for numeric folders; the trainer exports to this one.
 EXPORT_FOLDER = "1"
 SAVED_MODEL = "saved_model.pb"
 SERVED_NAME = "model"
 PORT = 8080
-OPERATION_SECONDS = 3600.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describes the verb's flags."""
     parser.add_argument("job", nargs="?", help="name or number; default: the newest that succeeded")
+    parser.add_argument(
+        "--traffic",
+        type=int,
+        default=100,
+        metavar="PERCENT",
+        help="share of the requests it gets, 1 to 100; below 100 the default version stays and"
+        " 'promote' makes it this one",
+    )
+    parser.add_argument(
+        "--force",
+        action="store_true",
+        help="deploy it though it is no better than the default version on the test rows",
+    )
     parser.add_argument("--machine-type", help="such as n1-standard-4; default: of pyproject.toml")
 
 
 def run(client: Client, options: argparse.Namespace) -> int:
     """Uploads, deploys, and says how to predict."""
     say(f"Target: {client.target}")
+    if not 1 <= options.traffic <= 100:
+        raise UserError(f"--traffic: expected 1 to 100 per cent, got {options.traffic}.")
     job = lookup.job(client, options.job, state="JOB_STATE_SUCCEEDED")
-    deploy(client, job, options.machine_type or client.config.machine_type)
-    next_commands(
+    machine_type = options.machine_type or client.config.machine_type
+    version = deploy(client, job, machine_type, options.traffic, force=options.force)
+    commands = [
         ("nox -s predict", "ask it about one row"),
         ("nox -s versions", "the versions and their shares of the traffic"),
-    )
+    ]
+    if options.traffic < 100:
+        commands.insert(0, (f"nox -s promote -- {version}", "make it the default"))
+    else:
+        commands.append(("nox -s rollback", "back to the version before"))
+    next_commands(*commands)
     return 0
 
 
-def deploy(client: Client, job: Any, machine_type: str) -> None:
-    """Makes the next version of the model from a job, serves it, and gives it all traffic.
+def deploy(client: Client, job: Any, machine_type: str, traffic_share: int, *, force: bool) -> str:
+    """Makes the next version of the model from a job, serves it, and gives it traffic.
+
+    Args:
+        client: of the target.
+        job: the `CustomJob` that trained it.
+        machine_type: of the replicas.
+        traffic_share: per cent of the requests; with 100 the version becomes the default, and
+            the others are undeployed.
+        force: deploy a version that is no better than the default.
+
+    Returns:
+        The version's number.
 
     Raises:
-        UserError: the job has no SavedModel.
+        UserError: the job has no SavedModel of the project's table, the version is no better than
+            the default, or it does not answer.
     """
-    version = upload_version(client, job)
-    endpoint = lookup.endpoint(client) or create_endpoint(client)
-    old = [deployed.id for deployed in endpoint.deployed_models]
-    deploy_version(client, endpoint.name, version, machine_type, old)
-    client.models.merge_version_aliases(
-        name=f"{version.model}@{version.model_version_id}", version_aliases=["default"]
-    )
-    for deployed_id in old:
-        with step(f"Undeploying {deployed_id}, which gets no more traffic"):
-            client.endpoints.undeploy_model(
-                request={"endpoint": endpoint.name, "deployed_model_id": deployed_id}
-            ).result(timeout=OPERATION_SECONDS)
+    folder = model_folder(client, job)
+    check_signature(client, folder)
+    evaluation = evaluations.read(client, folder)
+    default = lookup.model(client)
+    if default is not None and not force:
+        check_better(client, evaluation, default)
+    version = upload_version(client, job, folder, default)
+    endpoint = lookup.endpoint(client) or traffic.create_endpoint(client)
+    deployed_id = traffic.deploy(client, endpoint, version, machine_type)
+    traffic.prove(client, endpoint, deployed_id)
+    if traffic_share == 100 or not endpoint.deployed_models:
+        promote.make_default(client, version, endpoint.name, deployed_id)
+        return str(version.version_id)
+    split = traffic.with_share(traffic.shares(endpoint), deployed_id, traffic_share)
+    traffic.move(client, endpoint.name, split)
     say(
-        f"{client.config.model} version {version.model_version_id} ({job.display_name}) is the"
-        " default and gets all traffic.",
+        f"{client.config.model} version {version.version_id} ({job.display_name}) gets"
+        f" {traffic_share} % of the traffic; the default is version {default.version_id} still.",
         "bold",
     )
+    return str(version.version_id)
 
 
-def upload_version(client: Client, job: Any) -> Any:
-    """Uploads a job's SavedModel as a version; returns the `UploadModelResponse`.
+def check_signature(client: Client, folder: str) -> None:
+    """Checks that a SavedModel takes the features of the project's table.
 
     Raises:
-        UserError: the job has not exported one.
+        UserError: it takes others.
+    """
+    place = f"{folder}/{EXPORT_FOLDER}/{SAVED_MODEL}"
+    bucket, _, name = place.removeprefix("gs://").partition("/")
+    saved_model = client.storage.bucket(bucket).blob(name).download_as_bytes()
+    signature.check(saved_model, TABLES[client.config.data_set], place)
+
+
+def check_better(client: Client, candidate: Evaluation | None, default: Any) -> None:
+    """Compares a model with the default version on the same test rows.
+
+    Args:
+        client: of the target.
+        candidate: evaluation of the model to deploy.
+        default: the default version, a `Model`.
+
+    Raises:
+        UserError: it is no better, or the two cannot be compared.
+    """
+    anyway = "deploy it all the same with --force"
+    current = evaluations.read(client, default.artifact_uri)
+    if candidate is None or current is None:
+        which = "this model" if candidate is None else f"version {default.version_id}"
+        raise UserError(f"There is no {evaluations.FILE} of {which} to compare by; {anyway}.")
+    if (candidate.test_rows, candidate.metric) != (current.test_rows, current.metric):
+        raise UserError(
+            f"This model and version {default.version_id} were tested on different rows, so their"
+            f" scores cannot be compared; train again on today's data, or {anyway}."
+        )
+    scores = (
+        f"on the same test rows it has {evaluations.NAMES[candidate.metric]}"
+        f" {candidate.score:.4f}, version {default.version_id} has {current.score:.4f}"
+    )
+    if not candidate.beats(current):
+        raise UserError(
+            f"The model is no better than the default: {scores}. Train a better one with other"
+            f" settings ('nox -s submit -- -- --help' lists them), or {anyway}."
+        )
+    say(f"The model is better than the default: {scores}.")
+
+
+def upload_version(client: Client, job: Any, folder: str, parent: Any | None) -> Any:
+    """Uploads a job's SavedModel as a version.
+
+    Args:
+        client: of the target.
+        job: the `CustomJob`.
+        folder: gs:// URI of the folder with the SavedModel.
+        parent: any version of the project's model, or None for the first.
+
+    Returns:
+        The version, a `Model`.
     """
     config = client.config
-    artifact = model_folder(client, job)
-    parent = lookup.model(client)
     request = {
         "parent": config.location,
-        "parent_model": parent.name if parent is not None else "",
+        "parent_model": parent.name.partition("@")[0] if parent is not None else "",
         "model": {
             "display_name": config.model,
             "version_description": f"Trained by {job.display_name}",
-            "artifact_uri": artifact,
+            "artifact_uri": folder,
             "container_spec": {
                 "image_uri": config.image_uri(config.serving_image),
                 "args": [
@@ -89,8 +176,10 @@ def upload_version(client: Client, job: Any) -> Any:
             "labels": {"job": job.display_name},
         },
     }
-    with step(f"Uploading {artifact} as a version of {config.model}"):
-        return client.models.upload_model(request=request).result(timeout=OPERATION_SECONDS)
+    with step(f"Uploading {folder} as a version of {config.model}"):
+        operation = client.models.upload_model(request=request)
+        uploaded = operation.result(timeout=traffic.OPERATION_SECONDS)
+    return client.models.get_model(name=f"{uploaded.model}@{uploaded.model_version_id}")
 
 
 def model_folder(client: Client, job: Any) -> str:
@@ -109,41 +198,3 @@ def model_folder(client: Client, job: Any) -> str:
             f" {job.state.name}. Name a job that succeeded; 'nox -s jobs' lists them."
         )
     return folder
-
-
-def create_endpoint(client: Client) -> Any:
-    """Makes the project's endpoint and returns it."""
-    with step(f"Creating the endpoint {client.config.model}"):
-        return client.endpoints.create_endpoint(
-            parent=client.config.location, endpoint={"display_name": client.config.model}
-        ).result(timeout=OPERATION_SECONDS)
-
-
-def deploy_version(
-    client: Client, endpoint: str, version: Any, machine_type: str, old: list[str]
-) -> None:
-    """Serves a version beside what is there, and gives it all traffic once it answers.
-
-    Args:
-        client: of the target.
-        endpoint: its resource name.
-        version: the `UploadModelResponse`.
-        machine_type: of the replicas.
-        old: ids of the deployed models that lose their traffic.
-    """
-    request = {
-        "endpoint": endpoint,
-        "deployed_model": {
-            "model": f"{version.model}@{version.model_version_id}",
-            "display_name": f"{client.config.model}-{version.model_version_id}",
-            "dedicated_resources": {
-                "machine_spec": {"machine_type": machine_type},
-                "min_replica_count": 1,
-                "max_replica_count": 1,
-            },
-        },
-        # "0" is the model that this request deploys.
-        "traffic_split": {"0": 100} | dict.fromkeys(old, 0),
-    }
-    with step(f"Deploying version {version.model_version_id}; it answers before it gets traffic"):
-        client.endpoints.deploy_model(request=request).result(timeout=OPERATION_SECONDS)

@@ -50,6 +50,42 @@ def model(client: Client) -> Any:
     return _named(client, client.models.list_models, client.config.model)
 
 
+def version(client: Client, name: str | None) -> Any:
+    """Returns a version of the project's model, a `Model`, by number or alias.
+
+    Args:
+        client: of the target.
+        name: number or alias, or None for the newest version.
+
+    Raises:
+        UserError: there is none; the message says how to list them.
+    """
+    found = model(client)
+    if found is None:
+        raise UserError("There is no version yet; 'nox -s deploy' makes one of a job's model.")
+    base = found.name.partition("@")[0]
+    if name is None:
+        return max(client.models.list_model_versions(name=base), key=_number)
+    try:
+        return client.models.get_model(name=f"{base}@{name}")
+    except (exceptions.NotFound, exceptions.InvalidArgument) as error:
+        raise UserError(
+            f"There is no version {name!r} of {client.config.model}; 'nox -s versions' lists the"
+            " versions there are."
+        ) from error
+
+
+def alias(client: Client, name: str) -> Any:
+    """Returns the version of the project's model that carries an alias, or None."""
+    found = model(client)
+    versions = client.models.list_model_versions(name=found.name) if found is not None else ()
+    return next((each for each in versions if name in each.version_aliases), None)
+
+
+def _number(version: Any) -> int:
+    return int(version.version_id)
+
+
 def endpoint(client: Client) -> Any:
     """Returns the project's `Endpoint`, or None before the first deployment."""
     return _named(client, client.endpoints.list_endpoints, client.config.model)

@@ -1,9 +1,12 @@
-"""versions: the versions of the model, newest first, with aliases, job and share of the traffic."""
+"""versions: the versions of the model, newest first: aliases, job, scores, share of the traffic."""
 
 import argparse
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
-from cloud import lookup
+from cloud import evaluations, jobs, lookup
 from cloud.client import Client
 from cloud.console import out, say, table
 
@@ -21,18 +24,35 @@ def run(client: Client, _options: argparse.Namespace) -> int:
     endpoint = lookup.endpoint(client)
     split = dict(endpoint.traffic_split) if endpoint is not None else {}
     deployed = endpoint.deployed_models if endpoint is not None else []
-    rows = table("version", "aliases", "job", "traffic")
-    versions = client.models.list_model_versions(name=model.name)
-    for version in sorted(versions, key=lambda each: int(each.version_id), reverse=True):
+    versions = sorted(
+        client.models.list_model_versions(name=model.name.partition("@")[0]),
+        key=lambda each: int(each.version_id),
+        reverse=True,
+    )
+    client.storage  # noqa: B018, made before the threads share it
+    with ThreadPoolExecutor(8) as pool:
+        scores = list(pool.map(partial(scores_of, client), versions))
+    metrics = [name for name in evaluations.NAMES if any(name in each for each in scores)]
+    titles = [evaluations.NAMES[name] for name in metrics]
+    rows = table("version", "aliases", "job", "age", *titles, "traffic")
+    for version, found in zip(versions, scores, strict=True):
         shares = [split.get(each.id, 0) for each in deployed if is_of(each, version)]
         rows.add_row(
             version.version_id,
             ", ".join(version.version_aliases),
             version.labels.get("job", ""),
+            jobs.words(datetime.now(UTC) - version.version_create_time),
+            *(f"{found[name]:.4f}" if name in found else "-" for name in metrics),
             f"{sum(shares)} %" if shares else "not deployed",
         )
     out.print(rows)
     return 0
+
+
+def scores_of(client: Client, version: Any) -> dict[str, float]:
+    """Returns what a version scored on its test rows; nothing where nobody wrote it down."""
+    found = evaluations.read(client, version.artifact_uri)
+    return found.scores if found is not None else {}
 
 
 def is_of(deployed: Any, version: Any) -> bool:

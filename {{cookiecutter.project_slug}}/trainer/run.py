@@ -89,6 +89,9 @@ def _document(
     """Returns how the model came about."""
     return {
         "table": table.name,
+        "kind": table.label.kind,
+        "primary": {"metric": "auc", "higher_is_better": True},
+        "test_fingerprint": f"sha256:{splits[2].fingerprint}",
         "label": table.label.name,
         "classes": table.label.classes,
         "rows": dict(zip(("train", "eval", "test"), map(len, splits), strict=True)),

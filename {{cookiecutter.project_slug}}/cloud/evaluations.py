@@ -1,0 +1,86 @@
+"""How good a trained model is: the evaluation.json beside its SavedModel."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from google.api_core import exceptions
+
+from cloud.client import Client
+from cloud.errors import UserError
+
+FILE = "evaluation.json"
+NAMES = {
+    "auc": "ROC AUC",
+    "log_loss": "log loss",
+    "accuracy": "accuracy",
+    "rmse": "RMSE",
+    "mae": "MAE",
+    "r2": "R²",
+}
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a training found on its test rows.
+
+    Attributes:
+        scores: by metric, such as `auc` and `log_loss`.
+        metric: the one by which models are compared.
+        higher_is_better: its direction.
+        test_rows: fingerprint of the test rows; empty where the trainer did not say.
+    """
+
+    scores: dict[str, float]
+    metric: str
+    higher_is_better: bool
+    test_rows: str
+
+    @property
+    def score(self) -> float:
+        """The score by which models are compared."""
+        return self.scores[self.metric]
+
+    def beats(self, other: "Evaluation") -> bool:
+        """Whether its score is better than the other's."""
+        gain = self.score - other.score
+        return gain > 0 if self.higher_is_better else gain < 0
+
+
+def read(client: Client, folder: str) -> Evaluation | None:
+    """Reads the evaluation of a model.
+
+    Args:
+        client: of the target.
+        folder: gs:// URI of the folder with the SavedModel.
+
+    Returns:
+        The evaluation, or None where the folder has none.
+
+    Raises:
+        UserError: the file is no evaluation.
+    """
+    bucket, _, path = folder.removeprefix("gs://").rstrip("/").partition("/")
+    blob = client.storage.bucket(bucket).blob(f"{path}/{FILE}")
+    try:
+        text = blob.download_as_bytes()
+    except exceptions.NotFound:
+        return None
+    try:
+        return parse(json.loads(text))
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(
+            f"{folder.rstrip('/')}/{FILE}: expected the evaluation that the trainer writes, got"
+            f" something else ({error!r}); train the model again."
+        ) from error
+
+
+def parse(document: dict[str, Any]) -> Evaluation:
+    """Reads what the trainer wrote, as `trainer/run.py` describes it."""
+    primary = document["primary"]
+    scores = {name: float(value) for name, value in document["test"].items()}
+    found = Evaluation(
+        scores, primary["metric"], primary["higher_is_better"], document["test_fingerprint"]
+    )
+    found.score  # noqa: B018, it must be there
+    return found

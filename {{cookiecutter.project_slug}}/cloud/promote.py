@@ -1,0 +1,83 @@
+"""promote: makes a version the default and moves the traffic to it, while requests go on."""
+
+import argparse
+from typing import Any
+
+from cloud import lookup, traffic
+from cloud.client import Client
+from cloud.console import next_commands, say
+
+DEFAULT = "default"
+# Vertex AI knows no history of the default; this alias on the former one remembers it.
+PREVIOUS = "previous"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describes the verb's flags."""
+    parser.add_argument("version", nargs="?", help="number or alias; default: the newest version")
+    parser.add_argument("--machine-type", help="such as n1-standard-4; default: of pyproject.toml")
+
+
+def run(client: Client, options: argparse.Namespace) -> int:
+    """Promotes the version, and says how to go back."""
+    say(f"Target: {client.target}")
+    version = lookup.version(client, options.version)
+    promote(client, version, options.machine_type or client.config.machine_type)
+    next_commands(
+        ("nox -s versions", "the versions and their shares of the traffic"),
+        ("nox -s rollback", "back to the version before"),
+    )
+    return 0
+
+
+def promote(client: Client, version: Any, machine_type: str) -> None:
+    """Makes a version the default, and gives it all traffic; deploys it where it is not.
+
+    Args:
+        client: of the target.
+        version: the `Model`.
+        machine_type: of the replicas, where it is not deployed.
+
+    Raises:
+        UserError: it does not answer.
+    """
+    endpoint = lookup.endpoint(client) or traffic.create_endpoint(client)
+    deployed = traffic.of_version(endpoint, version)
+    if deployed is None:
+        deployed_id = traffic.deploy(client, endpoint, version, machine_type)
+        traffic.prove(client, endpoint, deployed_id)
+    else:
+        deployed_id = deployed.id
+    make_default(client, version, endpoint.name, deployed_id)
+
+
+def make_default(client: Client, version: Any, endpoint_name: str, deployed_id: str) -> None:
+    """Moves all traffic and the alias to a deployed version, then undeploys the others.
+
+    In this order no request finds nobody to answer it.
+
+    Args:
+        client: of the target.
+        version: the `Model`.
+        endpoint_name: resource name of the endpoint.
+        deployed_id: id of the version's deployed model.
+    """
+    endpoint = client.endpoints.get_endpoint(name=endpoint_name)
+    everything = dict.fromkeys(traffic.shares(endpoint), 0) | {deployed_id: 100}
+    traffic.move(client, endpoint_name, everything)
+    name = version.name.partition("@")[0]
+    former = client.models.get_model(name=f"{name}@{DEFAULT}")
+    if former.version_id != version.version_id:
+        _alias(client, f"{name}@{former.version_id}", PREVIOUS)
+        _alias(client, f"{name}@{version.version_id}", DEFAULT)
+    traffic.undeploy_others(client, endpoint_name, deployed_id)
+    trained_by = f" ({version.labels['job']})" if "job" in version.labels else ""
+    say(
+        f"{client.config.model} version {version.version_id}{trained_by} is the default and gets"
+        " all traffic.",
+        "bold",
+    )
+
+
+def _alias(client: Client, version_name: str, alias: str) -> None:
+    client.models.merge_version_aliases(name=version_name, version_aliases=[alias])

@@ -1,0 +1,34 @@
+"""rollback: makes the version that was the default before the default again."""
+
+import argparse
+
+from cloud import lookup, promote
+from cloud.client import Client
+from cloud.console import next_commands, say
+from cloud.errors import UserError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describes the verb's flags."""
+    parser.add_argument("--machine-type", help="such as n1-standard-4; default: of pyproject.toml")
+
+
+def run(client: Client, options: argparse.Namespace) -> int:
+    """Promotes the version with the alias `previous`.
+
+    Raises:
+        UserError: there is no such version.
+    """
+    say(f"Target: {client.target}")
+    previous = lookup.alias(client, promote.PREVIOUS)
+    if previous is None:
+        raise UserError(
+            "There is no version to go back to: the default has been the same all along;"
+            " 'nox -s versions' lists the versions."
+        )
+    promote.promote(client, previous, options.machine_type or client.config.machine_type)
+    next_commands(
+        ("nox -s versions", "the versions and their shares of the traffic"),
+        ("nox -s rollback", "and forth again"),
+    )
+    return 0
