@@ -1,13 +1,20 @@
 """What the columns of a table mean: the one place to change for another data set."""
 
+import dataclasses
 import keyword
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-Kind = Literal["number", "integer", "category"]
+Kind = Literal["number", "integer", "category", "boolean"]
+LabelKind = Literal["binary", "multiclass", "regression"]
 
-MISSING: dict[Kind, float | int | str] = {"number": float("nan"), "integer": -1, "category": ""}
+MISSING: dict[Kind, float | int | str | bool] = {
+    "number": float("nan"),
+    "integer": -1,
+    "category": "",
+    "boolean": False,
+}
 
 
 @dataclass(frozen=True)
@@ -17,8 +24,9 @@ class Column:
     Attributes:
         name: of the column in the CSV files and of the input in the model's signature.
         kind: `number` is a float32, and the model takes the training mean where it is missing;
-            `integer` is an int64 that names a category, such as a month; `category` is a string.
-            Missing and unknown categories are the same to the model: they carry no information.
+            `integer` is an int64 that names a category, such as a month; `category` is a string;
+            `boolean` is true or false, and false where it is missing. Missing and unknown
+            categories are the same to the model: they carry no information.
         about: what it holds, with its unit.
     """
 
@@ -34,7 +42,7 @@ class Column:
             )
 
     @property
-    def missing(self) -> float | int | str:
+    def missing(self) -> float | int | str | bool:
         """The value that stands for a missing one, and that a client may leave out."""
         return MISSING[self.kind]
 
@@ -45,18 +53,28 @@ class Label:
 
     Attributes:
         name: of the column in the CSV files.
-        classes: every value it has; of two, the model gives the probability of the second.
-        about: what it says.
+        classes: every value it has; of two, the model gives the probability of the second. None
+            at all make it a number, which the model estimates: a regression.
+        about: what it says, with its unit.
     """
 
     name: str
     classes: tuple[str, ...]
     about: str
 
+    def __post_init__(self) -> None:
+        if len(self.classes) == 1 or len(set(self.classes)) < len(self.classes):
+            raise ValueError(
+                f"Label {self.name!r}: expected two different classes or more, or none for a"
+                f" number, got {self.classes!r}."
+            )
+
     @property
-    def is_binary(self) -> bool:
-        """Whether there are two classes, so that one probability says it all."""
-        return len(self.classes) == 2
+    def kind(self) -> LabelKind:
+        """What is learned, and so the model's head and its metrics."""
+        if not self.classes:
+            return "regression"
+        return "binary" if len(self.classes) == 2 else "multiclass"
 
 
 @dataclass(frozen=True)
@@ -116,6 +134,13 @@ FLIGHTS = Table(
     baseline="dep_delay",
 )
 
+# The same flights, and the minutes themselves: only the label's description is another.
+FLIGHTS_DELAY = dataclasses.replace(
+    FLIGHTS,
+    name="flights_delay",
+    label=Label("arr_delay", (), "minutes the arrival is late, negative if early"),
+)
+
 PENGUINS = Table(
     name="penguins",
     key="penguin",
@@ -132,4 +157,4 @@ PENGUINS = Table(
     defaults={"epochs": 40, "batch_size": 16, "hidden_units": (32,)},
 )
 
-TABLES = {table.name: table for table in (FLIGHTS, PENGUINS)}
+TABLES = {table.name: table for table in (FLIGHTS, FLIGHTS_DELAY, PENGUINS)}

@@ -65,7 +65,7 @@ def baselines(table: Table, train: Rows, test: Rows) -> dict[str, Scores]:
     """
     shares = np.bincount(train.labels, minlength=len(table.label.classes)) / len(train)
     found = {"majority class": score(np.tile(shares, (len(test), 1)), test.labels)}
-    if table.baseline and table.label.is_binary:
+    if table.baseline and table.label.kind == "binary":
         alone = f"{table.baseline} alone"
         found[alone] = score(_logistic(table.baseline, train, test), test.labels)
     return found

@@ -51,7 +51,7 @@ def answer(
     features = {name: tf.broadcast_to(values, [rows]) for name, values in features.items()}
     probabilities = tf.exp(log_probabilities(model(preprocessor(features))))
     label = tf.gather(tf.constant(table.label.classes), tf.argmax(probabilities, axis=1))
-    if table.label.is_binary:
+    if table.label.kind == "binary":
         return {"probability": probabilities[:, 1], "label": label}
     return {"probabilities": probabilities, "label": label}
 

@@ -148,7 +148,7 @@ def test_the_saved_model_answers_raw_rows_as_the_trainer_does(trained: Trained) 
     )
     assert done.returncode == 0, done.stderr
     answer = json.loads(done.stdout)
-    if table.label.is_binary:
+    if table.label.kind == "binary":
         second = np.array(answer["probability"])
         probabilities = np.stack([1 - second, second], axis=1)
     else:
@@ -203,7 +203,7 @@ def test_a_client_reads_the_signature(trained: Trained) -> None:
         assert tf.as_dtype(tensor.dtype) == types[column.kind]
         assert [dim.size for dim in tensor.tensor_shape.dim] == [-1]
         assert tf.make_ndarray(signature.defaults[column.name]).shape == (1,)
-    chance = "probability" if table.label.is_binary else "probabilities"
+    chance = "probability" if table.label.kind == "binary" else "probabilities"
     assert set(signature.outputs) == {chance, "label"}
 
 
