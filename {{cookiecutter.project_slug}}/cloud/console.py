@@ -1,5 +1,6 @@
 """What a person at the terminal sees: colour and one moving line there, plain text in a pipe."""
 
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,7 +8,9 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.table import Table
 
-out = Console(highlight=False, soft_wrap=True)
+# A row of a table stays one line in a pipe, for whoever searches it there.
+PIPE_WIDTH = 200
+out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else PIPE_WIDTH)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 

@@ -10,6 +10,8 @@ from cloud import evaluations, jobs, lookup
 from cloud.client import Client
 from cloud.console import out, say, table
 
+SHOWN_METRICS = 2  # more make the table too wide for a terminal
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describes the verb's flags: none."""
@@ -32,7 +34,8 @@ def run(client: Client, _options: argparse.Namespace) -> int:
     client.storage  # noqa: B018, made before the threads share it
     with ThreadPoolExecutor(8) as pool:
         scores = list(pool.map(partial(scores_of, client), versions))
-    metrics = [name for name in evaluations.NAMES if any(name in each for each in scores)]
+    known = [name for name in evaluations.NAMES if any(name in each for each in scores)]
+    metrics = known[:SHOWN_METRICS]
     titles = [evaluations.NAMES[name] for name in metrics]
     rows = table("version", "aliases", "job", "age", *titles, "traffic")
     for version, found in zip(versions, scores, strict=True):
