@@ -131,7 +131,19 @@ def rollback(session: nox.Session) -> None:
 
 @nox.session
 def predict(session: nox.Session) -> None:
-    """Ask the endpoint about one row, by REST."""
+    """Ask the endpoint about rows, by REST."""
+    verb(session)
+
+
+@nox.session
+def batch(session: nox.Session) -> None:
+    """Predict for many rows that can wait, and join the answers to them."""
+    verb(session)
+
+
+@nox.session
+def evaluate(session: nox.Session) -> None:
+    """Score a version on the test rows through the endpoint, beside the trainer's own scores."""
     verb(session)
 
 

@@ -26,7 +26,9 @@ VERBS = {
     "versions": "list the versions and their traffic",
     "promote": "make a version the default, with all traffic",
     "rollback": "back to the default before",
-    "predict": "ask the endpoint about one row",
+    "predict": "ask the endpoint about rows",
+    "batch": "predict for many rows that can wait",
+    "evaluate": "a version's scores on the test rows, through the endpoint",
     "target": "say where commands go, and start the emulator where it is down",
     "emulator": "run the emulator in the foreground",
 }
@@ -36,6 +38,22 @@ WITHOUT_CLIENT = {"demo", "train", "tensorboard", "emulator"}
 
 def main(arguments: list[str]) -> int:
     """Runs a verb; a mistake of the user's becomes one sentence on stderr and exit code 1."""
+    try:
+        options = parse(arguments)
+        return call(load(options.verb), options)
+    except UserError as error:
+        err.print(f"Error: {error}", style="red", markup=False)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def parse(arguments: list[str]) -> argparse.Namespace:
+    """Reads the command line.
+
+    Raises:
+        UserError: a value that the verb's flags depend on is wrong.
+    """
     parser = argparse.ArgumentParser(prog="python -m cloud", description="Verbs of this project.")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
     for name, purpose in VERBS.items():
@@ -45,14 +63,7 @@ def main(arguments: list[str]) -> int:
         )
         if arguments[:1] == [name]:
             load(name).add_arguments(verb)
-    options = parser.parse_args(arguments)
-    try:
-        return call(load(options.verb), options)
-    except UserError as error:
-        err.print(f"Error: {error}", style="red", markup=False)
-        return 1
-    except KeyboardInterrupt:
-        return 130
+    return parser.parse_args(arguments)
 
 
 def call(verb: ModuleType, options: argparse.Namespace) -> int:

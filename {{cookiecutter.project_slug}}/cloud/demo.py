@@ -6,12 +6,22 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from cloud import data, deploy, emulator, logs, lookup, predict, submit
+from cloud import (
+    answers,
+    data,
+    deploy,
+    emulator,
+    instances,
+    logs,
+    lookup,
+    predict,
+    prediction,
+    submit,
+)
 from cloud.client import Client
 from cloud.config import Config
 from cloud.console import next_commands, out, say, step
 from cloud.errors import UserError
-from trainer.columns import TABLES
 
 STEPS = 6
 
@@ -73,14 +83,15 @@ def walk(client: Client, options: argparse.Namespace) -> None:
 
 def ask(client: Client) -> None:
     """Sends one row of the test file and prints the answer beside what really happened."""
-    table = TABLES[client.config.data_set]
-    row = predict.sample_row(client.config, predict.SAMPLE_ROW)
-    instance = predict.raw_instance(table, row)
-    url = predict.predict_url(client)
-    say(predict.curl(client, url, {"instances": [instance]}), "dim")
-    answer = predict.predict(client, url, instance)
-    say(f"Version {answer.version} answers {json.dumps(answer.prediction)}")
-    say(predict.in_words(table, row, answer.prediction), "bold")
+    table = predict.table_of(client.config)
+    row = instances.test_row(client.config, predict.SAMPLE_ROW)
+    instance = instances.of_row(table, row)
+    url = prediction.endpoint_url(client)
+    say(prediction.curl(client, url, {"instances": [instance]}), "dim")
+    answer = prediction.ask(client, url, [instance])
+    [said] = answer.predictions
+    say(f"Version {answer.version} answers {json.dumps(said)}")
+    say(answers.in_words(table, row, said), "bold")
 
 
 @contextmanager

@@ -1,179 +1,152 @@
-"""predict: asks the endpoint about one row, in plain REST, as any language would."""
+"""predict: asks the endpoint about rows, in plain REST, as any language would."""
 
 import argparse
-import csv
 import json
-import shlex
-from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
 
-from cloud import data, lookup
+from cloud import config, instances, lookup, prediction, traffic
+from cloud.answers import in_words
 from cloud.client import Client
-from cloud.config import Config
-from cloud.console import say, step
+from cloud.console import err, next_commands, out, say, step, table
 from cloud.errors import UserError
+from cloud.instances import Instance, Row
+from cloud.prediction import Prediction
 from trainer.columns import TABLES, Table
 
-Instance = dict[str, Any]
 # A flight that leaves 24 minutes late and has the whole continent to catch up: the answer is open.
 SAMPLE_ROW = 21
 
 
-@dataclass(frozen=True)
-class Answer:
-    """What the endpoint said.
-
-    Attributes:
-        prediction: the model's outputs for the instance.
-        version: number of the version that gave it.
-    """
-
-    prediction: dict[str, Any]
-    version: str
-
-
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Describes the verb's flags."""
+    """Describes the verb's flags.
+
+    Raises:
+        UserError: the project's values do not name a table, whose features are flags.
+    """
+    parser.add_argument("--row", type=int, help=f"row of the test file; default: {SAMPLE_ROW}")
+    parser.add_argument("--instance", help="an instance as a JSON object")
     parser.add_argument(
-        "--row", type=int, default=SAMPLE_ROW, help="row of the test file to ask about"
+        "--file",
+        type=Path,
+        help="many instances: .csv, .jsonl, or .json with a list or a request's body; prints a"
+        " prediction a line as JSON",
     )
-    parser.add_argument("--instance", help="an instance as JSON, instead of a row")
+    parser.add_argument(
+        "--all-versions",
+        action="store_true",
+        help="compare the versions that get traffic; asks again until each has answered",
+    )
+    features = parser.add_argument_group("features", "an instance, a flag for each feature")
+    for column in table_of(config.load()).columns:
+        features.add_argument(
+            f"--{column.name.replace('_', '-')}",
+            dest=f"feature {column.name}",
+            metavar=column.kind.upper(),
+            help=column.about.replace("%", "%%"),
+        )
 
 
 def run(client: Client, options: argparse.Namespace) -> int:
-    """Prints the equal curl command, the answer, and what really happened where that is known."""
-    table = TABLES[client.config.data_set]
-    row: dict[str, str] = {}
-    if options.instance is not None:
-        instance = parse_instance(options.instance)
-    else:
-        row = sample_row(client.config, options.row)
-        instance = raw_instance(table, row)
-    url = predict_url(client)
-    say(curl(client, url, {"instances": [instance]}))
+    """Prints the equal curl command, the answers, and what really happened where that is known.
+
+    Raises:
+        UserError: the rows cannot be read, or the endpoint refuses them.
+    """
+    url = prediction.endpoint_url(client)
+    if options.file is not None:
+        only_one_source(options)
+        return predict_file(client, url, options.file)
+    instance, row = one_instance(client, options)
+    say(prediction.curl(client, url, {"instances": [instance]}))
+    if options.all_versions:
+        compare_versions(client, url, instance)
+        return 0
     with step("Asking the endpoint"):
-        answer = predict(client, url, instance)
-    say(json.dumps(answer.prediction), "bold")
+        answer = prediction.ask(client, url, [instance])
+    say(json.dumps(answer.predictions[0]), "bold")
     say(f"(version {answer.version} of {client.config.model})", "dim")
-    if row:
-        say(in_words(table, row, answer.prediction))
+    if row is not None:
+        say(in_words(table_of(client.config), row, answer.predictions[0]))
     return 0
 
 
-def predict_url(client: Client) -> str:
-    """Returns where the project's endpoint takes predictions.
+def table_of(values: config.Config) -> Table:
+    """Returns the description of the project's table.
 
     Raises:
-        UserError: nothing is deployed.
+        UserError: there is none of that name.
     """
-    return f"{client.vertex_url}/v1/{lookup.serving_endpoint(client).name}:predict"
+    if values.data_set not in TABLES:
+        raise UserError(
+            f"[tool.cloud] data_set: expected one of {', '.join(TABLES)}, the tables of"
+            f" trainer/columns.py, got {values.data_set!r}."
+        )
+    return TABLES[values.data_set]
 
 
-def predict(client: Client, url: str, instance: Instance) -> Answer:
-    """Sends one instance.
-
-    Raises:
-        UserError: the endpoint refuses it; the message is the model server's.
-    """
-    response = client.session.post(url, json={"instances": [instance]})
-    if response.status_code != 200:
-        raise UserError(f"The endpoint answered {response.status_code}: {message(response.text)}")
-    body = response.json()
-    return Answer(body["predictions"][0], body.get("modelVersionId", "?"))
+def only_one_source(options: argparse.Namespace) -> None:
+    """Raises UserError where instances are given in two ways."""
+    given = [f"--{name}" for name in ("row", "instance", "file") if vars(options)[name] is not None]
+    if feature_flags(options):
+        given.append("flags of features")
+    if len(given) > 1:
+        raise UserError(f"Expected instances from one place, got {' and '.join(given)}; give one.")
 
 
-def message(text: str) -> str:
-    """Digs the sentence out of an error's JSON, which may hold the container's own JSON."""
-    try:
-        found = json.loads(text)
-    except ValueError:
-        return text.strip()
-    error = found.get("error", text) if isinstance(found, dict) else text
-    inner = error.get("message", text) if isinstance(error, dict) else error
-    return message(inner) if inner != text else str(inner)
+def one_instance(client: Client, options: argparse.Namespace) -> tuple[Instance, Row | None]:
+    """Returns the instance of the flags, and its row where it comes from the test file."""
+    only_one_source(options)
+    flags = feature_flags(options)
+    if options.instance is not None:
+        return instances.parse(options.instance), None
+    table = table_of(client.config)
+    if flags:
+        return instances.of_row(table, flags), None
+    row = instances.test_row(client.config, SAMPLE_ROW if options.row is None else options.row)
+    return instances.of_row(table, row), row
 
 
-def parse_instance(text: str) -> Instance:
-    """Reads `--instance`.
-
-    Raises:
-        UserError: it is no JSON object.
-    """
-    try:
-        instance = json.loads(text)
-    except ValueError as error:
-        raise UserError(f"--instance: expected a JSON object, got {text!r} ({error}).") from error
-    if not isinstance(instance, dict):
-        raise UserError(f"--instance: expected a JSON object, got {text!r}.")
-    return instance
-
-
-def sample_row(config: Config, number: int) -> dict[str, str]:
-    """Returns a row of the test file, by column.
-
-    Raises:
-        UserError: the file is not there, or has no such row.
-    """
-    path = data.folder(config) / "test.csv"
-    if not path.exists():
-        raise UserError(f"There is no {path}; make the data with 'nox -s data'.")
-    with path.open(newline="", encoding="utf-8") as file:
-        for index, row in enumerate(csv.DictReader(file)):
-            if index == number:
-                return row
-    raise UserError(f"--row: expected 0 to {index}, the rows of {path.name}, got {number}.")
-
-
-def raw_instance(table: Table, row: dict[str, str]) -> Instance:
-    """Returns the features of a row as JSON carries them: raw, never scaled.
-
-    A gap is left out; the model has an answer for what is missing.
-    """
-    types = {"number": float, "integer": int, "category": str}
+def feature_flags(options: argparse.Namespace) -> Row:
+    """Returns the features that were given as flags."""
+    prefix = "feature "
     return {
-        column.name: types[column.kind](row[column.name])
-        for column in table.columns
-        if row[column.name] != ""
+        name.removeprefix(prefix): value
+        for name, value in vars(options).items()
+        if name.startswith(prefix) and value is not None
     }
 
 
-def curl(client: Client, url: str, body: dict[str, Any]) -> str:
-    """Returns the command that sends the same request from a shell."""
-    words = ["curl", "-s", "-X", "POST", url, "-H", "Content-Type: application/json"]
-    line = shlex.join([*words, "-d", json.dumps(body)])
-    if client.is_emulator:
-        return line
-    return f'{line} -H "Authorization: Bearer $(gcloud auth print-access-token)"'
+def predict_file(client: Client, url: str, path: Path) -> int:
+    """Prints a prediction a line, in the order of the file's instances."""
+    found = instances.read(path, table_of(client.config))
+    versions = set()
+    for chunk in instances.in_requests(found):
+        answer = prediction.ask(client, url, chunk)
+        versions.add(answer.version)
+        for each in answer.predictions:
+            print(json.dumps(each))
+    err.print(f"{len(found):,} predictions of version {', '.join(sorted(versions))}", style="dim")
+    return 0
 
 
-def in_words(table: Table, row: dict[str, str], prediction: dict[str, Any]) -> str:
-    """Says what was predicted for a row of the test file, beside what really happened."""
-    describe = {"flights": flight_in_words}.get(table.name, row_in_words)
-    return describe(table, row, prediction)
-
-
-def flight_in_words(_table: Table, row: dict[str, str], prediction: dict[str, Any]) -> str:
-    """Tells a flight: who flew where, the chance predicted at departure, and its arrival."""
-    chance = 100 * prediction["probability"]
-    left, arrived = float(row["dep_delay"]), float(row["arr_delay"])
-    return (
-        f"Flight {row['flight']} left {minutes(left)}. The model gave it a chance of {chance:.0f} %"
-        f" to arrive more than 15 minutes late. It arrived {minutes(arrived)}:"
-        f" {'late' if arrived > 15 else 'not late'}."
-    )
-
-
-def row_in_words(table: Table, row: dict[str, str], prediction: dict[str, Any]) -> str:
-    """Tells the predicted class of a row and the true one."""
-    said, truth = prediction["label"], row[table.label.name]
-    sure = 100 * max(prediction["probabilities"])
-    verdict = "right" if said == truth else "wrong"
-    return f"The model says {said} ({sure:.0f} %); the {table.label.name} is {truth}: {verdict}."
-
-
-def minutes(delay: float) -> str:
-    """Writes a delay in minutes: `12 minutes late`, `3 minutes early`, `on time`."""
-    if delay == 0:
-        return "on time"
-    unit = "minute" if abs(delay) == 1 else "minutes"
-    return f"{abs(delay):.0f} {unit} {'late' if delay > 0 else 'early'}"
+def compare_versions(client: Client, url: str, instance: Instance) -> None:
+    """Prints what each version answers that gets traffic, and which get none."""
+    endpoint = lookup.serving_endpoint(client)
+    shares = traffic.version_shares(endpoint)
+    awaited = {version for version, share in shares.items() if share > 0}
+    answers: dict[str, Prediction] = {}
+    with step(f"Asking until {len(awaited)} of {len(shares)} versions have answered"):
+        for _ in range(traffic.tries(min(shares[version] for version in awaited))):
+            answer = prediction.ask(client, url, [instance])
+            answers[answer.version] = answer.predictions[0]
+            if answers.keys() >= awaited:
+                break
+    rows = table("version", "traffic", "answer")
+    for version, share in sorted(shares.items(), key=lambda each: int(each[0])):
+        said = json.dumps(answers[version]) if version in answers else "not asked: no traffic"
+        if version in awaited - answers.keys():
+            said = "no answer came from it; ask again"
+        rows.add_row(version, f"{share} %", said)
+    out.print(rows, markup=False)
+    if awaited != shares.keys():
+        next_commands(("nox -s versions", "how to see them: 'deploy --traffic' gives a share"))

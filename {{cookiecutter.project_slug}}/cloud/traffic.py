@@ -7,13 +7,15 @@ Source: https://cloud.google.com/vertex-ai/docs/reference/rest/v1/projects.locat
 
 import csv
 import io
+import math
 from typing import Any
 
-from cloud import data
+from cloud import data, instances
 from cloud.client import Client
 from cloud.console import step
 from cloud.errors import UserError
-from cloud.predict import Instance, message, raw_instance
+from cloud.instances import Instance
+from cloud.prediction import message
 from trainer.columns import TABLES
 
 Split = dict[str, int]
@@ -21,8 +23,8 @@ Split = dict[str, int]
 OPERATION_SECONDS = 3600.0
 # A new version proves itself on this share of the requests, in per cent, before it gets more.
 PROBE_SHARE = 5
-# So many answers all come from other versions once in 10,000 times.
-PROBES = 180
+# How seldom asking again and again may miss a version that gets traffic.
+MISSED = 1e-4
 SAMPLE_BYTES = 16_384
 
 
@@ -88,6 +90,24 @@ def deploy(client: Client, endpoint: Any, version: Any, machine_type: str) -> st
 def shares(endpoint: Any) -> Split:
     """Returns the share of every deployed model in per cent, by its id."""
     return {each.id: endpoint.traffic_split.get(each.id, 0) for each in endpoint.deployed_models}
+
+
+def version_shares(endpoint: Any) -> Split:
+    """Returns the share of every deployed version in per cent, by its number."""
+    by_version: Split = {}
+    for deployed in endpoint.deployed_models:
+        number = version_of(deployed)
+        share = endpoint.traffic_split.get(deployed.id, 0)
+        by_version[number] = by_version.get(number, 0) + share
+    return by_version
+
+
+def tries(share: int) -> int:
+    """Returns how many requests reach a version with a share of the traffic, in per cent.
+
+    They all miss it once in 10,000 times, if each request is routed by itself.
+    """
+    return 1 if share >= 100 else math.ceil(math.log(MISSED) / math.log1p(-share / 100))
 
 
 def with_share(split: Split, deployed_id: str, share: int) -> Split:
@@ -167,7 +187,7 @@ def prove(client: Client, endpoint: Any, deployed_id: str) -> None:
 
 def _ask(client: Client, endpoint_name: str, deployed_id: str, instance: Instance) -> None:
     url = f"{client.vertex_url}/v1/{endpoint_name}:predict"
-    for _ in range(PROBES):
+    for _ in range(tries(PROBE_SHARE)):
         response = client.session.post(url, json={"instances": [instance]})
         if response.status_code != 200:
             raise UserError(
@@ -177,8 +197,8 @@ def _ask(client: Client, endpoint_name: str, deployed_id: str, instance: Instanc
         if response.json().get("deployedModelId") == deployed_id:
             return
     raise UserError(
-        f"Of {PROBES} requests none came to the new version, though it has {PROBE_SHARE} % of the"
-        " traffic. The traffic is as it was before; 'nox -s doctor' looks for the cause."
+        f"Of {tries(PROBE_SHARE)} requests none came to the new version, though it has"
+        f" {PROBE_SHARE} % of the traffic. The traffic is as it was before; deploy it again."
     )
 
 
@@ -196,4 +216,4 @@ def sample_instance(client: Client) -> Instance:
         )
     text = blob.download_as_bytes(end=SAMPLE_BYTES - 1).decode(errors="ignore")
     row = next(csv.DictReader(io.StringIO(text)))
-    return raw_instance(TABLES[client.config.data_set], row)
+    return instances.of_row(TABLES[client.config.data_set], row)

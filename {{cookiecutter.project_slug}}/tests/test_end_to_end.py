@@ -1,69 +1,18 @@
 """The whole road as a person walks it: `python -m cloud VERB` in a process of its own."""
 
 import json
-import os
 import re
 import shlex
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import ROOT
-
-TINY = ("--config", "tiny")
-
-
-@dataclass
-class Project:
-    """A project whose data and emulator lie in a folder of the tests."""
-
-    folder: Path
-    data_set: str
-
-    @property
-    def environment(self) -> dict[str, str]:
-        values = {
-            "target": "emulator",
-            "project": "test-project",
-            "region": "us-central1",
-            "bucket": "test-bucket",
-            "model": f"test_{self.data_set}",
-            "data_set": self.data_set,
-            "emulator_port": "0",
-            "emulator_folder": str(self.folder / "emulator"),
-            "data_folder": str(self.folder / "data"),
-            "runs_folder": str(self.folder / "runs"),
-        }
-        return os.environ | {f"CLOUD_{key.upper()}": value for key, value in values.items()}
-
-    def call(self, *words: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "cloud", *words],
-            cwd=ROOT,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-
-    def run(self, *words: str) -> str:
-        """Runs a verb that must succeed, and returns what it printed."""
-        ran = self.call(*words)
-        assert ran.returncode == 0, ran.stdout + ran.stderr
-        assert "\x1b" not in ran.stdout, "escape codes in a pipe"
-        return ran.stdout
-
-    def fail(self, *words: str) -> str:
-        """Runs a verb that must refuse, and returns its one sentence."""
-        ran = self.call(*words)
-        assert ran.returncode != 0, ran.stdout
-        assert "Traceback" not in ran.stderr, ran.stderr
-        return ran.stderr
+from tests.project import TINY, Project
 
 
 @pytest.fixture(scope="module")

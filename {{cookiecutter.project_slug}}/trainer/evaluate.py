@@ -39,6 +39,26 @@ def score(probabilities: Array, labels: Array) -> Scores:
     }
 
 
+def score_numbers(values: Array, truths: Array) -> Scores:
+    """Scores estimates of a number.
+
+    Args:
+        values: float [rows].
+        truths: float [rows], of at least two different values.
+
+    Returns:
+        `rmse` and `mae`, in the label's unit, and `r2`: the share of the label's variance that
+        the estimates explain, 1 at best and 0 for its mean.
+    """
+    error = values.astype(np.float64) - truths
+    squared = float((error**2).mean())
+    return {
+        "rmse": squared**0.5,
+        "mae": float(np.abs(error).mean()),
+        "r2": 1 - squared / float(truths.astype(np.float64).var()),
+    }
+
+
 def roc_auc(positive: Array, scores: Array) -> float:
     """Returns how often a positive row scores above a negative one, ties counting half.
 

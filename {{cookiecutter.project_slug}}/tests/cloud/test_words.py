@@ -4,8 +4,10 @@ from datetime import timedelta
 
 import pytest
 
+from cloud.answers import in_words, minutes
+from cloud.instances import of_row
 from cloud.jobs import words
-from cloud.predict import in_words, message, minutes, raw_instance
+from cloud.prediction import message
 from trainer.columns import TABLES
 
 FLIGHT = {
@@ -29,7 +31,7 @@ FLIGHT = {
 
 
 def test_an_instance_is_raw_and_leaves_gaps_out() -> None:
-    instance = raw_instance(TABLES["flights"], FLIGHT)
+    instance = of_row(TABLES["flights"], FLIGHT)
     assert instance["carrier"] == "B6"
     assert instance["month"] == 1
     assert isinstance(instance["month"], int)

@@ -1,0 +1,52 @@
+"""A model's answers in words, beside what really happened."""
+
+from cloud.instances import Row
+from cloud.prediction import Prediction
+from trainer.columns import Table
+
+
+def in_words(table: Table, row: Row, prediction: Prediction) -> str:
+    """Says what was predicted for a row of the test file, beside what really happened."""
+    describe = {"flights": flight_in_words, "flights_delay": delay_in_words}.get(
+        table.name, row_in_words
+    )
+    return describe(table, row, prediction)
+
+
+def flight_in_words(_table: Table, row: Row, prediction: Prediction) -> str:
+    """Tells a flight: who flew where, the chance predicted at departure, and its arrival."""
+    chance = 100 * prediction["probability"]
+    left, arrived = float(row["dep_delay"]), float(row["arr_delay"])
+    return (
+        f"Flight {row['flight']} left {minutes(left)}. The model gave it a chance of {chance:.0f} %"
+        f" to arrive more than 15 minutes late. It arrived {minutes(arrived)}:"
+        f" {'late' if arrived > 15 else 'not late'}."
+    )
+
+
+def delay_in_words(_table: Table, row: Row, prediction: Prediction) -> str:
+    """Tells a flight: who flew where, the arrival estimated at departure, and the true one."""
+    return (
+        f"Flight {row['flight']} left {minutes(float(row['dep_delay']))}. The model expected it to"
+        f" arrive {minutes(prediction['value'])}. It arrived {minutes(float(row['arr_delay']))}."
+    )
+
+
+def row_in_words(table: Table, row: Row, prediction: Prediction) -> str:
+    """Tells the prediction for a row and the truth."""
+    name, truth = table.label.name, row[table.label.name]
+    if table.label.kind == "regression":
+        return f"The model says {prediction['value']:g}; the {name} is {truth}."
+    sure = 100 * max(prediction.get("probabilities", (prediction.get("probability", 0),)))
+    if table.label.kind == "binary":
+        sure = max(sure, 100 - sure)
+    verdict = "right" if prediction["label"] == truth else "wrong"
+    return f"The model says {prediction['label']} ({sure:.0f} %); the {name} is {truth}: {verdict}."
+
+
+def minutes(delay: float) -> str:
+    """Writes a delay in minutes: `12 minutes late`, `3 minutes early`, `on time`."""
+    if round(delay) == 0:
+        return "on time"
+    unit = "minute" if abs(round(delay)) == 1 else "minutes"
+    return f"{abs(delay):.0f} {unit} {'late' if delay > 0 else 'early'}"

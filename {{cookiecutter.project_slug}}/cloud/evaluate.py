@@ -1,0 +1,118 @@
+"""evaluate: a version's scores on the test rows through the endpoint, beside the trainer's own."""
+
+import argparse
+from typing import Any
+
+from cloud import evaluations, instances, lookup, prediction, traffic
+from cloud.client import Client
+from cloud.console import out, say, step, table
+from cloud.errors import UserError
+from cloud.instances import Instance
+from cloud.predict import table_of
+from cloud.prediction import Prediction
+from trainer.columns import Table
+
+# The endpoint's answers and the trainer's predictions differ in the last bits of a float32.
+TOLERANCE = 1e-4
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describes the verb's flags."""
+    parser.add_argument("version", nargs="?", help="number or alias; default: the default version")
+    parser.add_argument("--rows", type=int, help="only the first so many test rows")
+
+
+def run(client: Client, options: argparse.Namespace) -> int:
+    """Prints the scores; exits 1 where they are not the trainer's."""
+    if options.rows is not None and options.rows < 1:
+        raise UserError(f"--rows: expected at least 1, got {options.rows}.")
+    version = lookup.version(client, options.version or "default")
+    data_table = table_of(client.config)
+    every = list(instances.test_rows(client.config))
+    rows = every[: options.rows]
+    answers = ask(client, version, [instances.of_row(data_table, row) for row in rows])
+    scores = score(data_table, answers, [row[data_table.label.name] for row in rows])
+    trained = evaluations.read(client, version.artifact_uri)
+    return show(version.version_id, scores, trained if len(rows) == len(every) else None)
+
+
+def ask(client: Client, version: Any, found: list[Instance]) -> list[Prediction]:
+    """Returns a version's predictions, from the endpoint.
+
+    The endpoint chooses who answers, by the traffic; an answer of another version is asked for
+    again.
+
+    Raises:
+        UserError: the version gets no traffic.
+    """
+    number = version.version_id
+    share = traffic.version_shares(lookup.serving_endpoint(client)).get(number, 0)
+    if share == 0:
+        raise UserError(
+            f"Version {number} gets no traffic, so the endpoint cannot ask it; give it some with"
+            f" 'nox -s promote -- {number}', or predict with 'nox -s batch -- --version {number}'."
+        )
+    url = prediction.endpoint_url(client)
+    predictions: list[Prediction] = []
+    with step(f"Asking version {number} about {len(found):,} rows"):
+        for chunk in instances.in_requests(found):
+            for _ in range(traffic.tries(share)):
+                answer = prediction.ask(client, url, chunk)
+                if answer.version == number:
+                    predictions += answer.predictions
+                    break
+            else:
+                raise UserError(
+                    f"No answer came from version {number}, though it has {share} % of the"
+                    " traffic; try again."
+                )
+    return predictions
+
+
+def score(data_table: Table, answers: list[Prediction], truths: list[str]) -> dict[str, float]:
+    """Scores predictions as the trainer does.
+
+    Args:
+        data_table: the table.
+        answers: the model's outputs, one a row.
+        truths: the labels as the test file has them.
+    """
+    import numpy as np
+
+    from trainer import evaluate
+
+    label = data_table.label
+    if label.kind == "regression":
+        values = np.array([each["value"] for each in answers], np.float32)
+        return dict(evaluate.score_numbers(values, np.array(truths, np.float32)))
+    if label.kind == "binary":
+        second = np.array([each["probability"] for each in answers], np.float32)
+        probabilities = np.stack([1 - second, second], axis=1)
+    else:
+        probabilities = np.array([each["probabilities"] for each in answers], np.float32)
+    classes = {name: index for index, name in enumerate(label.classes)}
+    return dict(evaluate.score(probabilities, np.array([classes[each] for each in truths])))
+
+
+def show(number: str, scores: dict[str, float], trained: evaluations.Evaluation | None) -> int:
+    """Prints the scores beside the trainer's; returns the exit code."""
+    rows = table("", f"version {number}, through the endpoint", "the trainer's own")
+    differing = []
+    for name, value in scores.items():
+        own = trained.scores.get(name) if trained is not None else None
+        rows.add_row(
+            evaluations.NAMES.get(name, name), f"{value:.4f}", f"{own:.4f}" if own else "-"
+        )
+        if own is not None and abs(value - own) > TOLERANCE * max(1, abs(own)):
+            differing.append(evaluations.NAMES.get(name, name))
+    out.print(rows)
+    if differing:
+        say(
+            f"The two differ in {', '.join(differing)}: the endpoint answers otherwise than the"
+            " trainer, or the test file is not the one it trained with ('nox -s data').",
+            "red",
+        )
+        return 1
+    if trained is not None:
+        say("The same: what is served is what was trained.", "green")
+    return 0

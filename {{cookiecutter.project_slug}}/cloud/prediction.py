@@ -1,0 +1,71 @@
+"""Predictions in plain REST, as any language would ask for them.
+
+Source: https://cloud.google.com/vertex-ai/docs/reference/rest/v1/projects.locations.endpoints/predict.
+"""
+
+import json
+import shlex
+from dataclasses import dataclass
+from typing import Any
+
+from cloud import lookup
+from cloud.client import Client
+from cloud.errors import UserError
+from cloud.instances import Instance
+
+Prediction = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the endpoint said.
+
+    Attributes:
+        predictions: the model's outputs, one for each instance.
+        version: number of the version that gave them.
+    """
+
+    predictions: list[Prediction]
+    version: str
+
+
+def endpoint_url(client: Client) -> str:
+    """Returns where the project's endpoint takes predictions.
+
+    Raises:
+        UserError: nothing is deployed.
+    """
+    return f"{client.vertex_url}/v1/{lookup.serving_endpoint(client).name}:predict"
+
+
+def ask(client: Client, url: str, chunk: list[Instance]) -> Answer:
+    """Sends instances in one request.
+
+    Raises:
+        UserError: the endpoint refuses them; the message is the model server's.
+    """
+    response = client.session.post(url, json={"instances": chunk})
+    if response.status_code != 200:
+        raise UserError(f"The endpoint answered {response.status_code}: {message(response.text)}")
+    body = response.json()
+    return Answer(body["predictions"], body.get("modelVersionId", "?"))
+
+
+def message(text: str) -> str:
+    """Digs the sentence out of an error's JSON, which may hold the container's own JSON."""
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return text.strip()
+    error = found.get("error", text) if isinstance(found, dict) else text
+    inner = error.get("message", text) if isinstance(error, dict) else error
+    return message(inner) if inner != text else str(inner)
+
+
+def curl(client: Client, url: str, body: dict[str, Any]) -> str:
+    """Returns the command that sends the same request from a shell."""
+    words = ["curl", "-s", "-X", "POST", url, "-H", "Content-Type: application/json"]
+    line = shlex.join([*words, "-d", json.dumps(body)])
+    if client.is_emulator:
+        return line
+    return f'{line} -H "Authorization: Bearer $(gcloud auth print-access-token)"'
