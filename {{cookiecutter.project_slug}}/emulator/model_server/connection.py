@@ -6,11 +6,9 @@ as uvicorn does with an empty ASGI application, and the server's time is spent m
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Protocol
-from urllib.parse import urlsplit
 
 import httptools
 
@@ -26,14 +24,28 @@ _REASONS = {status.value: status.phrase for status in HTTPStatus}
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A whole request."""
+    """A whole request.
+
+    Attributes:
+        method: such as `POST`.
+        path: the request's target as it came.
+        headers: by name in lower case; of a name that came twice, the last.
+        body: as it came.
+    """
 
     method: str
     path: str
+    headers: dict[bytes, bytes]
     body: bytes
 
 
-Respond = Callable[[int, bytes, str], None]  # HTTP status, body, content type
+class Respond(Protocol):
+    """Answers one request."""
+
+    def __call__(
+        self, status: int, body: bytes, content_type: str, headers: bytes = b"", /
+    ) -> None:
+        """Sends status, body and its type; `headers` are further lines, each with its end."""
 
 
 class Service(Protocol):
@@ -42,6 +54,12 @@ class Service(Protocol):
     max_body: int
     connections: "set[Connection]"
     draining: bool
+
+    def admit(self, headers: dict[bytes, bytes]) -> RequestError | None:
+        """Says why a request with these headers is not taken, if so."""
+
+    def refusal(self, error: RequestError) -> bytes:
+        """Returns the JSON document that tells a client of an error."""
 
     def handle(self, request: Request, respond: Respond) -> None:
         """Answers a request by calling `respond` once, now or later, from the loop's thread."""
@@ -73,8 +91,7 @@ class Connection(asyncio.Protocol):
         self._unparsed = 0  # bytes received since the data in which the head began
         self._in_body = False
         self._expects_continue = False
-        self._host = b""
-        self._origin = b""
+        self._headers: dict[bytes, bytes] = {}
 
     # asyncio's side
 
@@ -132,16 +149,13 @@ class Connection(asyncio.Protocol):
         self._check_head(self._head_size)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Keeps the few headers that matter here."""
+        """Keeps a header, and looks at those that decide whether to read on."""
         self._head_size += len(name) + len(value) + len(b": \r\n")
         self._check_head(self._head_size)
         name = name.lower()
+        self._headers[name] = value
         if name == b"expect":
             self._expects_continue = value.lower() == b"100-continue"
-        elif name == b"host":
-            self._host = value
-        elif name == b"origin":
-            self._origin = value
         elif name == b"content-length":
             if int(value) > self._service.max_body:
                 self._refuse(self._too_large(f"{int(value)} bytes"))
@@ -155,8 +169,9 @@ class Connection(asyncio.Protocol):
     def on_headers_complete(self) -> None:
         """Decides whether to take the body."""
         self._in_body = True
-        if self._origin and urlsplit(self._origin).netloc != self._host:
-            self._refuse(RequestError(403, "Requests of web pages from other origins are refused"))
+        error = self._service.admit(self._headers)
+        if error is not None:
+            self._refuse(error)
         if self._parser.should_upgrade():  # the parser passes over the body of such a request
             self._refuse(
                 RequestError(
@@ -182,7 +197,7 @@ class Connection(asyncio.Protocol):
             return
         body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
         method = self._parser.get_method().decode("ascii")
-        request = Request(method, self._url.decode("latin-1"), body)
+        request = Request(method, self._url.decode("latin-1"), self._headers, body)
         # The answer to HEAD has its body all the same; closed behind it, no client misreads it.
         keep_alive = self._parser.should_keep_alive() and method != "HEAD"
         self._queue.append((request, keep_alive))
@@ -243,12 +258,12 @@ class Connection(asyncio.Protocol):
             if not self._queue:
                 self._transport.resume_reading()
             if isinstance(item, RequestError):
-                self._respond(item.status, item.body(), "application/json")
+                self._respond(item.status, self._service.refusal(item), "application/json")
             else:
                 self._service.handle(item, self._respond)
         self._advancing = False
 
-    def _respond(self, status: int, body: bytes, content_type: str) -> None:
+    def _respond(self, status: int, body: bytes, content_type: str, headers: bytes = b"") -> None:
         self._answering = False
         if self._transport.is_closing():
             return
@@ -258,9 +273,9 @@ class Connection(asyncio.Protocol):
             f"HTTP/1.1 {status} {_REASONS[status]}\r\n"
             f"Content-Type: {content_type}\r\n"
             f"Content-Length: {len(body)}\r\n"
-            f"Connection: {'keep-alive' if keep_alive else 'close'}\r\n\r\n"
+            f"Connection: {'keep-alive' if keep_alive else 'close'}\r\n"
         )
-        self._transport.write(head.encode() + body)
+        self._transport.write(head.encode() + headers + b"\r\n" + body)
         if keep_alive:
             self._deadline = self._loop.time() + IDLE_SECONDS
             self._next()

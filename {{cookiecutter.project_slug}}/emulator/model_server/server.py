@@ -10,6 +10,7 @@ import types
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 import orjson
 
@@ -72,6 +73,17 @@ class Server:
     def ready(self, model: models.Model) -> None:
         """Starts to answer predictions."""
         self._model = model
+
+    def admit(self, headers: dict[bytes, bytes]) -> RequestError | None:
+        """Refuses what a web page of another site sends through the user's browser."""
+        origin = headers.get(b"origin")
+        if origin and urlsplit(origin).netloc != headers.get(b"host"):
+            return RequestError(403, "Requests of web pages from other origins are refused")
+        return None
+
+    def refusal(self, error: RequestError) -> bytes:
+        """Returns TensorFlow Serving's error document."""
+        return error.body()
 
     def handle(self, request: Request, respond: Respond) -> None:
         """Answers a request; predictions later, when the model has."""
