@@ -148,6 +148,30 @@ def evaluate(session: nox.Session) -> None:
 
 
 @nox.session
+def cost(session: nox.Session) -> None:
+    """Estimate what a training job may cost."""
+    verb(session)
+
+
+@nox.session
+def doctor(session: nox.Session) -> None:
+    """Check that the target has what the project needs."""
+    verb(session)
+
+
+@nox.session
+def setup(session: nox.Session) -> None:
+    """Make what the project needs on Google Cloud."""
+    verb(session)
+
+
+@nox.session
+def teardown(session: nox.Session) -> None:
+    """Remove what the project made, after asking."""
+    verb(session)
+
+
+@nox.session
 def emulator(session: nox.Session) -> None:
     """Run the emulator in the foreground, or stop the one in the background."""
     verb(session)

@@ -29,6 +29,10 @@ VERBS = {
     "predict": "ask the endpoint about rows",
     "batch": "predict for many rows that can wait",
     "evaluate": "a version's scores on the test rows, through the endpoint",
+    "cost": "estimate what a training job may cost",
+    "doctor": "check that the target has what the project needs",
+    "setup": "make what the project needs on Google Cloud",
+    "teardown": "remove what the project made",
     "target": "say where commands go, and start the emulator where it is down",
     "emulator": "run the emulator in the foreground",
 }

@@ -125,6 +125,7 @@ def create(client: Client, version: Any, uri: str, to: str, options: argparse.Na
             "starting_replica_count": options.replicas,
             "max_replica_count": options.replicas,
         },
+        "labels": config.labels,
     }
     return client.jobs.create_batch_prediction_job(
         parent=config.location, batch_prediction_job=request

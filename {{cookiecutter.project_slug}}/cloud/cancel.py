@@ -1,7 +1,6 @@
 """cancel: cancels a job, waits for its end, and says what became of it."""
 
 import argparse
-import time
 
 from cloud import lookup
 from cloud.client import Client
@@ -22,7 +21,6 @@ def run(client: Client, options: argparse.Namespace) -> int:
         return 0
     client.jobs.cancel_custom_job(name=job.name)
     with step(f"Cancelling {job.display_name}"):
-        while (state := client.jobs.get_custom_job(name=job.name).state.name) not in lookup.ENDED:
-            time.sleep(client.poll_seconds)
-    say(f"{job.display_name}: {state}")
+        job = lookup.wait_until_ended(client, job.name)
+    say(f"{job.display_name}: {job.state.name}")
     return 0

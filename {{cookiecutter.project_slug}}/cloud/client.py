@@ -3,6 +3,7 @@
 Everything else asks this client, and runs unchanged on the emulator and on Google Cloud.
 """
 
+import shlex
 from functools import cached_property
 from typing import Any
 from urllib.parse import urlsplit
@@ -57,9 +58,27 @@ class Client:
         return f"https://{self.config.region}-aiplatform.googleapis.com"
 
     @property
-    def logging_url(self) -> str:
-        """Where Cloud Logging's REST API is."""
-        return self._emulator_url if self.is_emulator else "https://logging.googleapis.com"
+    def console_url(self) -> str | None:
+        """Where Google Cloud's console shows Vertex AI's resources; the emulator has none."""
+        if self.is_emulator:
+            return None
+        return f"https://console.cloud.google.com/vertex-ai/locations/{self.config.region}"
+
+    def api_url(self, service: str) -> str:
+        """Returns where a REST API of Google Cloud is, such as `logging` or `monitoring`."""
+        return self._emulator_url if self.is_emulator else f"https://{service}.googleapis.com"
+
+    def registry_url(self, host: str) -> str:
+        """Returns where a registry of images is."""
+        return f"https://{host}"
+
+    def curl(self, url: str, body: str) -> str:
+        """Returns the shell command that posts a JSON body to one of the target's addresses."""
+        words = ["curl", "-s", "-X", "POST", url, "-H", "Content-Type: application/json"]
+        # Not quoted as the others are: the shell has to ask gcloud for the token.
+        access = ' -H "Authorization: Bearer $(gcloud auth print-access-token)"'
+        given = "" if self.is_emulator else access
+        return f"{shlex.join(words)}{given} {shlex.join(['-d', body])}"
 
     @property
     def poll_seconds(self) -> float:
@@ -127,11 +146,10 @@ class Client:
             return bucket
         if not self.is_emulator:
             raise UserError(
-                f"The bucket gs://{bucket.name} does not exist; make it with"
-                f" 'gcloud storage buckets create gs://{bucket.name}"
-                f" --project={self.config.project}"
-                f" --location={self.config.region} --uniform-bucket-level-access'."
+                f"The bucket gs://{bucket.name} does not exist; 'nox -s setup' makes what the"
+                " project needs on Google Cloud."
             )
+        bucket.labels = self.config.labels
         return self.storage.create_bucket(bucket, location=self.config.region)
 
     @property

@@ -1,6 +1,7 @@
 """The values of `[tool.cloud]` in pyproject.toml, each open to an environment variable."""
 
 import os
+import re
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
@@ -58,6 +59,16 @@ class Config:
     def location(self) -> str:
         """The parent of every Vertex AI resource."""
         return f"projects/{self.project}/locations/{self.region}"
+
+    @property
+    def name_stem(self) -> str:
+        """The model's name in the letters that labels and the names of jobs may have."""
+        return re.sub(r"[^a-z0-9]+", "-", self.model.lower()).strip("-") or "job"
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """The label of everything that the project makes, by which it knows its own again."""
+        return {"model": self.name_stem}
 
     def image_uri(self, image: str) -> str:
         """Returns where Google Cloud pulls an image from.

@@ -87,7 +87,7 @@ def ask(client: Client) -> None:
     row = instances.test_row(client.config, predict.SAMPLE_ROW)
     instance = instances.of_row(table, row)
     url = prediction.endpoint_url(client)
-    say(prediction.curl(client, url, {"instances": [instance]}), "dim")
+    say(client.curl(url, json.dumps({"instances": [instance]})), "dim")
     answer = prediction.ask(client, url, [instance])
     [said] = answer.predictions
     say(f"Version {answer.version} answers {json.dumps(said)}")

@@ -8,10 +8,9 @@ from typing import Any
 
 from rich.text import Text
 
-from cloud import lookup
+from cloud import lookup, rest
 from cloud.client import Client
 from cloud.console import err, out, say
-from cloud.errors import UserError
 
 STYLES = {
     "DEBUG": "dim",
@@ -121,10 +120,7 @@ def list_entries(
     }
     found: list[dict[str, Any]] = []
     while True:
-        answer = client.session.post(f"{client.logging_url}/v2/entries:list", json=request)
-        body = answer.json()
-        if answer.status_code != 200:
-            raise UserError(f"Cloud Logging: {body['error']['message']}")
+        body = rest.call(client, "POST", "logging", "v2/entries:list", request)
         found += body.get("entries", [])
         token = body.get("nextPageToken")
         if not token or (most is not None and len(found) >= most):

@@ -44,26 +44,44 @@ def run(client: Client, _options: argparse.Namespace) -> int:
 def upload(client: Client) -> str:
     """Builds the package, uploads it where the bucket does not have it, and returns its URI.
 
-    The wheel's name in the bucket holds its checksum, so a package that a job was submitted with
-    is never overwritten by the next.
-
     Raises:
         UserError: it does not build, or a module in it does not import.
     """
     with tempfile.TemporaryDirectory() as scratch:
         with step("Building the trainer package"):
             sdist, wheel = build(Path(scratch))
-        digest = hashlib.sha256(wheel.read_bytes()).hexdigest()[:12]
-        folder = f"packages/{digest}"
-        blob = client.bucket.blob(f"{folder}/{wheel.name}")
+        name = object_name(wheel)
+        blob = client.bucket.blob(name)
         if blob.exists():
-            say(f"{blob.name} is in the bucket already.", "dim")
+            say(f"{name} is in the bucket already.", "dim")
         else:
             with step("Importing every module of it in a clean process"):
                 check_imports(wheel)
-            client.bucket.blob(f"{folder}/{sdist.name}").upload_from_filename(sdist)
+            client.bucket.blob(f"{name.rpartition('/')[0]}/{sdist.name}").upload_from_filename(
+                sdist
+            )
             blob.upload_from_filename(wheel)
-        return f"gs://{client.config.bucket}/{blob.name}"
+        return f"gs://{client.config.bucket}/{name}"
+
+
+def uri(client: Client) -> str:
+    """Builds the package and returns where `upload` would put it.
+
+    Raises:
+        UserError: it does not build.
+    """
+    with tempfile.TemporaryDirectory() as scratch, step("Building the trainer package"):
+        _sdist, wheel = build(Path(scratch))
+        return f"gs://{client.config.bucket}/{object_name(wheel)}"
+
+
+def object_name(wheel: Path) -> str:
+    """Returns the wheel's name in the bucket.
+
+    It holds the wheel's checksum, so a package that a job was submitted with is never overwritten
+    by the next.
+    """
+    return f"packages/{hashlib.sha256(wheel.read_bytes()).hexdigest()[:12]}/{wheel.name}"
 
 
 def build(scratch: Path, root: Path = ROOT) -> tuple[Path, Path]:

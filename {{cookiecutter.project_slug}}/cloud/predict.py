@@ -57,7 +57,7 @@ def run(client: Client, options: argparse.Namespace) -> int:
         only_one_source(options)
         return predict_file(client, url, options.file)
     instance, row = one_instance(client, options)
-    say(prediction.curl(client, url, {"instances": [instance]}))
+    say(client.curl(url, json.dumps({"instances": [instance]})))
     if options.all_versions:
         compare_versions(client, url, instance)
         return 0

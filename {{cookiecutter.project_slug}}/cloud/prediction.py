@@ -4,7 +4,6 @@ Source: https://cloud.google.com/vertex-ai/docs/reference/rest/v1/projects.locat
 """
 
 import json
-import shlex
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,12 +59,3 @@ def message(text: str) -> str:
     error = found.get("error", text) if isinstance(found, dict) else text
     inner = error.get("message", text) if isinstance(error, dict) else error
     return message(inner) if inner != text else str(inner)
-
-
-def curl(client: Client, url: str, body: dict[str, Any]) -> str:
-    """Returns the command that sends the same request from a shell."""
-    words = ["curl", "-s", "-X", "POST", url, "-H", "Content-Type: application/json"]
-    line = shlex.join([*words, "-d", json.dumps(body)])
-    if client.is_emulator:
-        return line
-    return f'{line} -H "Authorization: Bearer $(gcloud auth print-access-token)"'

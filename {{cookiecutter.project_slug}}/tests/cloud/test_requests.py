@@ -4,10 +4,8 @@ import argparse
 from typing import Any
 
 import pytest
-from google.cloud import aiplatform_v1
-from google.protobuf import json_format
 
-from cloud import config, submit
+from cloud import config, job_request, submit
 from cloud.errors import UserError
 from tests.emulator.discovery import validator
 
@@ -18,22 +16,16 @@ def options(**values: Any) -> argparse.Namespace:
     return argparse.Namespace(**vars(parser.parse_args([])) | values)
 
 
-def as_json(job: dict[str, Any]) -> dict[str, Any]:
-    message = aiplatform_v1.CustomJob.pb(aiplatform_v1.CustomJob(job))
-    document: dict[str, Any] = json_format.MessageToDict(message)
-    return document
-
-
 def test_a_job_is_a_custom_job() -> None:
     values = config.load(environment={"CLOUD_BUCKET": "b", "CLOUD_PROJECT": "p-roject"})
-    job = submit.custom_job(
+    job = job_request.custom_job(
         values,
         options(replicas=3, timeout=60, machine_type="n1-highmem-8"),
         "jobs/name-1",
         "gs://b/packages/x/trainer-1.0.0-py3-none-any.whl",
         ["--epochs=3"],
     )
-    document = as_json(job)
+    document = job_request.as_json(job)
     validator("aiplatform.v1").check("GoogleCloudAiplatformV1CustomJob", document)
     chief, workers = document["jobSpec"]["workerPoolSpecs"]
     assert (chief["replicaCount"], workers["replicaCount"]) == ("1", "2")
@@ -60,7 +52,45 @@ def test_the_trainers_own_parser_checks_its_flags(capsys: pytest.CaptureFixture[
 )
 def test_a_model_name_becomes_a_job_name(model: str, stem: str) -> None:
     values = config.load(environment={"CLOUD_MODEL": model})
-    assert submit.job_name_stem(values) == stem
+    assert values.name_stem == stem
+
+
+def test_every_flag_is_in_the_request() -> None:
+    values = config.load(environment={"CLOUD_BUCKET": "b"})
+    given = options(
+        accelerator="NVIDIA_TESLA_T4",
+        accelerator_count=2,
+        spot=True,
+        label=["team=a", "stage="],
+        service_account="trainer@p.iam.gserviceaccount.com",
+    )
+    job_request.check(values, given)
+    job = job_request.custom_job(values, given, "jobs/x-1", "gs://b/trainer.whl", [])
+    document = job_request.as_json(job)
+    validator("aiplatform.v1").check("GoogleCloudAiplatformV1CustomJob", document)
+    [pool] = document["jobSpec"]["workerPoolSpecs"]
+    assert pool["machineSpec"]["acceleratorType"] == "NVIDIA_TESLA_T4"
+    assert pool["machineSpec"]["acceleratorCount"] == 2
+    assert document["jobSpec"]["scheduling"]["strategy"] == "SPOT"
+    assert document["jobSpec"]["serviceAccount"] == "trainer@p.iam.gserviceaccount.com"
+    assert document["labels"].items() >= {"team": "a", "stage": ""}.items()
+
+
+@pytest.mark.parametrize(
+    ("flags", "sentence"),
+    [
+        ({"timeout": 0}, "--timeout: expected 1 to 604,800 seconds, got 0"),
+        ({"accelerator": "GPU"}, "--accelerator: expected one of NVIDIA_TESLA_K80"),
+        ({"accelerator_count": 0}, "--accelerator-count: expected at least 1, got 0"),
+        ({"label": ["Team=a"]}, "--label: expected KEY=VALUE"),
+        ({"label": ["model=a"]}, "--label: 'model' names the model already"),
+        ({"service_account": "me"}, "--service-account: expected NAME@PROJECT"),
+        ({"replicas": 0}, "--replicas: expected at least 1, got 0"),
+    ],
+)
+def test_a_bad_flag_is_refused(flags: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(UserError, match=sentence):
+        job_request.check(config.load(environment={}), options(**flags))
 
 
 @pytest.mark.parametrize("name", ["Upper", "-x", "x-", "x" * 43, "a/b", ""])

@@ -43,7 +43,7 @@ class Validator:
         self._definitions = {
             name: _translated(schema) for name, schema in document["schemas"].items()
         }
-        self._methods: list[tuple[str, re.Pattern[str], str | None]] = list(
+        self._methods: list[tuple[str, re.Pattern[str], str | None, str | None]] = list(
             _methods(document, document["servicePath"])
         )
         self._compiled: dict[str, jsonschema.Draft202012Validator] = {}
@@ -74,9 +74,24 @@ class Validator:
         Raises:
             KeyError: the API has no such method.
         """
+        return self._schemas(method, path)[1]
+
+    def request_schema(self, method: str, path: str) -> str | None:
+        """Returns the schema that the body of a request has; None when it has no body.
+
+        Args:
+            method: of HTTP.
+            path: as sent, without the query.
+
+        Raises:
+            KeyError: the API has no such method.
+        """
+        return self._schemas(method, path)[0]
+
+    def _schemas(self, method: str, path: str) -> tuple[str | None, str | None]:
         found = [
-            (len(pattern.pattern), schema)
-            for http_method, pattern, schema in self._methods
+            (len(pattern.pattern), (request, response))
+            for http_method, pattern, request, response in self._methods
             if http_method == method and pattern.fullmatch(path)
         ]
         if not found:
@@ -121,17 +136,17 @@ def _translated(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _methods(resource: dict[str, Any], base: str) -> Any:
-    """Yields HTTP method, pattern of the path and response schema of each method."""
+    """Yields HTTP method, pattern of the path, request and response schemas of each method."""
     for method in resource.get("methods", {}).values():
-        schema = method.get("response", {}).get("$ref")
+        schemas = method.get("request", {}).get("$ref"), method.get("response", {}).get("$ref")
         path = method.get("flatPath") or method["path"]
-        yield method["httpMethod"], _pattern(f"/{base}{path}"), schema
+        yield method["httpMethod"], _pattern(f"/{base}{path}"), *schemas
         if method.get("supportsMediaDownload"):
-            yield method["httpMethod"], _pattern(f"/download/{base}{path}"), schema
+            yield method["httpMethod"], _pattern(f"/download/{base}{path}"), *schemas
         for protocol in method.get("mediaUpload", {}).get("protocols", {}).values():
             upload = protocol["path"].removeprefix("/resumable")
-            yield method["httpMethod"], _pattern(upload), schema
-            yield "PUT", _pattern(upload), schema  # the chunks of a resumable upload
+            yield method["httpMethod"], _pattern(upload), *schemas
+            yield "PUT", _pattern(upload), *schemas  # the chunks of a resumable upload
     for below in resource.get("resources", {}).values():
         yield from _methods(below, base)
 

@@ -1,0 +1,184 @@
+"""setup, doctor, cost and teardown against a stand-in that knows Google's contract."""
+
+import argparse
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from cloud import config, cost, doctor, provision, setup, teardown
+from cloud.errors import UserError
+from tests.cloud.google_cloud import Cloud, CloudClient, serving
+
+VALUES = {
+    "CLOUD_TARGET": "cloud",
+    "CLOUD_PROJECT": "p-roject",
+    "CLOUD_REGION": "us-central1",
+    "CLOUD_BUCKET": "the-bucket",
+    "CLOUD_MODEL": "flight_delays",
+    "CLOUD_DATA_SET": "flights",
+}
+ACCOUNT = "flight-delays-trainer@p-roject.iam.gserviceaccount.com"
+
+
+@pytest.fixture
+def cloud() -> Iterator[Cloud]:
+    made = Cloud()
+    yield made
+    assert made.problems == []
+
+
+@pytest.fixture
+def client(cloud: Cloud) -> Iterator[CloudClient]:
+    with serving(cloud) as url:
+        made = CloudClient(config.load(environment=VALUES), url)
+        yield made
+        made.session.close()
+
+
+def options(verb: Any, *words: str) -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    verb.add_arguments(parser)
+    return parser.parse_args(words)
+
+
+def sku(description: str, nanos: int, region: str = "us-central1") -> dict[str, Any]:
+    price = {"currencyCode": "USD", "units": "0", "nanos": nanos}
+    rates = [{"startUsageAmount": 0, "unitPrice": price}]
+    return {
+        "description": description,
+        "serviceRegions": [region],
+        "pricingInfo": [{"pricingExpression": {"usageUnit": "h", "tieredRates": rates}}],
+    }
+
+
+def test_setup_makes_everything_once(
+    cloud: Cloud, client: CloudClient, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert setup.run(client, options(setup, "--dry-run")) == 0
+    assert all(method == "GET" or "getIamPolicy" in path for method, path in cloud.asked)
+    assert capsys.readouterr().out.count("missing") == len(provision.needed(client))
+
+    assert setup.run(client, options(setup)) == 0
+    printed = capsys.readouterr().out
+    for command in (
+        "gcloud services enable aiplatform.googleapis.com",
+        "gcloud storage buckets create gs://the-bucket",
+        "gcloud artifacts repositories create docker-hub",
+        "gcloud iam service-accounts create flight-delays-trainer",
+        "gcloud projects add-iam-policy-binding p-roject",
+    ):
+        assert command in printed
+    assert cloud.apis == set(provision.APIS)
+    bucket = cloud.things["storage/v1/b/the-bucket"]
+    assert bucket["labels"] == {"model": "flight-delays"}
+    assert bucket["iamConfiguration"] == {"uniformBucketLevelAccess": {"enabled": True}}
+    roles = {
+        binding["role"]: binding["members"]
+        for binding in cloud.policies["v1/projects/p-roject"]["bindings"]
+    }
+    member = [f"serviceAccount:{ACCOUNT}"]
+    assert roles == {"roles/aiplatform.user": member, "roles/logging.logWriter": member}
+
+    cloud.asked.clear()
+    assert setup.run(client, options(setup)) == 0  # idempotent: it only looks
+    assert all(method == "GET" or "getIamPolicy" in path for method, path in cloud.asked)
+
+
+def test_doctor_says_what_mends_each_failure(
+    cloud: Cloud, client: CloudClient, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cloud.cpus = 2
+    cloud.permissions = {"storage.objects.get"}
+    cloud.images = {"v2/p-roject/docker-hub/tensorflow/serving/manifests/2.19.1"}
+    assert doctor.run(client, options(doctor)) == 1
+    printed = capsys.readouterr().out
+    for told in (
+        "✗ APIs: not enabled: aiplatform.googleapis.com",
+        "mend it with: gcloud services enable aiplatform.googleapis.com",
+        "✗ permissions: missing: aiplatform.customJobs.create",
+        "✗ bucket: there is no gs://the-bucket",
+        "✗ permissions on the bucket: missing: storage.objects.create, storage.objects.list",
+        "✗ training image: us-central1-docker.pkg.dev/p-roject/docker-hub/tensorflow/tensorflow",
+        "✓ serving image: us-central1-docker.pkg.dev/p-roject/docker-hub/tensorflow/serving",
+        "✓ machine: n1-standard-4, 4 CPUs and 15 GiB",
+        "✗ quota: n1-standard-4 has 4 CPUs, and training may use 2 in us-central1",
+        "✓ Vertex AI: answers in us-central1",
+    ):
+        assert told in printed
+    assert printed.count("mend it with: nox -s setup") == 2
+
+
+def test_after_setup_the_doctor_finds_nothing(
+    cloud: Cloud, client: CloudClient, capsys: pytest.CaptureFixture[str]
+) -> None:
+    setup.run(client, options(setup))
+    assert doctor.run(client, options(doctor)) == 0
+    assert "✗" not in capsys.readouterr().out
+    cloud.things["storage/v1/b/the-bucket"]["location"] = "EUROPE-WEST1"
+    assert doctor.run(client, options(doctor)) == 1
+    assert "gs://the-bucket is in europe-west1" in capsys.readouterr().out
+
+
+def test_teardown_removes_only_what_is_labelled(
+    cloud: Cloud, client: CloudClient, capsys: pytest.CaptureFixture[str]
+) -> None:
+    setup.run(client, options(setup))
+    project = cloud.policies["v1/projects/p-roject"]
+    project["bindings"].append({"role": "roles/owner", "members": ["user:me@example.com"]})
+    repository = "v1/projects/p-roject/locations/us-central1/repositories/docker-hub"
+    cloud.things[repository]["labels"] = {"model": "another"}
+
+    before = dict(cloud.things)
+    assert teardown.run(client, options(teardown, "--dry-run")) == 0
+    with pytest.raises(UserError, match="Expected a person at a terminal to agree"):
+        teardown.run(client, options(teardown))
+    assert cloud.things == before
+
+    assert teardown.run(client, options(teardown, "--yes")) == 0
+    assert list(cloud.things) == [repository]
+    bindings = cloud.policies["v1/projects/p-roject"]["bindings"]
+    assert bindings == [{"role": "roles/owner", "members": ["user:me@example.com"]}]
+    capsys.readouterr()
+    assert teardown.run(client, options(teardown, "--yes")) == 0
+    assert "nothing with the label model=flight-delays" in capsys.readouterr().out
+
+
+def test_the_price_comes_from_the_catalog(
+    cloud: Cloud, client: CloudClient, capsys: pytest.CaptureFixture[str]
+) -> None:
+    core, memory = "Training N1 Predefined Instance Core", "Training N1 Predefined Instance Ram"
+    cloud.skus = [
+        sku(core, 40_000_000),
+        sku(core, 90_000_000, "europe-west1"),
+        sku(f"Spot {core}", 10_000_000),
+        sku("Training N2 Instance Core", 50_000_000),
+        sku(memory, 5_000_000),
+        sku("Online prediction N1 Predefined Instance Core", 70_000_000),
+    ]
+    assert cost.run(client, options(cost, "--minutes", "90", "--replicas", "2")) == 0
+    printed = capsys.readouterr().out
+    assert "Estimate: 2 x n1-standard-4 for 1 h 30 min (as you say): 3 machine-hours." in printed
+    # 4 x 0.04 + 15 x 0.005 = 0.235 an hour
+    assert "At 0.2350 USD an hour of n1-standard-4: about 0.70 USD." in printed
+
+    cloud.skus = [sku(core, 40_000_000)]
+    assert cost.run(client, options(cost, "--minutes", "90")) == 0
+    printed = capsys.readouterr().out
+    assert "1.5 machine-hours" in printed
+    assert "No price: expected one price in the catalog for a GiB of memory" in printed
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("--replicas", "0"), "--replicas: expected at least 1, got 0"),
+        (("--minutes", "-1"), "--minutes: expected more than 0, got -1"),
+        ((), "No job has succeeded yet, so nobody knows how long one takes"),
+    ],
+)
+def test_a_bad_estimate_is_refused(
+    client: CloudClient, words: tuple[str, ...], sentence: str
+) -> None:
+    with pytest.raises(UserError, match=sentence):
+        cost.run(client, options(cost, *words))
