@@ -1,6 +1,8 @@
 """cancel: cancels a job, waits for its end, and says what became of it."""
 
 import argparse
+import time
+from typing import Any
 
 from cloud import lookup
 from cloud.client import Client
@@ -21,6 +23,13 @@ def run(client: Client, options: argparse.Namespace) -> int:
         return 0
     client.jobs.cancel_custom_job(name=job.name)
     with step(f"Cancelling {job.display_name}"):
-        job = lookup.wait_until_ended(client, job.name)
+        job = wait_until_ended(client, job.name)
     say(f"{job.display_name}: {job.state.name}")
     return 0
+
+
+def wait_until_ended(client: Client, name: str) -> Any:
+    """Returns the `CustomJob` of a resource name once it has ended."""
+    while (job := client.jobs.get_custom_job(name=name)).state.name not in lookup.ENDED:
+        time.sleep(client.poll_seconds)
+    return job

@@ -173,7 +173,7 @@ def upload_version(client: Client, job: Any, folder: str, parent: Any | None) ->
                 "health_route": f"/v1/models/{SERVED_NAME}",
                 "predict_route": f"/v1/models/{SERVED_NAME}:predict",
             },
-            "labels": config.labels | {"job": job.display_name},
+            "labels": {"job": job.display_name},
         },
     }
     with step(f"Uploading {folder} as a version of {config.model}"):

@@ -1,6 +1,5 @@
 """Finds what a person names: a job, the project's model, its endpoint."""
 
-import time
 from typing import Any
 
 from google.api_core import exceptions
@@ -44,13 +43,6 @@ def job(client: Client, name: str | None, *, state: str | None = None) -> Any:
     if first is None:
         raise UserError(f"There is no job {name!r}; 'nox -s jobs' lists the jobs there are.")
     return first
-
-
-def wait_until_ended(client: Client, name: str) -> Any:
-    """Returns the `CustomJob` of a resource name once it has ended."""
-    while (found := client.jobs.get_custom_job(name=name)).state.name not in ENDED:
-        time.sleep(client.poll_seconds)
-    return found
 
 
 def model(client: Client) -> Any:

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from cloud import lookup, provision
+from cloud import cancel, lookup, provision
 from cloud.client import Client
 from cloud.console import say, step
 from cloud.errors import UserError
-from cloud.traffic import OPERATION_SECONDS
+
+OPERATION_SECONDS = 3600.0
 
 
 @dataclass(frozen=True)
@@ -141,7 +142,7 @@ def remove_job(client: Client, job: Any) -> None:
     """Ends the job where it runs, and deletes it."""
     if job.state.name not in lookup.ENDED:
         client.jobs.cancel_custom_job(name=job.name)
-        lookup.wait_until_ended(client, job.name)
+        cancel.wait_until_ended(client, job.name)
     done(client.jobs.delete_custom_job(name=job.name))
 
 

@@ -32,8 +32,7 @@ def create_endpoint(client: Client) -> Any:
     """Makes the project's endpoint and returns it."""
     with step(f"Creating the endpoint {client.config.model}"):
         return client.endpoints.create_endpoint(
-            parent=client.config.location,
-            endpoint={"display_name": client.config.model, "labels": client.config.labels},
+            parent=client.config.location, endpoint={"display_name": client.config.model}
         ).result(timeout=OPERATION_SECONDS)
 
 
