@@ -87,7 +87,8 @@ class Table:
             them, are not read.
         label: what is predicted.
         columns: the features.
-        baseline: the number column that, alone, any model must beat; None where none is so good.
+        slices: category, integer and boolean columns by whose values the test rows are also
+            scored apart.
         defaults: settings that suit it, by their names in `trainer/settings.py`, for when the
             command line does not say.
     """
@@ -96,7 +97,7 @@ class Table:
     key: str
     label: Label
     columns: tuple[Column, ...]
-    baseline: str | None = None
+    slices: tuple[str, ...] = ()
     defaults: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
@@ -104,12 +105,13 @@ class Table:
         twice = {name for name in names if names.count(name) > 1}
         if twice:
             raise ValueError(f"Table {self.name!r} describes {', '.join(sorted(twice))} twice.")
-        numbers = {column.name for column in self.columns if column.kind == "number"}
-        if self.baseline is not None and self.baseline not in numbers:
-            raise ValueError(
-                f"Table {self.name!r}: expected one of the number columns as baseline, got"
-                f" {self.baseline!r}."
-            )
+        kinds = {column.name: column.kind for column in self.columns}
+        for name in self.slices:
+            if kinds.get(name, "number") == "number":
+                raise ValueError(
+                    f"Table {self.name!r}: expected slices by category, integer and boolean"
+                    f" columns, got {name!r}."
+                )
 
 
 FLIGHTS = Table(
@@ -131,7 +133,7 @@ FLIGHTS = Table(
         Column("visib", "number", "visibility at the origin in that hour, miles"),
         Column("pressure", "number", "sea level pressure at the origin in that hour, millibars"),
     ),
-    baseline="dep_delay",
+    slices=("carrier", "origin", "month"),
 )
 
 # The same flights, and the minutes themselves: only the label's description is another.
@@ -154,6 +156,7 @@ PENGUINS = Table(
         Column("sex", "category", "female or male"),
         Column("year", "integer", "year of the observation, 2007 to 2009"),
     ),
+    slices=("island", "sex"),
     defaults={"epochs": 40, "batch_size": 16, "hidden_units": (32,)},
 )
 

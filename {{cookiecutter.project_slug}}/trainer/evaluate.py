@@ -1,141 +1,204 @@
-"""How good predictions are, and how good they would be without the model."""
+"""How good predictions are: metrics, how sure they are, and the words for them."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from trainer.columns import Table
-from trainer.data import Rows
+from trainer.settings import METRICS, RISING
 
 Array = np.ndarray[Any, Any]
 Scores = dict[str, float]
+Interval = tuple[float, float]
 
 # Keeps the logarithm of a probability of 0 finite: the least a float32 tells from 1.
 SMALLEST = 2.0**-24
+DRAWS = 500  # samples of the bootstrap
+NAMES = {
+    "auc": "ROC AUC",
+    "pr_auc": "PR AUC",
+    "log_loss": "log loss",
+    "accuracy": "accuracy",
+    "brier": "Brier score",
+    "rmse": "RMSE",
+    "mae": "MAE",
+    "r2": "R²",
+}
+SAID = METRICS[True] + METRICS[False]
 
 
-def score(probabilities: Array, labels: Array) -> Scores:
+def score(predictions: Array, labels: Array) -> Scores:
     """Scores predictions.
 
     Args:
-        probabilities: float [rows, classes].
-        labels: int [rows], indices of classes, at least two of them among the rows.
+        predictions: float [rows, classes], probabilities; or [rows], estimates of a number.
+        labels: int [rows], indices of classes; or float [rows].
 
     Returns:
-        `auc`, the area under the ROC curve of the second of two classes, or else the mean over
-        the classes, each against all others; `log_loss` in nats; `accuracy` of the likeliest class.
+        As `Judged.scores` does.
     """
-    classes = probabilities.shape[1]
-    if classes == 2:
-        auc = roc_auc(labels == 1, probabilities[:, 1])
-    else:
-        present = np.unique(labels)
-        auc = float(np.mean([roc_auc(labels == c, probabilities[:, c]) for c in present]))
-    likelihood = probabilities[np.arange(len(labels)), labels].astype(np.float64)
-    return {
-        "auc": auc,
-        "log_loss": float(-np.log(np.clip(likelihood, SMALLEST, 1)).mean()),
-        "accuracy": float((probabilities.argmax(axis=1) == labels).mean()),
-    }
+    return Judged(predictions, labels).scores(np.ones(len(labels)))
 
 
-def score_numbers(values: Array, truths: Array) -> Scores:
-    """Scores estimates of a number.
+def intervals(predictions: Array, labels: Array, seed: int) -> dict[str, Interval]:
+    """Returns by metric where its value is in 95 of 100 draws of so many rows out of these.
+
+    Source: the percentile bootstrap, Efron and Tibshirani, An Introduction to the Bootstrap
+    (1993), chapter 13. A draw is a weight for each row, so that no draw sorts anything.
 
     Args:
-        values: float [rows].
-        truths: float [rows], of at least two different values.
-
-    Returns:
-        `rmse` and `mae`, in the label's unit, and `r2`: the share of the label's variance that
-        the estimates explain, 1 at best and 0 for its mean.
+        predictions: as in `score`.
+        labels: as in `score`.
+        seed: of the draws.
     """
-    error = values.astype(np.float64) - truths
-    squared = float((error**2).mean())
+    judged, rng, rows = Judged(predictions, labels), np.random.default_rng(seed), len(labels)
+    drawn: dict[str, list[float]] = {}
+    for _ in range(DRAWS):
+        weights = np.bincount(rng.integers(rows, size=rows), minlength=rows)
+        for name, value in judged.scores(weights).items():
+            drawn.setdefault(name, []).append(value)
     return {
-        "rmse": squared**0.5,
-        "mae": float(np.abs(error).mean()),
-        "r2": 1 - squared / float(truths.astype(np.float64).var()),
+        name: (float(np.quantile(values, 0.025)), float(np.quantile(values, 0.975)))
+        for name, values in drawn.items()
     }
 
 
 def roc_auc(positive: Array, scores: Array) -> float:
     """Returns how often a positive row scores above a negative one, ties counting half.
 
-    Computed from ranks, as in the Mann-Whitney U test.
-
     Args:
         positive: bool [rows], with at least one of each.
         scores: float [rows].
     """
-    _, place, counts = np.unique(scores, return_inverse=True, return_counts=True)
-    mean_rank = np.cumsum(counts) - (counts - 1) / 2
-    positives = int(positive.sum())
-    negatives = len(positive) - positives
-    u = mean_rank[place][positive].sum() - positives * (positives + 1) / 2
-    return float(u / (positives * negatives))
+    return Ranking(positive, scores).counts(np.ones(len(scores))).roc_auc()
 
 
-def baselines(table: Table, train: Rows, test: Rows) -> dict[str, Scores]:
-    """Scores, on the test rows, what needs no model but the training rows.
+class Judged:
+    """Predictions beside the truth, ready to be scored under many weightings of the rows."""
 
-    Returns:
-        Scores of `majority class`, which gives each class its share of the training rows, and of
-        the table's baseline column alone, by logistic regression on it.
+    def __init__(self, predictions: Array, labels: Array) -> None:
+        """Does what all weightings share; the arguments are those of `score`."""
+        self._predictions, self._labels = predictions, labels
+        self._rankings: dict[int, Ranking] = {}
+        if predictions.ndim == 1:
+            self._errors = predictions.astype(np.float64) - labels
+            return
+        classes = predictions.shape[1]
+        ranked = [1] if classes == 2 else range(classes)
+        self._rankings = {c: Ranking(labels == c, predictions[:, c]) for c in ranked}
+        likelihood = predictions[np.arange(len(labels)), labels].astype(np.float64)
+        self._losses = -np.log(np.clip(likelihood, SMALLEST, 1))
+        self._hits = predictions.argmax(axis=1) == labels
+        self._misses = (1 - likelihood) ** 2
+
+    def scores(self, weights: Array) -> Scores:
+        """Scores the rows.
+
+        Args:
+            weights: float or int [rows], what each row counts.
+
+        Returns:
+            For classes `auc`, the area under the ROC curve of the second of two classes, or the
+            mean over the classes, each against all others; `log_loss` in nats; `accuracy` of the
+            likeliest class; and for two classes `pr_auc`, the average precision, and `brier`, the
+            mean squared distance of the second one's probability from 0 or 1. The areas are left
+            out where the rows have one class only.
+
+            For a number `rmse` and `mae`, in the label's unit, and `r2`, the share of the label's
+            variance that the estimates explain, 1 at best and 0 for its mean; it is left out
+            where the rows have one label only.
+        """
+        weights = weights / weights.sum()
+        return self._of_classes(weights) if self._rankings else self._of_number(weights)
+
+    def _of_classes(self, weights: Array) -> Scores:
+        counts = [ranking.counts(weights) for ranking in self._rankings.values()]
+        told = [each for each in counts if each.positives > 0 and each.negatives > 0]
+        scores = {"auc": float(np.mean([each.roc_auc() for each in told]))} if told else {}
+        scores["log_loss"] = float(weights @ self._losses)
+        scores["accuracy"] = float(weights @ self._hits)
+        if len(counts) == 1:
+            scores["brier"] = float(weights @ self._misses)
+            if told:
+                scores["pr_auc"] = told[0].average_precision()
+        return scores
+
+    def _of_number(self, weights: Array) -> Scores:
+        squared = float(weights @ self._errors**2)
+        labels = self._labels.astype(np.float64)
+        variance = float(weights @ (labels - weights @ labels) ** 2)
+        scores = {"rmse": squared**0.5, "mae": float(weights @ np.abs(self._errors))}
+        return scores | ({"r2": 1 - squared / variance} if variance > 0 else {})
+
+
+class Ranking:
+    """Rows from the highest score to the lowest; equal scores are one step.
+
+    Attributes:
+        thresholds: float [steps], the scores.
     """
-    shares = np.bincount(train.labels, minlength=len(table.label.classes)) / len(train)
-    found = {"majority class": score(np.tile(shares, (len(test), 1)), test.labels)}
-    if table.baseline and table.label.kind == "binary":
-        alone = f"{table.baseline} alone"
-        found[alone] = score(_logistic(table.baseline, train, test), test.labels)
-    return found
+
+    def __init__(self, positive: Array, scores: Array) -> None:
+        """Sorts.
+
+        Args:
+            positive: bool [rows].
+            scores: float [rows].
+        """
+        self._order = np.argsort(-scores, kind="stable")
+        ordered = scores[self._order]
+        self._starts = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1]))
+        self._positive = positive[self._order]
+        self.thresholds = ordered[self._starts]
+
+    def counts(self, weights: Array) -> "Counts":
+        """Counts the rows at or above each threshold, each as much as its weight."""
+        ordered = weights[self._order]
+        every = np.add.reduceat(ordered, self._starts).cumsum()
+        found = np.add.reduceat(np.where(self._positive, ordered, 0), self._starts).cumsum()
+        return Counts(found, every - found)
 
 
-def _logistic(column: str, train: Rows, test: Rows) -> Array:
-    """Fits a logistic regression on one number by Newton's method; a gap takes the mean.
+class Counts:
+    """Positive and negative rows at or above each threshold.
 
-    Returns:
-        Probabilities of the classes, float64 [test rows, 2].
+    Attributes:
+        found: float [steps], positive rows; ROC's true positives.
+        mistaken: float [steps], negative rows; false positives.
     """
-    known = train.features[column][np.isfinite(train.features[column])].astype(np.float64)
-    mean, scale = known.mean(), known.std() or 1.0
 
-    def inputs(rows: Rows) -> Array:
-        values = rows.features[column].astype(np.float64)
-        return np.stack([np.ones(len(rows)), np.nan_to_num((values - mean) / scale)], axis=1)
+    def __init__(self, found: Array, mistaken: Array) -> None:
+        self.found, self.mistaken = found, mistaken
+        self.positives, self.negatives = float(found[-1]), float(mistaken[-1])
 
-    def positive(features: Array) -> Array:
-        return 1 / (1 + np.exp(-np.clip(features @ weights, -30, 30)))
+    def roc_auc(self) -> float:
+        """Returns the area under the ROC curve, by trapezoids."""
+        before = np.append(0, self.found[:-1])
+        steps = np.diff(self.mistaken, prepend=0)
+        return float(steps @ (before + self.found) / 2 / (self.positives * self.negatives))
 
-    features = inputs(train)
-    weights = np.zeros(2)
-    for _ in range(25):  # far more than Newton's method needs
-        p = positive(features)
-        # The small ridge keeps the step finite where the column separates the classes.
-        curvature = (features * (p * (1 - p))[:, None]).T @ features + 1e-3 * np.eye(2)
-        weights = weights + np.linalg.solve(curvature, features.T @ (train.labels - p))
-    second = positive(inputs(test))
-    return np.stack([1 - second, second], axis=1)
+    def average_precision(self) -> float:
+        """Returns the precision at each positive row, averaged: PR AUC without interpolation."""
+        return float(np.diff(self.found, prepend=0) @ self.precision() / self.positives)
+
+    def precision(self) -> Array:
+        """Returns the share of positive rows among those at or above each threshold."""
+        every = self.found + self.mistaken
+        return np.asarray(np.divide(self.found, every, out=np.ones_like(every), where=every > 0))
 
 
-def in_words(scores: Scores) -> str:
-    """Says scores in a line."""
-    return (
-        f"ROC AUC {scores['auc']:.4f}, log loss {scores['log_loss']:.4f},"
-        f" accuracy {scores['accuracy']:.4f}"
-    )
+def in_words(scores: Mapping[str, float]) -> str:
+    """Says the chief scores in a line."""
+    return ", ".join(f"{NAMES[name]} {scores[name]:.4f}" for name in SAID if name in scores)
 
 
 def compare(scores: Scores, name: str, baseline: Scores) -> str:
     """Says a baseline's scores, and by how much the model is better."""
-    gains = {
-        "ROC AUC": scores["auc"] - baseline["auc"],
-        "log loss": baseline["log_loss"] - scores["log_loss"],
-        "accuracy": scores["accuracy"] - baseline["accuracy"],
-    }
-    verdicts = [
-        f"{'better' if gain > 0 else 'no better' if gain == 0 else 'worse'} by {abs(gain):.4f}"
-        f" in {metric}"
-        for metric, gain in gains.items()
-    ]
+    verdicts = []
+    for metric in SAID:
+        if metric in scores and metric in baseline:
+            gain = scores[metric] - baseline[metric]
+            gain = gain if metric in RISING else -gain
+            verdict = "better" if gain > 0 else "no better" if gain == 0 else "worse"
+            verdicts.append(f"{verdict} by {abs(gain):.4f} in {NAMES[metric]}")
     return f"Baseline, {name}: {in_words(baseline)}. The model is {', '.join(verdicts)}."

@@ -16,6 +16,7 @@ def test_a_column_described_twice_is_refused() -> None:
         Table("trips", "trip", LABEL, (Column("late", "number", ""),))
 
 
-def test_a_baseline_that_is_no_number_is_refused() -> None:
-    with pytest.raises(ValueError, match="number columns as baseline, got 'town'"):
-        Table("trips", "trip", LABEL, (Column("town", "category", ""),), baseline="town")
+@pytest.mark.parametrize("name", ["delay", "town"])
+def test_slices_by_a_number_or_by_no_column_are_refused(name: str) -> None:
+    with pytest.raises(ValueError, match=f"expected slices by category, .* got '{name}'"):
+        Table("trips", "trip", LABEL, (Column("delay", "number", ""),), slices=(name,))

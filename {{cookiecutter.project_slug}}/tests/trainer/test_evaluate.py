@@ -3,10 +3,17 @@ import math
 
 import numpy as np
 import pytest
+from sklearn import metrics
 
 from trainer import evaluate
-from trainer.columns import Column, Label, Table
-from trainer.data import Rows
+
+
+def random_binary(rows: int, levels: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Probabilities of few levels, so that many are equal, and labels that follow them."""
+    rng = np.random.default_rng(seed)
+    second = rng.integers(1, levels, rows) / levels
+    labels = (rng.random(rows) < second).astype(np.int32)
+    return np.stack([1 - second, second], axis=1), labels
 
 
 def test_auc_counts_pairs_in_order_and_ties_as_half() -> None:
@@ -18,13 +25,47 @@ def test_auc_counts_pairs_in_order_and_ties_as_half() -> None:
     assert evaluate.roc_auc(positive, scores) == pytest.approx(expected, abs=1e-12)
 
 
-def test_scores_of_two_classes() -> None:
-    probabilities = np.array([[0.9, 0.1], [0.4, 0.6], [0.8, 0.2]])
-    scores = evaluate.score(probabilities, np.array([0, 1, 1]))
-    assert scores["auc"] == 1
-    assert scores["accuracy"] == pytest.approx(2 / 3)
-    expected = -(math.log(0.9) + math.log(0.6) + math.log(0.2)) / 3
-    assert scores["log_loss"] == pytest.approx(expected)
+@pytest.mark.parametrize("levels", [3, 17, 10_000])
+def test_scores_of_two_classes_are_those_of_scikit_learn(levels: int) -> None:
+    probabilities, labels = random_binary(500, levels)
+    second = probabilities[:, 1]
+    assert evaluate.score(probabilities, labels) == pytest.approx(
+        {
+            "auc": metrics.roc_auc_score(labels, second),
+            "pr_auc": metrics.average_precision_score(labels, second),
+            "log_loss": metrics.log_loss(labels, second),
+            "accuracy": metrics.accuracy_score(labels, probabilities.argmax(axis=1)),
+            "brier": metrics.brier_score_loss(labels, second),
+        }
+    )
+
+
+def test_scores_of_three_classes_are_those_of_scikit_learn() -> None:
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 3, 200)
+    probabilities = rng.dirichlet([1, 1, 1], 200) + np.eye(3)[labels] / 3
+    probabilities /= probabilities.sum(axis=1, keepdims=True)
+    assert evaluate.score(probabilities, labels) == pytest.approx(
+        {
+            "auc": metrics.roc_auc_score(labels, probabilities, multi_class="ovr"),
+            "log_loss": metrics.log_loss(labels, probabilities),
+            "accuracy": metrics.accuracy_score(labels, probabilities.argmax(axis=1)),
+        }
+    )
+
+
+def test_scores_of_a_number_are_those_of_scikit_learn() -> None:
+    rng = np.random.default_rng(0)
+    labels = rng.normal(5, 40, 300).astype(np.float32)
+    estimates = (labels * 0.8 + rng.normal(0, 10, 300)).astype(np.float32)
+    assert evaluate.score(estimates, labels) == pytest.approx(
+        {
+            "rmse": metrics.root_mean_squared_error(labels, estimates),
+            "mae": metrics.mean_absolute_error(labels, estimates),
+            "r2": metrics.r2_score(labels, estimates),
+        },
+        rel=1e-5,
+    )
 
 
 def test_auc_of_more_classes_is_the_mean_over_those_present() -> None:
@@ -35,62 +76,51 @@ def test_auc_of_more_classes_is_the_mean_over_those_present() -> None:
     assert evaluate.score(probabilities, labels)["auc"] == pytest.approx((first + second) / 2)
 
 
+def test_rows_of_one_class_or_one_number_have_no_area_and_no_explained_variance() -> None:
+    scores = evaluate.score(np.array([[0.9, 0.1], [0.4, 0.6]]), np.array([0, 0]))
+    assert sorted(scores) == ["accuracy", "brier", "log_loss"]
+    assert sorted(evaluate.score(np.array([1.0, 2.0]), np.array([3.0, 3.0]))) == ["mae", "rmse"]
+
+
+def test_a_weight_counts_a_row_so_many_times() -> None:
+    probabilities, labels = random_binary(40, 7)
+    weights = np.random.default_rng(1).integers(0, 4, 40)
+    repeated = np.repeat(np.arange(40), weights)
+    assert evaluate.Judged(probabilities, labels).scores(weights) == pytest.approx(
+        evaluate.score(probabilities[repeated], labels[repeated])
+    )
+
+
 def test_a_sure_mistake_costs_much_but_not_infinity() -> None:
     scores = evaluate.score(np.array([[1.0, 0.0], [0.5, 0.5]]), np.array([1, 0]))
     assert 8 < scores["log_loss"] < 9
 
 
-def rows(numbers: list[float], labels: list[int]) -> Rows:
-    return Rows("memory", {"x": np.array(numbers, np.float32)}, np.array(labels, np.int32), "")
+def test_intervals_are_as_wide_as_theory_says_and_the_same_for_the_same_seed() -> None:
+    probabilities, labels = random_binary(2_000, 10_000)
+    found = evaluate.intervals(probabilities, labels, seed=3)
+    assert found == evaluate.intervals(probabilities, labels, seed=3)
+    accuracy = evaluate.score(probabilities, labels)["accuracy"]
+    low, high = found["accuracy"]
+    assert low < accuracy < high
+    # The normal interval of a share.
+    width = 2 * 1.96 * math.sqrt(accuracy * (1 - accuracy) / 2_000)
+    assert high - low == pytest.approx(width, rel=0.2)
 
 
-def table(classes: tuple[str, ...]) -> Table:
-    label = Label("y", classes, "what")
-    return Table("t", "key", label, (Column("x", "number", "x"),), baseline="x")
+def test_intervals_leave_out_draws_without_one_of_the_classes() -> None:
+    probabilities = np.array([[0.8, 0.2], [0.6, 0.4], [0.3, 0.7]])
+    low, high = evaluate.intervals(probabilities, np.array([0, 0, 1]), seed=0)["auc"]
+    assert (low, high) == (1, 1)
 
 
-def test_the_majority_baseline_gives_each_class_its_share_of_the_training_rows() -> None:
-    train = rows([0, 0, 0, 0], [0, 0, 0, 1])
-    test = rows([0, 0], [0, 1])
-    found = evaluate.baselines(table(("no", "yes")), train, test)["majority class"]
-    assert found["auc"] == 0.5
-    assert found["accuracy"] == 0.5
-    assert found["log_loss"] == pytest.approx(-(math.log(0.75) + math.log(0.25)) / 2)
-
-
-def test_the_column_baseline_is_the_most_likely_logistic_curve() -> None:
-    rng = np.random.default_rng(0)
-    numbers = rng.normal(5, 3, 2_000).astype(np.float32)
-    labels = (rng.random(2_000) < 1 / (1 + np.exp(2 - 0.7 * numbers))).astype(np.int32)
-    numbers[:20] = np.nan
-    train = Rows("memory", {"x": numbers}, labels, "")
-    found = evaluate.baselines(table(("no", "yes")), train, train)["x alone"]
-    filled = np.nan_to_num(numbers.astype(np.float64), nan=float(np.nanmean(numbers)))
-
-    def log_loss(intercept: float, slope: float) -> float:
-        p = 1 / (1 + np.exp(-intercept - slope * filled))
-        return float(-np.log(np.where(labels == 1, p, 1 - p)).mean())
-
-    # No curve near the one that made the data is likelier.
-    around = [
-        log_loss(-2 + i, 0.7 + s)
-        for i in np.linspace(-0.5, 0.5, 41)
-        for s in np.linspace(-0.2, 0.2, 41)
-    ]
-    assert found["log_loss"] <= min(around) + 1e-6
-
-
-def test_a_column_that_separates_the_classes_is_a_baseline_too() -> None:
-    found = evaluate.baselines(
-        table(("no", "yes")), rows([1, 2, 3, 4], [0, 0, 1, 1]), rows([0, 5], [0, 1])
+def test_scores_are_said_by_their_names() -> None:
+    assert evaluate.in_words({"auc": 0.9, "log_loss": 0.25, "accuracy": 0.8, "brier": 0.1}) == (
+        "log loss 0.2500, ROC AUC 0.9000, accuracy 0.8000"
     )
-    assert found["x alone"]["auc"] == 1
-    assert math.isfinite(found["x alone"]["log_loss"])
-
-
-def test_more_than_two_classes_have_the_majority_baseline_only() -> None:
-    train = rows([1, 2, 3], [0, 1, 2])
-    assert list(evaluate.baselines(table(("a", "b", "c")), train, train)) == ["majority class"]
+    assert evaluate.in_words({"rmse": 17.5, "mae": 12, "r2": 0.8}) == (
+        "RMSE 17.5000, MAE 12.0000, R² 0.8000"
+    )
 
 
 def test_a_comparison_says_by_how_much() -> None:
@@ -99,3 +129,5 @@ def test_a_comparison_says_by_how_much() -> None:
     assert "better by 0.4000 in ROC AUC" in said
     assert "better by 0.4000 in log loss" in said
     assert "worse by 0.0500 in accuracy" in said
+    said = evaluate.compare({"rmse": 10.0}, "mean", {"rmse": 40.0})
+    assert said == "Baseline, mean: RMSE 40.0000. The model is better by 30.0000 in RMSE."

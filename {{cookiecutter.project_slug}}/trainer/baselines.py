@@ -1,0 +1,96 @@
+"""What predictions need no model, only the training rows: any model must beat them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from trainer.columns import Column, Table
+from trainer.data import Array, Rows
+from trainer.evaluate import Scores, score
+
+BINS = 64  # of a number, with as many training rows in each
+PRIOR = 20  # rows like all others that each bin is thought to have besides its own
+
+
+def baselines(table: Table, train: Rows, evaluation: Rows, test: Rows) -> dict[str, Scores]:
+    """Scores two predictions on the test rows.
+
+    Args:
+        table: their columns.
+        train: the rows that the predictions are made of.
+        evaluation: the rows that tell which column is the best.
+        test: the rows to score them on.
+
+    Returns:
+        Scores of `majority class`, which gives each class its share of the training rows, or of
+        `mean`; and of `… alone`, where … is the best single column: it gives each of its values,
+        or of its bins, the classes' shares or the mean among the training rows there.
+    """
+    losses, names = {}, [column.name for column in table.columns]
+    shapes = {column.name: _Lookup.fit(column, table, train) for column in table.columns}
+    for name in names:
+        scores = score(shapes[name].predict(evaluation), evaluation.labels)
+        losses[name] = scores["log_loss" if table.label.classes else "rmse"]
+    best = min(names, key=losses.__getitem__)
+    overall = _means(np.zeros(len(train), np.int64), table, train, 1, 0.0)
+    guess = "majority class" if table.label.classes else "mean"
+    return {
+        guess: score(np.repeat(overall, len(test), axis=0), test.labels),
+        f"{best} alone": score(shapes[best].predict(test), test.labels),
+    }
+
+
+@dataclass(frozen=True)
+class _Lookup:
+    """A prediction for each value of a column.
+
+    Attributes:
+        column: the column.
+        edges: of the bins of a number, or the values that the training rows have.
+        predictions: float [1 + values, classes] or [1 + values]; the first is for gaps and for
+            values that the training rows do not have.
+    """
+
+    column: Column
+    edges: Array
+    predictions: Array
+
+    @classmethod
+    def fit(cls, column: Column, table: Table, train: Rows) -> "_Lookup":
+        values = train.features[column.name]
+        if column.kind == "number":
+            known = values[np.isfinite(values)]
+            shares = np.linspace(0, 1, BINS + 1)[1:-1]
+            edges = np.unique(np.quantile(known, shares)) if len(known) else known
+            count = 2 + len(edges)
+        else:
+            edges = pc.unique(pa.array(values)).to_numpy(zero_copy_only=False)
+            count = 1 + len(edges)
+        codes = _codes(column, edges, values)
+        return cls(column, edges, _means(codes, table, train, count, PRIOR))
+
+    def predict(self, rows: Rows) -> Array:
+        found = self.predictions[_codes(self.column, self.edges, rows.features[self.column.name])]
+        return np.asarray(found)
+
+
+def _codes(column: Column, edges: Array, values: Array) -> Array:
+    """Returns the place of each value in a `_Lookup`'s predictions, int64 [rows]."""
+    if column.kind == "number":
+        return np.where(np.isfinite(values), 1 + np.searchsorted(edges, values, side="right"), 0)
+    places = pc.index_in(pa.array(values), value_set=pa.array(edges)).fill_null(-1)
+    return np.asarray(places.to_numpy()).astype(np.int64) + 1
+
+
+def _means(codes: Array, table: Table, train: Rows, count: int, prior: float) -> Array:
+    """Returns the classes' shares, float [count, classes], or the labels' means, [count]."""
+    classes = len(table.label.classes)
+    targets = [train.labels == c for c in range(classes)] if classes else [train.labels]
+    rows = np.bincount(codes, minlength=count)
+    means = []
+    for target in targets:
+        sums = np.bincount(codes, weights=target, minlength=count)
+        means.append((sums + prior * target.mean()) / np.maximum(rows + prior, 1))
+    return np.stack(means, axis=1) if classes else means[0]

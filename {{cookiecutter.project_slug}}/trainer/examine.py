@@ -1,0 +1,185 @@
+"""What the test rows tell of a model: all that evaluation.json and the model card show of it."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from trainer.baselines import baselines
+from trainer.columns import Label, Table
+from trainer.data import Array, Rows
+from trainer.evaluate import Ranking, intervals, score
+from trainer.settings import RISING
+
+Predict = Callable[[Rows], Array]
+
+BINS = 10  # of a calibration curve, with as many rows in each
+POINTS = 200  # of a curve, at most
+LEAST_ROWS = 30  # of a slice: with fewer, its scores say little
+SHUFFLES = 3  # of each column
+SHUFFLED_ROWS = 20_000  # at most
+
+
+def examine(
+    table: Table, predict: Predict, train: Rows, evaluation: Rows, test: Rows, *, seed: int
+) -> dict[str, Any]:
+    """Looks at the test rows, once.
+
+    Args:
+        table: their columns.
+        predict: the model: float [rows, classes] or [rows], as in `evaluate.score`.
+        train: what the baselines are made of.
+        evaluation: what the threshold and the best column are chosen on.
+        test: the rows to judge by.
+        seed: of the bootstrap and of the shuffles.
+
+    Returns:
+        What evaluation.json holds of it: `test`, the scores, with their `intervals`;
+        `baselines`; `slices` by column and value; `curves` by class, or of the label; `confusion`
+        of classes; `importance` by column.
+    """
+    label, predictions = table.label, predict(test)
+    metric = "auc" if label.classes else "rmse"
+    found = {
+        "test": score(predictions, test.labels),
+        "intervals": intervals(predictions, test.labels, seed),
+        "baselines": baselines(table, train, evaluation, test),
+        "slices": {name: slices(name, predictions, test, metric, seed) for name in table.slices},
+        "curves": curves(label, predictions, test.labels),
+        "importance": importance(table, predict, test, metric, seed),
+    }
+    if label.classes:
+        threshold = None
+        if label.kind == "binary":
+            chosen_on = predict(evaluation)[:, 1]
+            threshold = best_threshold(evaluation.labels == 1, chosen_on)
+        found["confusion"] = confusion(predictions, test.labels, threshold)
+    return found
+
+
+def slices(
+    column: str, predictions: Array, rows: Rows, metric: str, seed: int
+) -> dict[str, dict[str, Any]]:
+    """Scores the rows of each value of a column apart.
+
+    Returns:
+        By value, the most frequent first: `rows`, how many; the scores; and `interval`, that of
+        `metric`. Values of too few rows, or of one class only, are left out.
+    """
+    found = {}
+    values, counts = np.unique(rows.features[column], return_counts=True)
+    for place in np.argsort(-counts, kind="stable"):
+        if counts[place] < LEAST_ROWS:
+            break
+        here = rows.features[column] == values[place]
+        scores = score(predictions[here], rows.labels[here])
+        if metric in scores:
+            interval = intervals(predictions[here], rows.labels[here], seed)[metric]
+            about = {"rows": int(counts[place]), "interval": interval}
+            found[str(values[place]) or "(missing)"] = about | scores
+    return found
+
+
+def importance(
+    table: Table, predict: Predict, rows: Rows, metric: str, seed: int
+) -> dict[str, dict[str, float]]:
+    """Measures how much worse predictions get when a column tells of other rows.
+
+    Source: permutation importance, Breiman, Random Forests (2001), section 10.
+
+    Returns:
+        By column, the most important first: `mean` and `spread`, the standard deviation, of the
+        loss in `metric` over the shuffles.
+    """
+    rng, sign = np.random.default_rng(seed), 1 if metric in RISING else -1
+    sample = _take(rows, np.sort(rng.permutation(len(rows))[:SHUFFLED_ROWS]))
+    whole = score(predict(sample), sample.labels)[metric]
+    found = {}
+    for column in table.columns:
+        losses = []
+        for _ in range(SHUFFLES):
+            shuffled = rng.permutation(sample.features[column.name])
+            features = sample.features | {column.name: shuffled}
+            predictions = predict(Rows(sample.source, features, sample.labels))
+            losses.append(sign * (whole - score(predictions, sample.labels)[metric]))
+        found[column.name] = {"mean": float(np.mean(losses)), "spread": float(np.std(losses))}
+    return dict(sorted(found.items(), key=lambda item: -item[1]["mean"]))
+
+
+def curves(label: Label, predictions: Array, labels: Array) -> dict[str, dict[str, Any]]:
+    """Returns what plots show of predictions.
+
+    Returns:
+        By class, the second one alone of two, `roc`, points of the false and the true positive
+        rate; `precision_recall`, points of the recall and the precision; and `calibration`, points
+        of the mean prediction and the share of the class, in bins of as many rows. Of a number,
+        by the label's name, `calibration` and `errors`, a histogram of estimate minus label.
+    """
+    if not label.classes:
+        errors = predictions.astype(np.float64) - labels
+        ends = np.quantile(errors, [0.005, 0.995])
+        rows, edges = np.histogram(errors, bins=40, range=(ends[0], max(ends[1], ends[0] + 1e-9)))
+        histogram = {"edges": edges.tolist(), "rows": rows.tolist()}
+        return {label.name: {"calibration": calibration(predictions, labels), "errors": histogram}}
+    found = {}
+    for place, name in list(enumerate(label.classes))[1 if label.kind == "binary" else 0 :]:
+        positive, scores = labels == place, predictions[:, place]
+        if positive.any() and not positive.all():
+            counts = Ranking(positive, scores).counts(np.ones(len(labels)))
+            recall, fall_out = counts.found / counts.positives, counts.mistaken / counts.negatives
+            # As many points where one rate rises as where the other does.
+            path = recall + fall_out
+            kept = np.unique(np.searchsorted(path, np.linspace(path[0], path[-1], POINTS)))
+            roc = np.stack([fall_out[kept], recall[kept]], axis=1)
+            found[name] = {
+                "roc": [[0.0, 0.0], *roc.tolist()],
+                "precision_recall": np.stack([recall, counts.precision()], axis=1)[kept].tolist(),
+                "calibration": calibration(scores, positive),
+            }
+    return found
+
+
+def calibration(predictions: Array, labels: Array) -> list[list[float]]:
+    """Returns the mean prediction and the mean label of bins of as many rows, the lowest first."""
+    order = np.argsort(predictions, kind="stable")
+    bins = [part for part in np.array_split(order, BINS) if len(part)]
+    return [[float(predictions[part].mean()), float(labels[part].mean())] for part in bins]
+
+
+def best_threshold(positive: Array, scores: Array) -> float:
+    """Returns the score from which on to say yes for the highest F1."""
+    ranking = Ranking(positive, scores)
+    counts = ranking.counts(np.ones(len(scores)))
+    # F1 is 2 found / (all positives + all said to be).
+    f1 = 2 * counts.found / (counts.positives + counts.found + counts.mistaken)
+    return float(ranking.thresholds[np.argmax(f1)])
+
+
+def confusion(predictions: Array, labels: Array, threshold: float | None) -> dict[str, Any]:
+    """Counts the rows of each true and each predicted class.
+
+    Args:
+        predictions: float [rows, classes].
+        labels: int [rows].
+        threshold: the probability of the second of two classes from which on it is predicted;
+            None predicts the likeliest class.
+
+    Returns:
+        `matrix`, [true][predicted]; with a threshold also that, `precision` and `recall`.
+    """
+    classes = predictions.shape[1]
+    said = predictions.argmax(axis=1)
+    if threshold is not None:
+        said = (predictions[:, 1] >= threshold).astype(np.int64)
+    matrix = np.bincount(labels * classes + said, minlength=classes**2).reshape(classes, classes)
+    found: dict[str, Any] = {"matrix": matrix.tolist()}
+    if threshold is not None:
+        found["threshold"] = threshold
+        found["precision"] = float(matrix[1, 1] / max(matrix[:, 1].sum(), 1))
+        found["recall"] = float(matrix[1, 1] / max(matrix[1].sum(), 1))
+    return found
+
+
+def _take(rows: Rows, places: Array) -> Rows:
+    features = {name: values[places] for name, values in rows.features.items()}
+    return Rows(rows.source, features, rows.labels[places])
