@@ -56,12 +56,14 @@ def main() -> None:
 def serve(listener: socket.socket, data_dir: Path) -> None:
     """Serves on a bound socket until SIGINT or SIGTERM."""
     from emulator.app import create_app  # Google's messages take a second to import
+    from emulator.gateway.front import Front
 
     url = f"http://{HOST}:{listener.getsockname()[1]}"
     config = uvicorn.Config(
         create_app(data_dir, url),
         log_level="warning",
         access_log=False,
+        http=Front,
         timeout_graceful_shutdown=5,
     )
     server = _Server(config)

@@ -1,5 +1,6 @@
 """The emulator as one ASGI application: its services, and the guard before them."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,6 +17,8 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from emulator.errors import ApiError, internal, unimplemented
+from emulator.gateway.gateway import Gateway
+from emulator.guard import Guard
 from emulator.logs import routes as logs_routes
 from emulator.monitoring import routes as monitoring_routes
 from emulator.monitoring.sampler import Sampler
@@ -30,10 +33,12 @@ from emulator.vertex.batch_execution import BatchRunner
 from emulator.vertex.batch_jobs import BatchJobs
 from emulator.vertex.endpoints import Endpoints
 from emulator.vertex.execution import JobRunner
+from emulator.vertex.fleet import Fleet
 from emulator.vertex.jobs import Jobs
 from emulator.vertex.models import Models
 from emulator.vertex.operations import Operations
 from emulator.vertex.prediction import Predictions
+from emulator.vertex.scaling import Pace
 from emulator.vertex.serving import ModelServers
 
 # First parts of paths whose rest no bucket's object is: /v1beta1/… could be one, by its form.
@@ -47,13 +52,14 @@ class _Anything(PathConvertor):
 register_url_convertor("anything", _Anything())
 
 
-def create_app(data_dir: Path, url: str) -> Starlette:
+def create_app(data_dir: Path, url: str, pace: Pace | None = None) -> Starlette:
     """Builds the application.
 
     Args:
         data_dir: everything the emulator remembers lies in here; made when missing.
         url: the address the application is served at, such as `http://127.0.0.1:8085`; jobs and
             model servers are told it.
+        pace: how soon the replicas of deployed models become more and fewer.
     """
     data_dir.mkdir(parents=True, exist_ok=True)
     database = Database(data_dir / "emulator.sqlite")
@@ -65,23 +71,27 @@ def create_app(data_dir: Path, url: str) -> Starlette:
     servers = ModelServers(data_dir / "servers", url)
     batch_runner = BatchRunner(documents, objects, models, servers, data_dir / "batches")
     batch_jobs = BatchJobs(documents, objects, models, operations, batch_runner)
-    endpoints = Endpoints(documents, models, operations, servers)
-    predictions = Predictions(endpoints, servers)
+    guard = Guard(urlsplit(url).port)
+    gateway = Gateway(guard)
+    fleet = Fleet(servers, gateway, pace or Pace())
+    endpoints = Endpoints(documents, models, operations, fleet, gateway)
     series = Series(database)
-    sampler = Sampler(series, documents, runner, servers)
+    sampler = Sampler(series, runner, fleet)
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        sweeping = asyncio.create_task(gateway.run())
+        fleet.start()
         runner.recover()
         endpoints.recover()
         batch_runner.recover()
         sampler.start()
-        await predictions.start()
         yield
-        await predictions.close()
+        sweeping.cancel()
         await run_in_threadpool(sampler.close)
         await run_in_threadpool(runner.close)
         await run_in_threadpool(batch_runner.close)
+        await run_in_threadpool(fleet.close)
         await run_in_threadpool(servers.close)
         database.close()
 
@@ -95,7 +105,7 @@ def create_app(data_dir: Path, url: str) -> Starlette:
                 models=models,
                 endpoints=endpoints,
                 operations=operations,
-                predictions=predictions,
+                predictions=Predictions(gateway),
             ),
             *logs_routes.routes(entries),
             *monitoring_routes.routes(series),
@@ -109,44 +119,26 @@ def create_app(data_dir: Path, url: str) -> Starlette:
         },
         lifespan=lifespan,
     )
+    app.state.gateway = gateway  # `gateway.front` finds it here
     app.router.redirect_slashes = False  # Google's paths have one form
-    app.add_middleware(LoopbackOnly, port=urlsplit(url).port)
+    app.add_middleware(LoopbackOnly, guard=guard)
     return app
 
 
 class LoopbackOnly:
-    """Refuses what a web page in the user's browser could send.
+    """Passes on what the guard admits; the gateway asks it for what does not come this way."""
 
-    The emulator runs code on request. A page of another site reaches loopback through a name of
-    its own (seen in `Host`) or across origins (seen in `Origin`, or in `Sec-Fetch-Site` where a
-    browser sends no `Origin`, as for an image).
-    """
-
-    def __init__(self, app: ASGIApp, port: int | None) -> None:
+    def __init__(self, app: ASGIApp, guard: Guard) -> None:
         self._app = app
-        names = ("127.0.0.1", "localhost", "[::1]")
-        self._hosts = {f"{name}:{port}" for name in names} | ({*names} if port == 80 else set())
-        self._origins = {f"http://{host}" for host in self._hosts} | {""}
+        self._guard = guard
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Passes on what is addressed to loopback; answers 403 to the rest."""
-        if scope["type"] != "http":
+        error = self._guard.refusal(dict(scope["headers"])) if scope["type"] == "http" else None
+        if error is None:
             await self._app(scope, receive, send)
-            return
-        headers = dict(scope["headers"])
-        host = headers.get(b"host", b"").decode("latin-1")
-        origin = headers.get(b"origin", b"").decode("latin-1")
-        site = headers.get(b"sec-fetch-site", b"none").decode("latin-1")
-        if host in self._hosts and origin in self._origins and site in ("none", "same-origin"):
-            await self._app(scope, receive, send)
-            return
-        error = ApiError(
-            403,
-            "PERMISSION_DENIED",
-            f"Expected a request to one of {', '.join(sorted(self._hosts))} from no other site;"
-            f" got Host {host!r}, Origin {origin!r}, Sec-Fetch-Site {site!r}.",
-        )
-        await JSONResponse(error.body(), error.code)(scope, receive, send)
+        else:
+            await JSONResponse(error.body(), error.code)(scope, receive, send)
 
 
 class NotEmulated(HTTPEndpoint):

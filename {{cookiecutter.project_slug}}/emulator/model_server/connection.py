@@ -123,7 +123,9 @@ class Connection(asyncio.Protocol):
     def eof_received(self) -> bool:
         """Keeps the connection open for the answers that a half-closed client still reads."""
         self._ended = True
-        return not self._refused and (self._answering or bool(self._queue))
+        if self._in_request:
+            self._refuse(RequestError(400, "The request ended before all of it had come"))
+        return self._answering or bool(self._queue)
 
     def pause_writing(self) -> None:
         """Takes no further request from a client that does not read its answers."""
@@ -139,8 +141,13 @@ class Connection(asyncio.Protocol):
     def on_message_begin(self) -> None:
         """A request's first byte has come."""
         self._reset()
-        self._in_request = True
-        self._deadline = self._loop.time() + REQUEST_SECONDS
+        self.begin_request()
+
+    def begin_request(self) -> None:
+        """Sets the time by which the rest of a request must be here."""
+        if not self._in_request:
+            self._in_request = True
+            self._deadline = self._loop.time() + REQUEST_SECONDS
 
     def on_url(self, url: bytes) -> None:
         """Collects the request's target, which may come in parts."""

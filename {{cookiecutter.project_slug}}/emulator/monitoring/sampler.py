@@ -8,7 +8,6 @@ from pathlib import Path
 
 import psutil
 
-from emulator.errors import ApiError
 from emulator.monitoring.series import (
     SERVING_CPU,
     SERVING_MEMORY,
@@ -18,69 +17,20 @@ from emulator.monitoring.series import (
     Series,
     series_of,
 )
-from emulator.processes.supervisor import read_json
-from emulator.store.documents import Documents
+from emulator.processes.usage import Tree
 from emulator.vertex.execution import JobRunner
-from emulator.vertex.serving import ModelServers
+from emulator.vertex.fleet import Fleet
 
 SAMPLE_SECONDS = 5.0  # Google Cloud samples every 60 s, and shows it minutes later
-
-
-class Tree:
-    """The process tree below one supervisor, as seen at several moments.
-
-    Args:
-        folder: of the run (see `emulator.processes.supervisor`).
-
-    Raises:
-        psutil.NoSuchProcess: the run has ended.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        supervisor = read_json(folder / "supervisor.json") or {"pid": -1, "created": 0.0}
-        if supervisor["pid"] < 0:
-            raise psutil.NoSuchProcess(-1)
-        self._supervisor = psutil.Process(supervisor["pid"])
-        if self._supervisor.create_time() != supervisor["created"]:
-            raise psutil.NoSuchProcess(supervisor["pid"])
-        self._seen_at: float = supervisor["created"]
-        self._seconds: dict[psutil.Process, float] = {}
-
-    def look(self) -> tuple[float, int]:
-        """Returns how many processors the tree kept busy since the last look, and its bytes.
-
-        The first time, since its start. The bytes are resident memory; what processes of the tree
-        share counts for each.
-
-        Raises:
-            psutil.NoSuchProcess: the run has ended.
-        """
-        now = time.time()
-        seconds: dict[psutil.Process, float] = {}
-        memory = 0
-        for process in self._supervisor.children(recursive=True):
-            try:
-                times = process.cpu_times()
-                memory += process.memory_info().rss
-            except psutil.Error:
-                continue  # it ended just now
-            seconds[process] = times.user + times.system
-        busy = sum(spent - self._seconds.get(process, 0.0) for process, spent in seconds.items())
-        elapsed = max(now - self._seen_at, 0.001)
-        self._seen_at, self._seconds = now, seconds
-        return busy / elapsed, memory
 
 
 class Sampler:
     """Samples in a thread of its own, between `start` and `close`."""
 
-    def __init__(
-        self, series: Series, documents: Documents, runner: JobRunner, servers: ModelServers
-    ) -> None:
+    def __init__(self, series: Series, runner: JobRunner, fleet: Fleet) -> None:
         self._series = series
-        self._documents = documents
         self._runner = runner
-        self._servers = servers
+        self._fleet = fleet
         self._trees: dict[Path, Tree] = {}
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="sampler", daemon=True)
@@ -137,21 +87,18 @@ class Sampler:
                 yield Sample(project, metric, series, moment, value)
 
     def _deployed_models(self, moment: int, before: dict[Path, Tree]) -> Iterator[Sample]:
-        for endpoint in self._documents.list("endpoint"):
-            _projects, project, _locations, location, _endpoints, number = endpoint["name"].split(
-                "/"
+        for deployment in self._fleet.deployments():
+            _projects, project, _locations, location, _endpoints, number = (
+                deployment.endpoint.split("/")
             )
             resource = {"resource_container": project, "location": location, "endpoint_id": number}
-            for deployed in endpoint.get("deployedModels", []):
-                try:
-                    folder = self._servers.find(deployed["id"]).run.folder
-                except ApiError:
-                    continue  # it is being started or undeployed
+            for member in list(deployment.members):
+                folder = member.server.run.folder
                 usage = self._look(folder, before)
                 if usage is None:
                     continue
                 labels = {
-                    "deployed_model_id": deployed["id"],
+                    "deployed_model_id": deployment.deployed["id"],
                     "replica_id": folder.name,
                     "spot": "False",
                 }

@@ -6,6 +6,7 @@ find everything again. The folder holds:
 - `spec.json`, read: `{"argv": [...], "env": {...}, "cwd": "...", "owner": PID or null}`; the
   command ends with its owner, where one is named.
 - `supervisor.json`, written first: `{"pid": ..., "created": ...}`.
+- `process.json`, written once the command runs: its `{"pid": ..., "created": ...}`.
 - `output.jsonl`, written as the command prints: a line
   `{"time": RFC 3339, "stream": "stdout" | "stderr", "text": "..."}` for each of its lines.
 - `stop.json`, awaited: when it appears, the command's process tree is ended, gently first:
@@ -51,6 +52,7 @@ def main(folder: Path) -> None:
             log.write("stderr", f"cannot start {spec['argv'][0]!r}: {error.strerror}")
             exit_code = 127  # as a shell says that a command is not there
         else:
+            _write_identity(folder / "process.json", process.pid)
             exit_code = _supervise(process, folder, spec["owner"], log)
     write_json(folder / "result.json", {"exitCode": exit_code, "ended": now()})
 
@@ -58,6 +60,11 @@ def main(folder: Path) -> None:
 def identity(pid: int) -> dict[str, Any]:
     """What tells a process from a later one of the same number."""
     return {"pid": pid, "created": psutil.Process(pid).create_time()}
+
+
+def _write_identity(path: Path, pid: int) -> None:
+    with contextlib.suppress(psutil.NoSuchProcess):  # it has ended already
+        write_json(path, identity(pid))
 
 
 def is_running(process: dict[str, Any] | None) -> bool:

@@ -4,12 +4,15 @@ Source: https://cloud.google.com/vertex-ai/docs/reference/rest/v1/projects.locat
 """
 
 import re
+import threading
 from typing import Any
 
 from emulator import filters
 from emulator.errors import ApiError, failed_precondition, invalid_argument, not_found
+from emulator.gateway.gateway import Gateway, Split
 from emulator.store.documents import Document, Documents
 from emulator.times import now
+from emulator.vertex.fleet import Fleet
 from emulator.vertex.messages import normalise
 from emulator.vertex.models import Models
 from emulator.vertex.operations import Operations
@@ -23,7 +26,7 @@ from emulator.vertex.resources import (
     newest,
     require,
 )
-from emulator.vertex.serving import ModelServers
+from emulator.vertex.scaling import Bounds
 
 # https://cloud.google.com/vertex-ai/docs/reference/rest/v1/projects.locations.endpoints/create
 ENDPOINT_ID = re.compile(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?|[1-9][0-9]{0,8}")
@@ -51,19 +54,27 @@ class Endpoints:
     """The `endpoints` collection."""
 
     def __init__(
-        self, documents: Documents, models: Models, operations: Operations, servers: ModelServers
+        self,
+        documents: Documents,
+        models: Models,
+        operations: Operations,
+        fleet: Fleet,
+        gateway: Gateway,
     ) -> None:
         self._documents = documents
         self._models = models
         self._operations = operations
-        self._servers = servers
+        self._fleet = fleet
+        self._gateway = gateway
+        self._publishing = threading.Lock()
 
     def recover(self) -> None:
-        """Starts the servers of what is deployed, and goes on with deployments left open."""
+        """Starts the replicas of what is deployed, and goes on with deployments left open."""
         for endpoint in self._documents.list("endpoint"):
+            self._publish(endpoint["name"])
             for deployed in endpoint.get("deployedModels", []):
                 version = self._models.version(f"{deployed['model']}@{deployed['modelVersionId']}")
-                self._servers.begin(endpoint["name"], deployed, version)
+                self._fleet.deploy(endpoint["name"], deployed, version)
         for operation in self._operations.unfinished():
             self._carry_out(operation)
 
@@ -89,6 +100,7 @@ class Endpoints:
         }
         if not self._documents.create("endpoint", location, document):
             raise invalid_argument(f"endpointId: {document['name']} exists; choose another.")
+        self._publish(document["name"])
         return self._operations.finished(
             document["name"], "CreateEndpointOperationMetadata", "Endpoint", document
         )
@@ -136,6 +148,7 @@ class Endpoints:
                 f"{name} has deployed models ({', '.join(deployed)}); undeploy them first."
             )
         self._documents.delete(name)
+        self._publish(name)
         return self._operations.finished(name, "DeleteOperationMetadata")
 
     def deploy(self, name: str, body: Any) -> Document:
@@ -153,8 +166,8 @@ class Endpoints:
                 f"deployedModel.id: expected digits that are not 0, got {deployed['id']!r}."
             )
         version = self._models.version(deployed.get("model", ""))
-        _check_replicas(deployed)
-        self._servers.check(version)
+        Bounds.of(deployed.get("dedicatedResources", {}))
+        self._fleet.check(version)
         deployed |= {
             "id": deployed.get("id") or new_id(),
             "model": version["name"].partition("@")[0],
@@ -201,7 +214,7 @@ class Endpoints:
             endpoint["trafficSplit"] = {key: share for key, share in split.items() if key in left}
 
         self._update(name, change)
-        self._servers.stop(wanted)
+        self._fleet.undeploy(wanted)
         return self._operations.finished(
             name, "UndeployModelOperationMetadata", "UndeployModelResponse"
         )
@@ -221,10 +234,11 @@ class Endpoints:
             deployed = _deployed(endpoint, given.get("id", ""))
             for path in paths:
                 _copy(path, given, deployed)
-            _check_replicas(deployed)
+            Bounds.of(deployed["dedicatedResources"])
             changed.update(deployed)
 
         self._update(name, change)
+        self._fleet.resize(changed)
         return self._operations.finished(
             name,
             "MutateDeployedModelOperationMetadata",
@@ -238,12 +252,12 @@ class Endpoints:
 
         def work() -> Document:
             version = self._models.version(f"{deployed['model']}@{deployed['modelVersionId']}")
-            self._servers.begin(request["endpoint"], deployed, version)
+            self._fleet.deploy(request["endpoint"], deployed, version)
             try:
-                self._servers.wait(deployed["id"])
+                self._fleet.wait(deployed["id"])
                 self._update(request["endpoint"], change)
             except ApiError:
-                self._servers.stop(deployed["id"])
+                self._fleet.undeploy(deployed["id"])
                 raise
             return {"deployedModel": deployed}
 
@@ -267,7 +281,17 @@ class Endpoints:
         endpoint = self._documents.update(name, stamped)
         if endpoint is None:
             raise missing("Endpoint", name)
+        self._publish(name)
         return endpoint
+
+    def _publish(self, name: str) -> None:
+        """Tells the gateway of an endpoint's split, or that it is gone: always the newest."""
+        with self._publishing:
+            endpoint = self._documents.get(name)
+            if endpoint is None:
+                self._gateway.splits.pop(name, None)
+            else:
+                self._gateway.splits[name] = Split.of(endpoint.get("trafficSplit", {}))
 
 
 def _seen(endpoint: Document) -> Document:
@@ -299,20 +323,6 @@ def _copy(path: str, source: Document, target: Document) -> None:
         target[field] = source[field]
     else:
         target.pop(field, None)
-
-
-def _check_replicas(deployed: Document) -> None:
-    resources = deployed.get("dedicatedResources", {})
-    least = resources.get("minReplicaCount", 0)
-    if least < 1:
-        raise invalid_argument(
-            "deployedModel.dedicatedResources.minReplicaCount: expected at least 1."
-        )
-    if resources.get("maxReplicaCount", least) < least:
-        raise invalid_argument(
-            f"deployedModel.dedicatedResources.maxReplicaCount: expected at least minReplicaCount,"
-            f" {least}, got {resources['maxReplicaCount']}."
-        )
 
 
 def _check_split(split: dict[str, int], known: list[str]) -> None:

@@ -7,7 +7,6 @@ import os
 import re
 import sys
 import threading
-import urllib.error
 import urllib.request
 import uuid
 from dataclasses import dataclass, field
@@ -25,11 +24,11 @@ GRACE_SECONDS = 60.0  # a request may take that long
 
 @dataclass
 class ModelServer:
-    """The process that serves one deployed model.
+    """A process that serves a deployed model.
 
     Attributes:
         run: the process.
-        url: address on loopback.
+        port: on loopback.
         health_route: path that answers 200 once the model is loaded.
         predict_route: path that takes predictions.
         ready: set once it answers, or has failed.
@@ -37,11 +36,31 @@ class ModelServer:
     """
 
     run: Run
-    url: str
+    port: int
     health_route: str
     predict_route: str
     ready: threading.Event = field(default_factory=threading.Event)
     failure: ApiError | None = None
+
+    @property
+    def url(self) -> str:
+        """Its address."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def has_ended(self) -> bool:
+        """Whether the process is gone."""
+        try:
+            return self.run.exit_code() is not None
+        except ProcessLookupError:
+            return True
+
+    def is_healthy(self) -> bool:
+        """Whether the health route answers 200."""
+        try:
+            with urllib.request.urlopen(self.url + self.health_route, timeout=10) as answer:  # noqa: S310, an address of ours
+                return bool(answer.status == 200)
+        except OSError:
+            return False
 
 
 class ModelServers:
@@ -71,7 +90,17 @@ class ModelServers:
             )
 
     def begin(self, endpoint: str, deployed: Document, version: Document) -> None:
-        """Starts the server of a deployed model; `wait` tells when it answers."""
+        """Starts the one server of a deployed model; `wait` tells when it answers."""
+        self._servers[deployed["id"]] = self.launch(endpoint, deployed, version)
+
+    def launch(self, endpoint: str, deployed: Document, version: Document) -> ModelServer:
+        """Starts a server of a deployed model, and returns it at once.
+
+        Args:
+            endpoint: the resource's name.
+            deployed: the DeployedModel.
+            version: the Model.
+        """
         container = version["containerSpec"]
         port = free_ports(1)[0]
         name = container.get("predictRoute", "").rpartition("/")[2].partition(":")[0]
@@ -104,9 +133,9 @@ class ModelServers:
             root,
             ends_with_emulator=True,
         )
-        server = ModelServer(run, f"http://127.0.0.1:{port}", health, predict)
-        self._servers[deployed["id"]] = server
+        server = ModelServer(run, port, health, predict)
         threading.Thread(target=_watch, args=(server,), daemon=True).start()
+        return server
 
     def find(self, deployed_id: str) -> ModelServer:
         """Returns the server of a deployed model, which may not be ready yet.
@@ -149,23 +178,11 @@ class ModelServers:
 def _watch(server: ModelServer) -> None:
     """Sets `ready` once the health route answers 200, or the process has ended."""
     while not server.ready.wait(POLL_SECONDS):
-        try:
-            ended = server.run.exit_code() is not None
-        except ProcessLookupError:
-            ended = True
-        if ended:
+        if server.has_ended():
             server.failure = failed_precondition(
                 "The model server exited before it was ready. Its last words:"
                 f" {server.run.last_words(3)}"
             )
             server.ready.set()
-        elif _is_healthy(server.url + server.health_route):
+        elif server.is_healthy():
             server.ready.set()
-
-
-def _is_healthy(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(url, timeout=10) as answer:  # noqa: S310, an address of ours
-            return bool(answer.status == 200)
-    except (urllib.error.URLError, OSError):
-        return False
