@@ -51,6 +51,16 @@ def install_project(session: nox.Session, *groups: str) -> str:
     return install(session, "-r", "pyproject.toml", *(f"--group={name}" for name in groups))
 
 
+def install_tensorboard(session: nox.Session) -> str:
+    """Installs TensorBoard in its own environment, and returns the Python there."""
+    return install(
+        session,
+        "--group=tensorboard",
+        environment=TENSORBOARD_ENVIRONMENT,
+        constraints="constraints-tensorboard.txt",
+    )
+
+
 def verb(session: nox.Session) -> None:
     """Runs the verb of the session's name with the flags given after `--`."""
     python = install_project(session, "cloud", "emulator")
@@ -186,19 +196,17 @@ def target(session: nox.Session) -> None:
 @nox.session(requires=["target"])
 def tensorboard(session: nox.Session) -> None:
     """See the curves of all jobs; without TensorFlow beside it, which could not read gs:// here."""
-    python = install(
-        session,
-        "--group=tensorboard",
-        environment=TENSORBOARD_ENVIRONMENT,
-        constraints="constraints-tensorboard.txt",
-    )
-    session.run(python, "-m", "cloud", session.name, *session.posargs)
+    session.run(install_tensorboard(session), "-m", "cloud", session.name, *session.posargs)
 
 
 @nox.session
 def tests(session: nox.Session) -> None:
     """Run the tests against a real emulator."""
-    session.run(install_project(session, "dev"), "-m", "pytest", *session.posargs)
+    python = install_project(session, "dev")
+    tensorboard = Path(install_tensorboard(session)).absolute()
+    session.run(
+        *(python, "-m", "pytest", *session.posargs), env={"TENSORBOARD_PYTHON": str(tensorboard)}
+    )
 
 
 @nox.session

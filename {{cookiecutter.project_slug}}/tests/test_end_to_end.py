@@ -1,15 +1,19 @@
 """The whole road as a person walks it: `python -m cloud VERB` in a process of its own."""
 
 import json
+import os
 import re
 import shlex
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import requests
 
 from tests.conftest import ROOT
 from tests.project import TINY, Project
@@ -76,6 +80,50 @@ def test_a_prediction_and_its_equal_curl_command(project: Project) -> None:
 def test_the_log_is_read_by_severity(project: Project) -> None:
     assert "Epoch 2/2" in project.run("logs")
     assert "Epoch" not in project.run("logs", "--severity", "error")
+
+
+@pytest.mark.skipif(
+    "TENSORBOARD_PYTHON" not in os.environ,
+    reason="TENSORBOARD_PYTHON names no environment without TensorFlow; nox -s tests makes one",
+)
+def test_tensorboard_shows_every_job_as_runs(project: Project) -> None:
+    project.run("submit", "--name", "second", "--", *TINY)
+    project.run("logs", "--follow")
+    names = [line.split()[0] for line in project.run("jobs").splitlines()[1:]]
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        port = unused.getsockname()[1]
+    process = subprocess.Popen(
+        [os.environ["TENSORBOARD_PYTHON"], *("-m", "cloud", "tensorboard", "--port", str(port))],
+        cwd=ROOT,
+        env=project.environment,
+        stdout=subprocess.DEVNULL,
+    )
+    url = f"http://127.0.0.1:{port}/data"
+    wanted = {f"{name}/logs/{part}" for name in names[:2] for part in ("train", "eval")}
+    try:
+        while not wanted <= set(runs := get(f"{url}/runs", process)):
+            time.sleep(0.2)
+        run = next(run for run in runs if run.startswith("second-") and run.endswith("/eval"))
+        while not (tags := get(f"{url}/plugin/scalars/tags", process).get(run)):
+            time.sleep(0.2)
+        [tag] = [tag for tag in tags if tag.endswith("auc")]
+        points = get(f"{url}/plugin/scalars/scalars?run={run}&tag={tag}", process)
+        assert [point[1] for point in points] == [1, 2]  # a point an epoch: time, step, value
+        assert all(0 < point[2] <= 1 for point in points)
+    finally:
+        process.terminate()
+        process.wait(60)
+
+
+def get(url: str, process: subprocess.Popen[bytes]) -> Any:
+    """Asks a server that may not listen yet; nothing where it does not answer."""
+    assert process.poll() is None, "TensorBoard ended"
+    try:
+        answer = requests.get(url, timeout=60)
+    except requests.ConnectionError:
+        return {}
+    return answer.json() if answer.status_code == 200 else {}
 
 
 def test_a_cancelled_job_says_so(project: Project) -> None:
