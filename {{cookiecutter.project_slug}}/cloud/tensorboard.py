@@ -49,7 +49,11 @@ def run(config: Config, options: argparse.Namespace) -> int:
             raise UserError("The emulator does not run; start it with 'nox -s target'.")
         url = running["url"]
     say(f"TensorBoard of {logdir} on http://localhost:{options.port}/")
+    words = command(logdir, options.port)
+    if os.name == "posix":
+        # In this process's place, so that whoever ends this one ends TensorBoard.
+        os.execve(sys.executable, words, environment(url))  # noqa: S606, no shell is wanted
     try:
-        return subprocess.call(command(logdir, options.port), env=environment(url))
+        return subprocess.call(words, env=environment(url))
     except KeyboardInterrupt:
         return 0
