@@ -115,19 +115,19 @@ class Judged:
         counts = [ranking.counts(weights) for ranking in self._rankings.values()]
         told = [each for each in counts if each.positives > 0 and each.negatives > 0]
         scores = {"auc": float(np.mean([each.roc_auc() for each in told]))} if told else {}
-        scores["log_loss"] = float(weights @ self._losses)
-        scores["accuracy"] = float(weights @ self._hits)
+        scores["log_loss"] = _sum(weights * self._losses)
+        scores["accuracy"] = _sum(weights * self._hits)
         if len(counts) == 1:
-            scores["brier"] = float(weights @ self._misses)
+            scores["brier"] = _sum(weights * self._misses)
             if told:
                 scores["pr_auc"] = told[0].average_precision()
         return scores
 
     def _of_number(self, weights: Array) -> Scores:
-        squared = float(weights @ self._errors**2)
+        squared = _sum(weights * self._errors**2)
         labels = self._labels.astype(np.float64)
-        variance = float(weights @ (labels - weights @ labels) ** 2)
-        scores = {"rmse": squared**0.5, "mae": float(weights @ np.abs(self._errors))}
+        variance = _sum(weights * (labels - _sum(weights * labels)) ** 2)
+        scores = {"rmse": squared**0.5, "mae": _sum(weights * np.abs(self._errors))}
         return scores | ({"r2": 1 - squared / variance} if variance > 0 else {})
 
 
@@ -175,16 +175,21 @@ class Counts:
         """Returns the area under the ROC curve, by trapezoids."""
         before = np.append(0, self.found[:-1])
         steps = np.diff(self.mistaken, prepend=0)
-        return float(steps @ (before + self.found) / 2 / (self.positives * self.negatives))
+        area = _sum(steps * (before + self.found)) / 2
+        return area / (self.positives * self.negatives)
 
     def average_precision(self) -> float:
         """Returns the precision at each positive row, averaged: PR AUC without interpolation."""
-        return float(np.diff(self.found, prepend=0) @ self.precision() / self.positives)
+        return _sum(np.diff(self.found, prepend=0) * self.precision()) / self.positives
 
     def precision(self) -> Array:
         """Returns the share of positive rows among those at or above each threshold."""
         every = self.found + self.mistaken
         return np.asarray(np.divide(self.found, every, out=np.ones_like(every), where=every > 0))
+
+
+def _sum(values: Array) -> float:
+    return float(values.sum())
 
 
 def in_words(scores: Mapping[str, float]) -> str:
