@@ -5,8 +5,18 @@ from cloud.prediction import Prediction
 from trainer.columns import Table
 
 
-def in_words(table: Table, row: Row, prediction: Prediction) -> str:
-    """Says what was predicted for a row of the test file, beside what really happened."""
+def in_words(table: Table, row: Row | None, prediction: Prediction) -> str:
+    """Says what was predicted, beside what really happened.
+
+    Args:
+        table: the project's table.
+        row: of the test file; None where nobody knows what really happened.
+        prediction: the model's outputs.
+    """
+    if row is None:
+        return (
+            f"The model says {said(table, prediction)}; {table.label.name} is {table.label.about}."
+        )
     describe = {"flights": flight_in_words, "flights_delay": delay_in_words}.get(
         table.name, row_in_words
     )
@@ -35,13 +45,20 @@ def delay_in_words(_table: Table, row: Row, prediction: Prediction) -> str:
 def row_in_words(table: Table, row: Row, prediction: Prediction) -> str:
     """Tells the prediction for a row and the truth."""
     name, truth = table.label.name, row[table.label.name]
+    told = f"The model says {said(table, prediction)}; the {name} is {truth}"
     if table.label.kind == "regression":
-        return f"The model says {prediction['value']:g}; the {name} is {truth}."
+        return f"{told}."
+    return f"{told}: {'right' if prediction['label'] == truth else 'wrong'}."
+
+
+def said(table: Table, prediction: Prediction) -> str:
+    """Writes a prediction: the number, or the likeliest class and how likely it is."""
+    if table.label.kind == "regression":
+        return f"{prediction['value']:g}"
     sure = 100 * max(prediction.get("probabilities", (prediction.get("probability", 0),)))
     if table.label.kind == "binary":
         sure = max(sure, 100 - sure)
-    verdict = "right" if prediction["label"] == truth else "wrong"
-    return f"The model says {prediction['label']} ({sure:.0f} %); the {name} is {truth}: {verdict}."
+    return f"{prediction['label']} ({sure:.0f} %)"
 
 
 def minutes(delay: float) -> str:

@@ -83,7 +83,7 @@ def walk(client: Client, options: argparse.Namespace) -> None:
 
 def ask(client: Client) -> None:
     """Sends one row of the test file and prints the answer beside what really happened."""
-    table = predict.table_of(client.config)
+    table = lookup.table(client.config)
     row = instances.test_row(client.config, predict.SAMPLE_ROW)
     instance = instances.of_row(table, row)
     url = prediction.endpoint_url(client)

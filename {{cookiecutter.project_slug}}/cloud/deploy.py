@@ -3,12 +3,10 @@
 import argparse
 from typing import Any
 
-from cloud import evaluations, lookup, promote, signature, traffic
+from cloud import deployments, evaluations, lookup, promote, signature, traffic
 from cloud.client import Client
-from cloud.console import next_commands, say, step
+from cloud.console import say
 from cloud.errors import UserError
-from cloud.evaluations import Evaluation
-from trainer.columns import TABLES
 
 # TensorFlow Serving looks for numeric folders; the trainer exports to this one.
 EXPORT_FOLDER = "1"
@@ -25,13 +23,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=100,
         metavar="PERCENT",
-        help="share of the requests it gets, 1 to 100; below 100 the default version stays and"
-        " 'promote' makes it this one",
+        help="share of the requests it gets, 1 to 100; below 100 the default version stays until"
+        " 'promote' makes this one the default; default: 100",
     )
     parser.add_argument(
         "--force",
         action="store_true",
-        help="deploy it though it is no better than the default version on the test rows",
+        help="deploy it though it is no better than the default version on the same test rows, or"
+        " nobody knows",
     )
     parser.add_argument("--machine-type", help="such as n1-standard-4; default: of pyproject.toml")
 
@@ -44,31 +43,31 @@ def run(client: Client, options: argparse.Namespace) -> int:
     job = lookup.job(client, options.job, state="JOB_STATE_SUCCEEDED")
     machine_type = options.machine_type or client.config.machine_type
     version = deploy(client, job, machine_type, options.traffic, force=options.force)
-    commands = [
-        ("nox -s predict", "ask it about one row"),
-        ("nox -s versions", "the versions and their shares of the traffic"),
-    ]
-    if options.traffic < 100:
-        commands.insert(0, (f"nox -s promote -- {version}", "make it the default"))
-    else:
-        commands.append(("nox -s rollback", "back to the version before"))
-    next_commands(*commands)
+    commands = [("nox -s predict", "ask it about one row")]
+    if version.version_id != lookup.model(client).version_id:
+        commands = [
+            (f"nox -s promote -- {version.version_id}", "make it the default, with all traffic"),
+            ("nox -s predict -- --all-versions", "compare the versions"),
+        ]
+    promote.next_verbs(client, *commands)
     return 0
 
 
-def deploy(client: Client, job: Any, machine_type: str, traffic_share: int, *, force: bool) -> str:
+def deploy(client: Client, job: Any, machine_type: str, traffic_share: int, *, force: bool) -> Any:
     """Makes the next version of the model from a job, serves it, and gives it traffic.
+
+    Everything that can be checked is checked before anything is uploaded.
 
     Args:
         client: of the target.
         job: the `CustomJob` that trained it.
         machine_type: of the replicas.
-        traffic_share: per cent of the requests; with 100 the version becomes the default, and
-            the others are undeployed.
+        traffic_share: per cent of the requests; with 100, or where nothing else is deployed, the
+            version becomes the default, and the others are undeployed.
         force: deploy a version that is no better than the default.
 
     Returns:
-        The version's number.
+        The version, a `Model`.
 
     Raises:
         UserError: the job has no SavedModel of the project's table, the version is no better than
@@ -76,17 +75,20 @@ def deploy(client: Client, job: Any, machine_type: str, traffic_share: int, *, f
     """
     folder = model_folder(client, job)
     check_signature(client, folder)
-    evaluation = evaluations.read(client, folder)
+    instance = deployments.sample_instance(client)
     default = lookup.model(client)
-    if default is not None and not force:
-        check_better(client, evaluation, default)
+    if default is not None:
+        objection = object_to(client, job, folder, default)
+        if objection and not force:
+            raise UserError(f"{objection} Or deploy it all the same, with --force.")
+        if objection:
+            say(f"{objection} Deploying it all the same.")
     version = upload_version(client, job, folder, default)
-    endpoint = lookup.endpoint(client) or traffic.create_endpoint(client)
-    deployed_id = traffic.deploy(client, endpoint, version, machine_type)
-    traffic.prove(client, endpoint, deployed_id)
+    endpoint = lookup.endpoint(client) or deployments.create_endpoint(client)
+    deployed_id = deployments.serve(client, endpoint, version, machine_type, instance)
     if traffic_share == 100 or not endpoint.deployed_models:
-        promote.make_default(client, version, endpoint.name, deployed_id)
-        return str(version.version_id)
+        promote.make_default(client, version, endpoint.name, deployed_id, instance)
+        return version
     split = traffic.with_share(traffic.shares(endpoint), deployed_id, traffic_share)
     traffic.move(client, endpoint.name, split)
     say(
@@ -94,7 +96,7 @@ def deploy(client: Client, job: Any, machine_type: str, traffic_share: int, *, f
         f" {traffic_share} % of the traffic; the default is version {default.version_id} still.",
         "bold",
     )
-    return str(version.version_id)
+    return version
 
 
 def check_signature(client: Client, folder: str) -> None:
@@ -106,40 +108,32 @@ def check_signature(client: Client, folder: str) -> None:
     place = f"{folder}/{EXPORT_FOLDER}/{SAVED_MODEL}"
     bucket, _, name = place.removeprefix("gs://").partition("/")
     saved_model = client.storage.bucket(bucket).blob(name).download_as_bytes()
-    signature.check(saved_model, TABLES[client.config.data_set], place)
+    signature.check(saved_model, lookup.table(client.config), place)
 
 
-def check_better(client: Client, candidate: Evaluation | None, default: Any) -> None:
-    """Compares a model with the default version on the same test rows.
+def object_to(client: Client, job: Any, folder: str, default: Any) -> str:
+    """Says why a job's model should not take the place of the default version; "" where it should.
 
     Args:
         client: of the target.
-        candidate: evaluation of the model to deploy.
+        job: the `CustomJob`.
+        folder: gs:// URI of the folder with its SavedModel.
         default: the default version, a `Model`.
-
-    Raises:
-        UserError: it is no better, or the two cannot be compared.
     """
-    anyway = "deploy it all the same with --force"
+    for version in lookup.versions(client):
+        if version.artifact_uri == folder:
+            number = version.version_id
+            return (
+                f"The model of {job.display_name} is version {number} already; give it the traffic"
+                f" with 'nox -s promote -- {number}'."
+            )
+    candidate = evaluations.read(client, folder)
     current = evaluations.read(client, default.artifact_uri)
-    if candidate is None or current is None:
-        which = "this model" if candidate is None else f"version {default.version_id}"
-        raise UserError(f"There is no {evaluations.FILE} of {which} to compare by; {anyway}.")
-    if (candidate.test_rows, candidate.metric) != (current.test_rows, current.metric):
-        raise UserError(
-            f"This model and version {default.version_id} were tested on different rows, so their"
-            f" scores cannot be compared; train again on today's data, or {anyway}."
-        )
-    scores = (
-        f"on the same test rows it has {evaluations.NAMES[candidate.metric]}"
-        f" {candidate.score:.4f}, version {default.version_id} has {current.score:.4f}"
-    )
-    if not candidate.beats(current):
-        raise UserError(
-            f"The model is no better than the default: {scores}. Train a better one with other"
-            f" settings ('nox -s submit -- -- --help' lists them), or {anyway}."
-        )
-    say(f"The model is better than the default: {scores}.")
+    is_better, verdict = evaluations.compare(candidate, current, default.version_id)
+    if is_better:
+        say(verdict)
+        return ""
+    return verdict
 
 
 def upload_version(client: Client, job: Any, folder: str, parent: Any | None) -> Any:
@@ -176,9 +170,9 @@ def upload_version(client: Client, job: Any, folder: str, parent: Any | None) ->
             "labels": {"job": job.display_name},
         },
     }
-    with step(f"Uploading {folder} as a version of {config.model}"):
-        operation = client.models.upload_model(request=request)
-        uploaded = operation.result(timeout=traffic.OPERATION_SECONDS)
+    operation = client.models.upload_model(request=request)
+    title = f"Uploading {folder} as a version of {config.model}"
+    uploaded = deployments.finish(client, operation, title)
     return client.models.get_model(name=f"{uploaded.model}@{uploaded.model_version_id}")
 
 

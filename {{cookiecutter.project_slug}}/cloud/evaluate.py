@@ -7,10 +7,9 @@ from cloud import evaluations, instances, lookup, prediction, traffic
 from cloud.client import Client
 from cloud.console import out, say, step, table
 from cloud.errors import UserError
-from cloud.instances import Instance
-from cloud.predict import table_of
+from cloud.instances import Instance, Row
 from cloud.prediction import Prediction
-from trainer.columns import Table
+from trainer.columns import Label, Table
 
 # The endpoint's answers and the trainer's predictions differ in the last bits of a float32.
 TOLERANCE = 1e-4
@@ -19,21 +18,38 @@ TOLERANCE = 1e-4
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describes the verb's flags."""
     parser.add_argument("version", nargs="?", help="number or alias; default: the default version")
-    parser.add_argument("--rows", type=int, help="only the first so many test rows")
 
 
 def run(client: Client, options: argparse.Namespace) -> int:
     """Prints the scores; exits 1 where they are not the trainer's."""
-    if options.rows is not None and options.rows < 1:
-        raise UserError(f"--rows: expected at least 1, got {options.rows}.")
     version = lookup.version(client, options.version or "default")
-    data_table = table_of(client.config)
-    every = list(instances.test_rows(client.config))
-    rows = every[: options.rows]
+    data_table = lookup.table(client.config)
+    rows = list(instances.test_rows(client.config))
+    truths = labels(data_table.label, rows)
     answers = ask(client, version, [instances.of_row(data_table, row) for row in rows])
-    scores = score(data_table, answers, [row[data_table.label.name] for row in rows])
-    trained = evaluations.read(client, version.artifact_uri)
-    return show(version.version_id, scores, trained if len(rows) == len(every) else None)
+    scores = score(data_table, answers, truths)
+    return show(version.version_id, scores, evaluations.read(client, version.artifact_uri))
+
+
+def labels(label: Label, rows: list[Row]) -> list[float]:
+    """Returns the labels of rows of the test file: indices of classes, or the numbers themselves.
+
+    Raises:
+        UserError: a row has none.
+    """
+    classes = {name: index for index, name in enumerate(label.classes)}
+    found = []
+    for number, row in enumerate(rows):
+        text = row.get(label.name) or ""
+        try:
+            found.append(classes[text] if classes else float(text))
+        except (KeyError, ValueError) as error:
+            expected = f"one of {', '.join(classes)}" if classes else "a number"
+            raise UserError(
+                f"Row {number} of the test file: expected {expected} as {label.name}, got"
+                f" {text!r}; make the file again with 'nox -s data'."
+            ) from error
+    return found
 
 
 def ask(client: Client, version: Any, found: list[Instance]) -> list[Prediction]:
@@ -69,29 +85,28 @@ def ask(client: Client, version: Any, found: list[Instance]) -> list[Prediction]
     return predictions
 
 
-def score(data_table: Table, answers: list[Prediction], truths: list[str]) -> dict[str, float]:
+def score(data_table: Table, answers: list[Prediction], truths: list[float]) -> dict[str, float]:
     """Scores predictions as the trainer does.
 
     Args:
         data_table: the table.
         answers: the model's outputs, one a row.
-        truths: the labels as the test file has them.
+        truths: as `labels` returns them.
     """
     import numpy as np
 
     from trainer import evaluate
 
-    label = data_table.label
-    if label.kind == "regression":
+    kind = data_table.label.kind
+    if kind == "regression":
         values = np.array([each["value"] for each in answers], np.float32)
-        return dict(evaluate.score_numbers(values, np.array(truths, np.float32)))
-    if label.kind == "binary":
+        return dict(evaluate.score(values, np.array(truths, np.float32)))
+    if kind == "binary":
         second = np.array([each["probability"] for each in answers], np.float32)
         probabilities = np.stack([1 - second, second], axis=1)
     else:
         probabilities = np.array([each["probabilities"] for each in answers], np.float32)
-    classes = {name: index for index, name in enumerate(label.classes)}
-    return dict(evaluate.score(probabilities, np.array([classes[each] for each in truths])))
+    return dict(evaluate.score(probabilities, np.array(truths, np.int32)))
 
 
 def show(number: str, scores: dict[str, float], trained: evaluations.Evaluation | None) -> int:

@@ -14,6 +14,8 @@ NAMES = {
     "auc": "ROC AUC",
     "log_loss": "log loss",
     "accuracy": "accuracy",
+    "pr_auc": "PR AUC",
+    "brier": "Brier score",
     "rmse": "RMSE",
     "mae": "MAE",
     "r2": "R²",
@@ -73,6 +75,40 @@ def read(client: Client, folder: str) -> Evaluation | None:
             f"{folder.rstrip('/')}/{FILE}: expected the evaluation that the trainer writes, got"
             f" something else ({error!r}); train the model again."
         ) from error
+
+
+def compare(
+    candidate: Evaluation | None, current: Evaluation | None, number: str
+) -> tuple[bool, str]:
+    """Compares a model with the default version, on the same test rows.
+
+    Args:
+        candidate: evaluation of the model; None where nobody wrote one.
+        current: evaluation of the default version, likewise.
+        number: of the default version.
+
+    Returns:
+        Whether the model is known to be better, and the verdict in words with both scores.
+    """
+    unknown = f"Nobody knows whether the model is better than the default version {number}:"
+    if candidate is None or current is None:
+        which = "it" if candidate is None else f"version {number}"
+        return False, f"{unknown} {which} has no {FILE}. Train again with 'nox -s submit'."
+    mine, theirs = (NAMES.get(each.metric, each.metric) for each in (candidate, current))
+    if mine != theirs:
+        return False, f"{unknown} it is judged by {mine}, version {number} by {theirs}."
+    scores = f"it has {mine} {candidate.score:.4f}, version {number} has {current.score:.4f}"
+    if candidate.test_rows != current.test_rows:
+        return False, (
+            f"{unknown} on its own test rows {scores} on others. Train again on the data of today,"
+            " with 'nox -s submit'."
+        )
+    if candidate.beats(current):
+        return True, f"The model is better than the default: on the same test rows {scores}."
+    return False, (
+        f"The model is no better than the default: on the same test rows {scores}. Train a better"
+        " one with other settings ('nox -s submit -- -- --help' lists them)."
+    )
 
 
 def parse(document: dict[str, Any]) -> Evaluation:

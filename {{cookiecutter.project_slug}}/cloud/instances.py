@@ -37,6 +37,12 @@ READ: dict[Kind, Callable[[str], Any]] = {
     "category": str,
     "boolean": truth,
 }
+KINDS: dict[Kind, str] = {
+    "number": "a number",
+    "integer": "a whole number",
+    "category": "a text",
+    "boolean": "true or false",
+}
 
 
 def of_row(table: Table, row: Row) -> Instance:
@@ -56,7 +62,7 @@ def of_row(table: Table, row: Row) -> Instance:
             instance[column.name] = READ[column.kind](text)
         except ValueError as error:
             raise UserError(
-                f"{column.name}: expected a {column.kind} ({column.about}), got {text!r}."
+                f"{column.name}: expected {KINDS[column.kind]} ({column.about}), got {text!r}."
             ) from error
     return instance
 
@@ -106,7 +112,7 @@ def read(path: Path, table: Table) -> list[Instance]:
         found = kinds[path.suffix](path, table)
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}.") from error
-    except ValueError as error:
+    except (ValueError, csv.Error) as error:
         raise UserError(f"{path} cannot be read: {error}.") from error
     if not found or not all(isinstance(each, dict) for each in found):
         raise UserError(
@@ -146,15 +152,37 @@ def in_requests(found: list[Instance]) -> Iterator[list[Instance]]:
         yield chunk
 
 
-def _read_csv(path: Path, table: Table) -> list[Instance]:
+def csv_rows(path: Path) -> list[Row]:
+    """Returns the rows of a CSV file by column.
+
+    Raises:
+        ValueError: a line has more cells than the first, or fewer.
+    """
     with path.open(newline="", encoding="utf-8-sig") as file:
         reader = csv.DictReader(file)
-        names = {column.name for column in table.columns}
-        if not names & set(reader.fieldnames or ()):
-            raise ValueError(
-                f"its first line names none of the features {', '.join(sorted(names))}"
-            )
-        return [of_row(table, row) for row in reader]
+        rows = []
+        for row in reader:
+            if None in row or None in row.values():
+                raise ValueError(
+                    f"line {reader.line_num}: expected {len(reader.fieldnames or ())} cells, as"
+                    " the first line has"
+                )
+            rows.append(row)
+    return rows
+
+
+def _read_csv(path: Path, table: Table) -> list[Instance]:
+    rows = csv_rows(path)
+    names = {column.name for column in table.columns}
+    if rows and not names & rows[0].keys():
+        raise ValueError(f"its first line names none of the features {', '.join(sorted(names))}")
+    found = []
+    for number, row in enumerate(rows, start=1):
+        try:
+            found.append(of_row(table, row))
+        except UserError as error:
+            raise ValueError(f"row {number}: {str(error).rstrip('.')}") from error
+    return found
 
 
 def _read_json(path: Path, _table: Table) -> list[Any]:

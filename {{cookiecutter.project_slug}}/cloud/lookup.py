@@ -1,13 +1,29 @@
-"""Finds what a person names: a job, the project's model, its endpoint."""
+"""Finds what a person names: a job, the project's table, model and endpoint."""
 
 from typing import Any
 
 from google.api_core import exceptions
 
 from cloud.client import Client
+from cloud.config import Config
 from cloud.errors import UserError
+from trainer.columns import TABLES, Table
 
 ENDED = ("JOB_STATE_SUCCEEDED", "JOB_STATE_FAILED", "JOB_STATE_CANCELLED", "JOB_STATE_EXPIRED")
+
+
+def table(config: Config) -> Table:
+    """Returns the description of the project's table.
+
+    Raises:
+        UserError: there is none of that name.
+    """
+    if config.data_set not in TABLES:
+        raise UserError(
+            f"[tool.cloud] data_set: expected one of {', '.join(TABLES)}, the tables of"
+            f" trainer/columns.py, got {config.data_set!r}."
+        )
+    return TABLES[config.data_set]
 
 
 def job(client: Client, name: str | None, *, state: str | None = None) -> Any:
@@ -45,6 +61,21 @@ def job(client: Client, name: str | None, *, state: str | None = None) -> Any:
     return first
 
 
+def batch_job(client: Client, name: str) -> Any:
+    """Returns a `BatchPredictionJob` by number or resource name.
+
+    Raises:
+        UserError: there is none.
+    """
+    full = name if "/" in name else f"{client.config.location}/batchPredictionJobs/{name}"
+    try:
+        return client.jobs.get_batch_prediction_job(name=full)
+    except (exceptions.NotFound, exceptions.InvalidArgument, ValueError) as error:
+        raise UserError(
+            f"There is no batch prediction job {name!r}; 'nox -s batch' prints its job's number."
+        ) from error
+
+
 def model(client: Client) -> Any:
     """Returns the project's `Model` (its default version), or None before the first deployment."""
     return _named(client, client.models.list_models, client.config.model)
@@ -63,9 +94,9 @@ def version(client: Client, name: str | None) -> Any:
     found = model(client)
     if found is None:
         raise UserError("There is no version yet; 'nox -s deploy' makes one of a job's model.")
-    base = found.name.partition("@")[0]
     if name is None:
-        return max(client.models.list_model_versions(name=base), key=_number)
+        return versions(client)[0]
+    base = found.name.partition("@")[0]
     try:
         return client.models.get_model(name=f"{base}@{name}")
     except (exceptions.NotFound, exceptions.InvalidArgument) as error:
@@ -75,15 +106,18 @@ def version(client: Client, name: str | None) -> Any:
         ) from error
 
 
+def versions(client: Client) -> list[Any]:
+    """Returns all versions of the project's model, each a `Model`, newest first."""
+    found = model(client)
+    if found is None:
+        return []
+    listed = client.models.list_model_versions(name=found.name.partition("@")[0])
+    return sorted(listed, key=lambda each: int(each.version_id), reverse=True)
+
+
 def alias(client: Client, name: str) -> Any:
     """Returns the version of the project's model that carries an alias, or None."""
-    found = model(client)
-    versions = client.models.list_model_versions(name=found.name) if found is not None else ()
-    return next((each for each in versions if name in each.version_aliases), None)
-
-
-def _number(version: Any) -> int:
-    return int(version.version_id)
+    return next((each for each in versions(client) if name in each.version_aliases), None)
 
 
 def endpoint(client: Client) -> Any:

@@ -11,7 +11,6 @@ from cloud.console import err, next_commands, out, say, step, table
 from cloud.errors import UserError
 from cloud.instances import Instance, Row
 from cloud.prediction import Prediction
-from trainer.columns import TABLES, Table
 
 # A flight that leaves 24 minutes late and has the whole continent to catch up: the answer is open.
 SAMPLE_ROW = 21
@@ -37,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="compare the versions that get traffic; asks again until each has answered",
     )
     features = parser.add_argument_group("features", "an instance, a flag for each feature")
-    for column in table_of(config.load()).columns:
+    for column in lookup.table(config.load()).columns:
         features.add_argument(
             f"--{column.name.replace('_', '-')}",
             dest=f"feature {column.name}",
@@ -65,23 +64,8 @@ def run(client: Client, options: argparse.Namespace) -> int:
         answer = prediction.ask(client, url, [instance])
     say(json.dumps(answer.predictions[0]), "bold")
     say(f"(version {answer.version} of {client.config.model})", "dim")
-    if row is not None:
-        say(in_words(table_of(client.config), row, answer.predictions[0]))
+    say(in_words(lookup.table(client.config), row, answer.predictions[0]))
     return 0
-
-
-def table_of(values: config.Config) -> Table:
-    """Returns the description of the project's table.
-
-    Raises:
-        UserError: there is none of that name.
-    """
-    if values.data_set not in TABLES:
-        raise UserError(
-            f"[tool.cloud] data_set: expected one of {', '.join(TABLES)}, the tables of"
-            f" trainer/columns.py, got {values.data_set!r}."
-        )
-    return TABLES[values.data_set]
 
 
 def only_one_source(options: argparse.Namespace) -> None:
@@ -89,6 +73,8 @@ def only_one_source(options: argparse.Namespace) -> None:
     given = [f"--{name}" for name in ("row", "instance", "file") if vars(options)[name] is not None]
     if feature_flags(options):
         given.append("flags of features")
+    if options.file is not None and options.all_versions:
+        raise UserError("--all-versions: compares the answers about one row, got --file; give one.")
     if len(given) > 1:
         raise UserError(f"Expected instances from one place, got {' and '.join(given)}; give one.")
 
@@ -99,7 +85,7 @@ def one_instance(client: Client, options: argparse.Namespace) -> tuple[Instance,
     flags = feature_flags(options)
     if options.instance is not None:
         return instances.parse(options.instance), None
-    table = table_of(client.config)
+    table = lookup.table(client.config)
     if flags:
         return instances.of_row(table, flags), None
     row = instances.test_row(client.config, SAMPLE_ROW if options.row is None else options.row)
@@ -118,7 +104,7 @@ def feature_flags(options: argparse.Namespace) -> Row:
 
 def predict_file(client: Client, url: str, path: Path) -> int:
     """Prints a prediction a line, in the order of the file's instances."""
-    found = instances.read(path, table_of(client.config))
+    found = instances.read(path, lookup.table(client.config))
     versions = set()
     for chunk in instances.in_requests(found):
         answer = prediction.ask(client, url, chunk)

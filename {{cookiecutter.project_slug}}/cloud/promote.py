@@ -3,9 +3,10 @@
 import argparse
 from typing import Any
 
-from cloud import lookup, traffic
+from cloud import deployments, lookup, traffic
 from cloud.client import Client
 from cloud.console import next_commands, say
+from cloud.instances import Instance
 
 DEFAULT = "default"
 # Vertex AI knows no history of the default; this alias on the former one remembers it.
@@ -23,10 +24,7 @@ def run(client: Client, options: argparse.Namespace) -> int:
     say(f"Target: {client.target}")
     version = lookup.version(client, options.version)
     promote(client, version, options.machine_type or client.config.machine_type)
-    next_commands(
-        ("nox -s versions", "the versions and their shares of the traffic"),
-        ("nox -s rollback", "back to the version before"),
-    )
+    next_verbs(client)
     return 0
 
 
@@ -39,19 +37,17 @@ def promote(client: Client, version: Any, machine_type: str) -> None:
         machine_type: of the replicas, where it is not deployed.
 
     Raises:
-        UserError: it does not answer.
+        UserError: it does not answer; the traffic is as it was before.
     """
-    endpoint = lookup.endpoint(client) or traffic.create_endpoint(client)
-    deployed = traffic.of_version(endpoint, version)
-    if deployed is None:
-        deployed_id = traffic.deploy(client, endpoint, version, machine_type)
-        traffic.prove(client, endpoint, deployed_id)
-    else:
-        deployed_id = deployed.id
-    make_default(client, version, endpoint.name, deployed_id)
+    instance = deployments.sample_instance(client)
+    endpoint = lookup.endpoint(client) or deployments.create_endpoint(client)
+    deployed_id = deployments.serve(client, endpoint, version, machine_type, instance)
+    make_default(client, version, endpoint.name, deployed_id, instance)
 
 
-def make_default(client: Client, version: Any, endpoint_name: str, deployed_id: str) -> None:
+def make_default(
+    client: Client, version: Any, endpoint_name: str, deployed_id: str, instance: Instance
+) -> None:
     """Moves all traffic and the alias to a deployed version, then undeploys the others.
 
     In this order no request finds nobody to answer it.
@@ -61,22 +57,33 @@ def make_default(client: Client, version: Any, endpoint_name: str, deployed_id: 
         version: the `Model`.
         endpoint_name: resource name of the endpoint.
         deployed_id: id of the version's deployed model.
+        instance: what to ask it.
+
+    Raises:
+        UserError: others go on answering; they stay deployed.
     """
-    endpoint = client.endpoints.get_endpoint(name=endpoint_name)
-    everything = dict.fromkeys(traffic.shares(endpoint), 0) | {deployed_id: 100}
-    traffic.move(client, endpoint_name, everything)
+    traffic.move_all(client, endpoint_name, deployed_id, instance)
     name = version.name.partition("@")[0]
     former = client.models.get_model(name=f"{name}@{DEFAULT}")
     if former.version_id != version.version_id:
         _alias(client, f"{name}@{former.version_id}", PREVIOUS)
         _alias(client, f"{name}@{version.version_id}", DEFAULT)
-    traffic.undeploy_others(client, endpoint_name, deployed_id)
+    deployments.undeploy_others(client, endpoint_name, deployed_id)
     trained_by = f" ({version.labels['job']})" if "job" in version.labels else ""
     say(
         f"{client.config.model} version {version.version_id}{trained_by} is the default and gets"
         " all traffic.",
         "bold",
     )
+
+
+def next_verbs(client: Client, *first: tuple[str, str]) -> None:
+    """Prints what to try next; a way back only where there is one."""
+    found = [*first, ("nox -s versions", "the versions and their shares of the traffic")]
+    previous = lookup.alias(client, PREVIOUS)
+    if previous is not None:
+        found.append(("nox -s rollback", f"back to version {previous.version_id}"))
+    next_commands(*found)
 
 
 def _alias(client: Client, version_name: str, alias: str) -> None:

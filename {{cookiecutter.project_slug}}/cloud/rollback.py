@@ -4,7 +4,7 @@ import argparse
 
 from cloud import lookup, promote
 from cloud.client import Client
-from cloud.console import next_commands, say
+from cloud.console import say
 from cloud.errors import UserError
 
 
@@ -23,12 +23,10 @@ def run(client: Client, options: argparse.Namespace) -> int:
     previous = lookup.alias(client, promote.PREVIOUS)
     if previous is None:
         raise UserError(
-            "There is no version to go back to: the default has been the same all along;"
-            " 'nox -s versions' lists the versions."
+            "There is no version to go back to: none carries the alias 'previous', which a new"
+            " default leaves behind. 'nox -s versions' lists the versions, and 'nox -s promote'"
+            " makes any of them the default."
         )
     promote.promote(client, previous, options.machine_type or client.config.machine_type)
-    next_commands(
-        ("nox -s versions", "the versions and their shares of the traffic"),
-        ("nox -s rollback", "and forth again"),
-    )
+    promote.next_verbs(client)
     return 0

@@ -5,86 +5,52 @@ Vertex AI sends each request to one of the deployed models, by the percentages o
 Source: https://cloud.google.com/vertex-ai/docs/reference/rest/v1/projects.locations.endpoints.
 """
 
-import csv
-import io
 import math
+import time
+from dataclasses import dataclass
 from typing import Any
 
-from cloud import data, instances
 from cloud.client import Client
 from cloud.console import step
 from cloud.errors import UserError
 from cloud.instances import Instance
-from cloud.prediction import message
-from trainer.columns import TABLES
 
 Split = dict[str, int]
 
-OPERATION_SECONDS = 3600.0
-# A new version proves itself on this share of the requests, in per cent, before it gets more.
-PROBE_SHARE = 5
 # How seldom asking again and again may miss a version that gets traffic.
 MISSED = 1e-4
-SAMPLE_BYTES = 16_384
+# The traffic has moved once so many answers in a row are the new version's.
+IN_A_ROW = 20
+MOVE_SECONDS = 300.0
+# The header in which `rawPredict` names who answered, documented at
+# https://cloud.google.com/vertex-ai/docs/reference/rest/v1/projects.locations.endpoints/rawPredict.
+ANSWERED_BY = "X-Vertex-AI-Deployed-Model-Id"
 
 
-def create_endpoint(client: Client) -> Any:
-    """Makes the project's endpoint and returns it."""
-    with step(f"Creating the endpoint {client.config.model}"):
-        return client.endpoints.create_endpoint(
-            parent=client.config.location, endpoint={"display_name": client.config.model}
-        ).result(timeout=OPERATION_SECONDS)
+@dataclass(frozen=True)
+class Probe:
+    """What became of one prediction.
 
-
-def version_of(deployed: Any) -> str:
-    """Returns the number of the version that a `DeployedModel` serves."""
-    return str(deployed.model_version_id)
-
-
-def of_version(endpoint: Any, version: Any) -> Any | None:
-    """Returns the `DeployedModel` of a version (a `Model`), or None where it is not deployed.
-
-    Of several, the one with the largest share of the traffic.
+    Attributes:
+        deployed_id: of the deployed model that answered; empty where nobody says.
+        status: of HTTP.
+        text: the answer's body.
     """
-    name = version.name.partition("@")[0]
-    found = [
-        deployed
-        for deployed in endpoint.deployed_models
-        if deployed.model.partition("@")[0] == name and version_of(deployed) == version.version_id
-    ]
-    return max(found, key=lambda deployed: endpoint.traffic_split.get(deployed.id, 0), default=None)
+
+    deployed_id: str
+    status: int
+    text: str
 
 
-def deploy(client: Client, endpoint: Any, version: Any, machine_type: str) -> str:
-    """Deploys a version beside what is there, and returns the id of the deployed model.
+def probe(client: Client, endpoint_name: str, instance: Instance) -> Probe:
+    """Sends one prediction.
 
-    It gets no traffic yet, or all of it where nothing else is deployed.
-
-    Args:
-        client: of the target.
-        endpoint: the `Endpoint`.
-        version: the `Model`.
-        machine_type: of the replicas.
+    By `rawPredict`, which says who answered also where the answer is an error: of two versions,
+    one may know a feature that the other does not.
     """
-    split = {"0": 0 if endpoint.deployed_models else 100}  # "0" is what this request deploys
-    split |= shares(endpoint)
-    name = version.name.partition("@")[0]
-    request = {
-        "endpoint": endpoint.name,
-        "deployed_model": {
-            "model": f"{name}@{version.version_id}",
-            "display_name": f"{client.config.model}-{version.version_id}",
-            "dedicated_resources": {
-                "machine_spec": {"machine_type": machine_type},
-                "min_replica_count": 1,
-                "max_replica_count": 1,
-            },
-        },
-        "traffic_split": split,
-    }
-    with step(f"Deploying version {version.version_id}"):
-        operation = client.endpoints.deploy_model(request=request)
-        return str(operation.result(timeout=OPERATION_SECONDS).deployed_model.id)
+    url = f"{client.vertex_url}/v1/{endpoint_name}:rawPredict"
+    response = client.session.post(url, json={"instances": [instance]})
+    return Probe(response.headers.get(ANSWERED_BY, ""), response.status_code, response.text)
 
 
 def shares(endpoint: Any) -> Split:
@@ -96,7 +62,7 @@ def version_shares(endpoint: Any) -> Split:
     """Returns the share of every deployed version in per cent, by its number."""
     by_version: Split = {}
     for deployed in endpoint.deployed_models:
-        number = version_of(deployed)
+        number = str(deployed.model_version_id)
         share = endpoint.traffic_split.get(deployed.id, 0)
         by_version[number] = by_version.get(number, 0) + share
     return by_version
@@ -132,88 +98,45 @@ def with_share(split: Split, deployed_id: str, share: int) -> Split:
 
 
 def move(client: Client, endpoint_name: str, split: Split) -> None:
-    """Sets the shares of the traffic; the endpoint's requests go by them from now on."""
+    """Sets the shares of the traffic."""
     client.endpoints.update_endpoint(
         endpoint={"name": endpoint_name, "traffic_split": split},
         update_mask={"paths": ["traffic_split"]},
     )
 
 
-def undeploy(client: Client, endpoint_name: str, deployed: Any) -> None:
-    """Ends a deployed model that gets no traffic."""
-    with step(f"Undeploying version {version_of(deployed)}, which gets no more traffic"):
-        client.endpoints.undeploy_model(
-            request={"endpoint": endpoint_name, "deployed_model_id": deployed.id}
-        ).result(timeout=OPERATION_SECONDS)
+def move_all(client: Client, endpoint_name: str, deployed_id: str, instance: Instance) -> None:
+    """Gives one deployed model all traffic, and waits until the others get no more of it.
 
-
-def undeploy_others(client: Client, endpoint_name: str, deployed_id: str) -> None:
-    """Ends every deployed model of the endpoint but one."""
-    endpoint = client.endpoints.get_endpoint(name=endpoint_name)
-    for deployed in endpoint.deployed_models:
-        if deployed.id != deployed_id:
-            undeploy(client, endpoint_name, deployed)
-
-
-def prove(client: Client, endpoint: Any, deployed_id: str) -> None:
-    """Sends requests until a newly deployed model has answered one.
-
-    Beside others it gets a small share of the traffic for it. Where it fails, the traffic is as
-    before, and it is undeployed.
+    Nobody says when a new split has come everywhere, and whoever undeploys a model before that
+    makes requests fail.
 
     Args:
         client: of the target.
-        endpoint: the `Endpoint` as it was before.
-        deployed_id: of the newly deployed model.
+        endpoint_name: resource name of the endpoint.
+        deployed_id: of the deployed model.
+        instance: what to ask it.
 
     Raises:
-        UserError: it does not answer.
+        UserError: others go on answering.
     """
-    before = shares(endpoint)
-    instance = sample_instance(client)
-    try:
-        if before:
-            move(client, endpoint.name, with_share(before, deployed_id, PROBE_SHARE))
-        with step("Sending it a prediction"):
-            _ask(client, endpoint.name, deployed_id, instance)
-    except BaseException:
-        if before:
-            move(client, endpoint.name, before | {deployed_id: 0})
-        client.endpoints.undeploy_model(
-            request={"endpoint": endpoint.name, "deployed_model_id": deployed_id}
-        ).result(timeout=OPERATION_SECONDS)
-        raise
+    split = shares(client.endpoints.get_endpoint(name=endpoint_name))
+    move(client, endpoint_name, dict.fromkeys(split, 0) | {deployed_id: 100})
+    deadline = time.monotonic() + MOVE_SECONDS
+    with step("Moving the traffic"):
+        while not _answers_alone(client, endpoint_name, deployed_id, instance):
+            if time.monotonic() > deadline:
+                raise UserError(
+                    f"Other versions still answer {MOVE_SECONDS:.0f} s after the traffic was moved,"
+                    " so they were left where they are; 'nox -s versions' shows them, and"
+                    " 'nox -s promote' ends them."
+                )
+            time.sleep(client.poll_seconds)
 
 
-def _ask(client: Client, endpoint_name: str, deployed_id: str, instance: Instance) -> None:
-    url = f"{client.vertex_url}/v1/{endpoint_name}:predict"
-    for _ in range(tries(PROBE_SHARE)):
-        response = client.session.post(url, json={"instances": [instance]})
-        if response.status_code != 200:
-            raise UserError(
-                f"The new version does not answer: {response.status_code},"
-                f" {message(response.text)} The traffic is as it was before."
-            )
-        if response.json().get("deployedModelId") == deployed_id:
-            return
-    raise UserError(
-        f"Of {tries(PROBE_SHARE)} requests none came to the new version, though it has"
-        f" {PROBE_SHARE} % of the traffic. The traffic is as it was before; deploy it again."
-    )
-
-
-def sample_instance(client: Client) -> Instance:
-    """Returns the first test row in the bucket, as a client would send it.
-
-    Raises:
-        UserError: there is none.
-    """
-    blob = client.bucket.blob(data.object_name(client.config, "test"))
-    if not blob.exists():
-        raise UserError(
-            f"There is no gs://{client.config.bucket}/{blob.name} to take a sample row from; make"
-            " it with 'nox -s data'."
-        )
-    text = blob.download_as_bytes(end=SAMPLE_BYTES - 1).decode(errors="ignore")
-    row = next(csv.DictReader(io.StringIO(text)))
-    return instances.of_row(TABLES[client.config.data_set], row)
+def _answers_alone(
+    client: Client, endpoint_name: str, deployed_id: str, instance: Instance
+) -> bool:
+    """Whether many answers in a row are of one deployed model."""
+    answers = (probe(client, endpoint_name, instance) for _ in range(IN_A_ROW))
+    return all(answer.deployed_id == deployed_id for answer in answers)

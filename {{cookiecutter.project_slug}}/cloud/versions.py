@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-from cloud import evaluations, jobs, lookup
+from cloud import evaluations, jobs, lookup, traffic
 from cloud.client import Client
 from cloud.console import out, say, table
 
@@ -19,18 +19,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(client: Client, _options: argparse.Namespace) -> int:
     """Prints the table."""
-    model = lookup.model(client)
-    if model is None:
+    versions = lookup.versions(client)
+    if not versions:
         say("There is no version yet; 'nox -s deploy' makes the first of a job that succeeded.")
         return 0
     endpoint = lookup.endpoint(client)
-    split = dict(endpoint.traffic_split) if endpoint is not None else {}
-    deployed = endpoint.deployed_models if endpoint is not None else []
-    versions = sorted(
-        client.models.list_model_versions(name=model.name.partition("@")[0]),
-        key=lambda each: int(each.version_id),
-        reverse=True,
-    )
+    shares = traffic.version_shares(endpoint) if endpoint is not None else {}
     client.storage  # noqa: B018, made before the threads share it
     with ThreadPoolExecutor(8) as pool:
         scores = list(pool.map(partial(scores_of, client), versions))
@@ -39,14 +33,14 @@ def run(client: Client, _options: argparse.Namespace) -> int:
     titles = [evaluations.NAMES[name] for name in metrics]
     rows = table("version", "aliases", "job", "age", *titles, "traffic")
     for version, found in zip(versions, scores, strict=True):
-        shares = [split.get(each.id, 0) for each in deployed if is_of(each, version)]
+        share = shares.get(version.version_id)
         rows.add_row(
             version.version_id,
             ", ".join(version.version_aliases),
             version.labels.get("job", ""),
             jobs.words(datetime.now(UTC) - version.version_create_time),
             *(f"{found[name]:.4f}" if name in found else "-" for name in metrics),
-            f"{sum(shares)} %" if shares else "not deployed",
+            "not deployed" if share is None else f"{share} %",
         )
     out.print(rows)
     return 0
@@ -56,11 +50,3 @@ def scores_of(client: Client, version: Any) -> dict[str, float]:
     """Returns what a version scored on its test rows; nothing where nobody wrote it down."""
     found = evaluations.read(client, version.artifact_uri)
     return found.scores if found is not None else {}
-
-
-def is_of(deployed: Any, version: Any) -> bool:
-    """Whether a `DeployedModel` serves a version (a `Model`)."""
-    return bool(
-        deployed.model.partition("@")[0] == version.name.partition("@")[0]
-        and deployed.model_version_id == version.version_id
-    )

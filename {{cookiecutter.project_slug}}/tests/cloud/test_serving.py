@@ -1,10 +1,12 @@
 """Versions, traffic and predictions as a person operates them: penguins, in processes."""
 
+import argparse
 import csv
 import json
 import subprocess
 import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +16,7 @@ from typing import Any
 import pytest
 import requests
 
-from cloud import config, lookup, prediction, promote, traffic
+from cloud import batch, config, deployments, lookup, prediction, promote, traffic
 from cloud.client import Client
 from cloud.errors import UserError
 from tests.conftest import ROOT
@@ -25,11 +27,11 @@ CALLERS = 8
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
-    """Two jobs have succeeded, `worse` and `better`; `worse` is version 1, and the default."""
+    """Three jobs have succeeded; `worse` is version 1, and the default; `again` is its equal."""
     made = Project(tmp_path_factory.mktemp("penguins"), "penguins")
     try:
         made.run("data")
-        for name, epochs in (("worse", "1"), ("better", "40")):
+        for name, epochs in (("worse", "1"), ("better", "40"), ("again", "1")):
             made.run("submit", "--name", name, "--", *TINY, "--epochs", epochs)
             made.run("logs", "--follow")
         made.run("deploy", job(made, "worse"))
@@ -82,7 +84,7 @@ def callers(url: str, instance: dict[str, Any]) -> Iterator[Counter[tuple[int, s
 
 def test_no_request_fails_while_versions_change(project: Project, client: Client) -> None:
     url = prediction.endpoint_url(client)
-    with callers(url, traffic.sample_instance(client)) as counts:
+    with callers(url, deployments.sample_instance(client)) as counts:
         told = project.run("deploy", job(project, "better"), "--traffic", "20")
         assert "better than the default: on the same test rows it has" in told
         assert "gets 20 % of the traffic; the default is version 1 still" in told
@@ -115,8 +117,10 @@ def test_no_request_fails_while_versions_change(project: Project, client: Client
 
 def test_a_model_that_is_no_better_is_refused(project: Project) -> None:
     before = versions(project).keys()
-    assert "no better than the default: on the same test rows it has ROC AUC" in project.fail(
-        "deploy", job(project, "worse")
+    sentence = project.fail("deploy", job(project, "again"))
+    assert "no better than the default: on the same test rows it has ROC AUC" in sentence
+    assert "is version 2 already; give it the traffic with 'nox -s promote -- 2'" in project.fail(
+        "deploy", job(project, "better")
     )
     assert versions(project).keys() == before
 
@@ -144,10 +148,84 @@ def test_a_version_that_does_not_answer_gets_no_traffic(
     before = traffic.version_shares(endpoint)
     number = "1" if before.get("1", 0) == 0 else "2"
     version = lookup.version(client, number)
-    monkeypatch.setattr(traffic, "sample_instance", lambda _client: {"no_such_feature": 1})
+    instance = {"no_such_feature": 1}
+    monkeypatch.setattr(deployments, "sample_instance", lambda _client: instance)
     with pytest.raises(UserError, match=r"does not answer: 400, .*no_such_feature"):
         promote.promote(client, version, "n1-standard-4")
     assert traffic.version_shares(lookup.endpoint(client)) == before
+
+
+def test_a_version_that_does_not_load_leaves_the_traffic_alone(
+    project: Project, client: Client
+) -> None:
+    before = traffic.version_shares(lookup.endpoint(client))
+    broken = job(project, "again")
+    for blob in client.bucket.list_blobs(prefix=f"jobs/{broken}/model/1/variables/"):
+        blob.delete()
+    sentence = project.fail("deploy", broken, "--force")
+    number = next(iter(versions(project)))
+    assert f"Deploying version {number} failed: The model server exited" in sentence
+    assert f"'nox -s promote -- {number}' tries again" in sentence
+    assert traffic.version_shares(lookup.endpoint(client)) == before
+
+
+def interrupt(_seconds: float) -> None:
+    """What Ctrl-C does to a wait."""
+    raise KeyboardInterrupt
+
+
+def test_a_deployment_goes_on_without_the_person(
+    project: Project,
+    client: Client,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    before = traffic.version_shares(lookup.endpoint(client))
+    [default] = before
+    number = "1" if default == "2" else "2"
+    version = lookup.version(client, number)
+    with monkeypatch.context() as patch:
+        patch.setattr(time, "sleep", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            promote.promote(client, version, "n1-standard-4")
+    assert "This goes on without you: " in capsys.readouterr().out
+    while number not in (shares := traffic.version_shares(lookup.endpoint(client))):
+        time.sleep(0.1)
+    assert shares == before | {number: 0}
+    project.run("promote", number)
+    assert traffic.version_shares(lookup.endpoint(client)) == {number: 100}
+
+
+def test_a_batch_goes_on_without_the_person(
+    project: Project,
+    client: Client,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    file = tmp_path / "rows.csv"
+    file.write_text("island,sex,seen_by\nBiscoe,male,A\nDream,,B\n")
+    with monkeypatch.context() as patch:
+        patch.setattr(time, "sleep", interrupt)
+        parser = argparse.ArgumentParser()
+        batch.add_arguments(parser)
+        assert batch.run(client, parser.parse_args(["--file", str(file)])) == 130
+    words = capsys.readouterr().out.partition("nox -s batch -- ")[2].partition("'")[0].split()
+    with joined(project.run("batch", *words)).open(newline="") as rows:
+        table = list(csv.DictReader(rows))
+    assert [(row["island"], row["sex"], row["seen_by"]) for row in table] == [
+        ("Biscoe", "male", "A"),
+        ("Dream", "", "B"),
+    ]
+    assert all(row["predicted_label"] for row in table)
+
+
+def joined(printed: str) -> Path:
+    """Returns the file that `batch` says it wrote."""
+    [path] = [
+        line.partition(": ")[2] for line in printed.splitlines() if line.startswith("Joined: ")
+    ]
+    return Path(path)
 
 
 def test_rows_are_joined_to_their_predictions_by_key(project: Project, tmp_path: Path) -> None:
@@ -160,23 +238,28 @@ def test_rows_are_joined_to_their_predictions_by_key(project: Project, tmp_path:
     file.write_text("".join(json.dumps(row) + "\n" for row in rows))
     printed = project.run("batch", "--file", str(file))
     assert "2 rows predicted, 1 failed." in printed
-    assert "bill_length_mm" in next(line for line in printed.splitlines() if "failed:" in line)
-    [path] = [
-        line.partition(": ")[2] for line in printed.splitlines() if line.startswith("Joined with")
-    ]
-    with Path(path).open(newline="") as joined:
-        table = list(csv.DictReader(joined))
-    assert [row["island"] for row in table] == ["Biscoe", "Biscoe", "Dream"]
-    assert [bool(row["predicted_label"]) for row in table] == [True, False, True]
+    assert "bill_length_mm" in next(line for line in printed.splitlines() if "1 failed:" in line)
+    results = [json.loads(line) for line in joined(printed).read_text().splitlines()]
+    assert [result | row for row, result in zip(rows, results, strict=True)] == results
+    assert [bool(result["prediction"]) for result in results] == [True, False, True]
+    assert [("error" in result) for result in results] == [False, True, False]
+
+
+def test_rows_in_the_bucket_are_joined_by_their_own_keys(project: Project, client: Client) -> None:
+    for key, island in (("first", "Biscoe"), ("second", "Dream")):
+        row = {"key": key, "island": island}
+        client.bucket.blob(f"asked/rows-{key}.jsonl").upload_from_string(json.dumps(row))
+    printed = project.run("batch", "--uri", f"gs://{client.bucket.name}/asked/rows-*.jsonl")
+    with joined(printed).open(newline="") as file:
+        table = list(csv.DictReader(file))
+    assert [row["island"] for row in table] == ["Biscoe", "Dream"]
+    assert all(row["predicted_label"] for row in table)
 
 
 def test_batch_and_online_predictions_agree(project: Project, tmp_path: Path) -> None:
     printed = project.run("batch")
-    path = next(
-        line.partition(": ")[2] for line in printed.splitlines() if line.startswith("Joined with")
-    )
-    with Path(path).open(newline="") as joined:
-        batched = [row["predicted_label"] for row in csv.DictReader(joined)]
+    with joined(printed).open(newline="") as file:
+        batched = [row["predicted_label"] for row in csv.DictReader(file)]
     test_file = project.folder / "data" / "penguins" / "test.csv"
     lines = project.run("predict", "--file", str(test_file)).splitlines()
     assert [json.loads(line)["label"] for line in lines] == batched
@@ -187,6 +270,26 @@ def test_flags_of_features_make_an_instance(project: Project) -> None:
     printed = project.run("predict", "--island", "Biscoe", "--flipper-length-mm", "217")
     assert '{"island": "Biscoe", "flipper_length_mm": 217.0}' in printed
     assert '"label": "Gentoo"' in printed
+    assert "The model says Gentoo (" in printed
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("island,year\nBiscoe,2007\nDream,soon\n", "row 2: year: expected a whole number"),
+        ("island,year\nBiscoe\n", "line 2: expected 2 cells, as the first line has"),
+        ("island,year\nBiscoe,2007,3\n", "line 2: expected 2 cells, as the first line has"),
+        ("isle\nBiscoe\n", "its first line names none of the features bill_depth_mm,"),
+        ("island,year\n", "expected instances, one object of features each, found none"),
+    ],
+)
+def test_a_bad_table_is_named_with_its_line(
+    project: Project, tmp_path: Path, text: str, sentence: str
+) -> None:
+    file = tmp_path / "rows.csv"
+    file.write_text(text)
+    for verb in ("predict", "batch"):
+        assert sentence in project.fail(verb, "--file", str(file))
 
 
 @pytest.mark.parametrize(
@@ -195,7 +298,7 @@ def test_flags_of_features_make_an_instance(project: Project) -> None:
         (("promote", "7"), "There is no version '7' of"),
         (("promote", "no-such-alias"), "There is no version 'no-such-alias' of"),
         (("deploy", "--traffic", "0"), "--traffic: expected 1 to 100 per cent, got 0"),
-        (("evaluate", "--rows", "0"), "--rows: expected at least 1, got 0"),
+        (("evaluate", "7"), "There is no version '7' of"),
         (
             ("predict", "--body-mass-g", "heavy"),
             "body_mass_g: expected a number (body",
@@ -205,6 +308,10 @@ def test_flags_of_features_make_an_instance(project: Project) -> None:
         (("predict", "--file", "README.md"), "README.md: expected a file of .csv, .json, .jsonl"),
         (("batch", "--to", "somewhere"), "--to: expected a gs:// URI, got 'somewhere'"),
         (("batch", "--replicas", "0"), "--replicas: expected at least 1, got 0"),
+        (("batch", "--job", "7"), "There is no batch prediction job '7'"),
+        (("batch", "--job", "7", "--to", "gs://b/x"), "--job: expected no --uri, --to or"),
+        (("batch", "--uri", "gs://test-bucket/none-*"), "no object matches gs://test-bucket/none"),
+        (("predict", "--file", "x.csv", "--all-versions"), "--all-versions: compares the answers"),
     ],
 )
 def test_a_mistake_gets_one_sentence(

@@ -1,12 +1,17 @@
-"""Shares of the traffic add up; a signature is read without TensorFlow."""
+"""Shares of the traffic add up; a version is judged by its own answers and scores."""
+
+import itertools
+from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloud import signature
+from cloud import deployments, evaluations, signature, traffic
 from cloud.errors import UserError
-from cloud.traffic import tries, with_share
+from cloud.evaluations import Evaluation
+from cloud.traffic import Probe, tries, with_share
 from trainer.columns import TABLES
 
 
@@ -37,6 +42,69 @@ def test_a_share_alone_is_everything() -> None:
 def test_a_version_is_seldom_missed(share: int, count: int) -> None:
     assert tries(share) == count
     assert (1 - share / 100) ** count <= 1e-4
+
+
+OLD_REFUSES = Probe("old", 400, '{"error": "no feature x"}')
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        [Probe("old", 200, ""), Probe("new", 200, "")],
+        [OLD_REFUSES, OLD_REFUSES, Probe("new", 200, "")],
+    ],
+)
+def test_a_version_is_proven_by_its_own_answer(
+    answers: list[Probe], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = iter(answers)
+    monkeypatch.setattr(traffic, "probe", lambda *_arguments: next(left))
+    client: Any = None
+    deployments.see_it_answer(client, "endpoint", "new", {})
+    assert list(left) == []
+
+
+@pytest.mark.parametrize(
+    ("answers", "sentence"),
+    [
+        ([OLD_REFUSES, Probe("new", 400, '{"error": "broken"}')], "does not answer: 400, broken"),
+        ([Probe("", 503, "no server")], "does not answer: 503, no server"),
+        ([Probe("old", 200, "")], "Of 180 requests none came to the version"),
+    ],
+)
+def test_a_version_that_fails_is_not_proven(
+    answers: list[Probe], sentence: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = itertools.chain(answers, itertools.repeat(answers[-1]))
+    monkeypatch.setattr(traffic, "probe", lambda *_arguments: next(left))
+    client: Any = None
+    with pytest.raises(UserError, match=sentence):
+        deployments.see_it_answer(client, "endpoint", "new", {})
+
+
+AUC = Evaluation({"auc": 0.9}, "auc", higher_is_better=True, test_rows="a")
+RMSE = Evaluation({"rmse": 9.0}, "rmse", higher_is_better=False, test_rows="a")
+
+
+@pytest.mark.parametrize(
+    ("candidate", "current", "is_better", "words"),
+    [
+        (replace(AUC, scores={"auc": 0.91}), AUC, True, "it has ROC AUC 0.9100, version 4 has 0.9"),
+        (AUC, AUC, False, "no better than the default: on the same test rows it has ROC AUC 0.9"),
+        (replace(RMSE, scores={"rmse": 8.0}), RMSE, True, "it has RMSE 8.0000, version 4 has 9.0"),
+        (replace(RMSE, scores={"rmse": 9.5}), RMSE, False, "no better than the default"),
+        (AUC, RMSE, False, "it is judged by ROC AUC, version 4 by RMSE"),
+        (AUC, replace(AUC, test_rows="b"), False, "on its own test rows it has ROC AUC 0.9000"),
+        (None, AUC, False, "it has no evaluation.json"),
+        (AUC, None, False, "version 4 has no evaluation.json"),
+    ],
+)
+def test_models_are_compared_on_the_same_rows(
+    candidate: Evaluation | None, current: Evaluation | None, is_better: bool, words: str
+) -> None:
+    found, verdict = evaluations.compare(candidate, current, "4")
+    assert found is is_better
+    assert words in verdict
 
 
 @pytest.mark.parametrize(
