@@ -1,4 +1,7 @@
-"""A project as a person has it: its verbs run in processes of their own."""
+"""A project as a person has it: its verbs run in processes of their own.
+
+Each request that they send is held against Google's description of it.
+"""
 
 import os
 import subprocess
@@ -36,7 +39,7 @@ class Project:
 
     def call(self, *words: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-m", "cloud", *words],
+            [sys.executable, "-m", "tests.contract", *words],
             cwd=ROOT,
             env=self.environment,
             capture_output=True,

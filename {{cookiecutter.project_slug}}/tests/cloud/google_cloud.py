@@ -74,10 +74,7 @@ class Cloud:
             document = document.removesuffix(".v1") + ".v1beta1"
         api = validator(document)
         try:
-            schema = api.request_schema(method, f"/{path}")
-            if body is not None or schema is not None:
-                assert schema is not None, f"{method} {path} takes no body"
-                api.check(schema, body if body is not None else {})
+            api.check_request(method, f"/{path}", query, body)
             handle = getattr(self, service)
             status, answer = handle(method, unquote(path), query, body)
             schema = api.response_schema(method, f"/{path}")

@@ -4,9 +4,11 @@ import argparse
 from typing import Any
 
 import pytest
+import requests
 
 from cloud import config, job_request, submit
 from cloud.errors import UserError
+from tests.contract import checked_send
 from tests.emulator.discovery import validator
 
 
@@ -98,3 +100,21 @@ def test_a_bad_job_name_is_refused_before_anything_is_sent(name: str) -> None:
     client: Any = argparse.Namespace(config=config.load(environment={}))
     with pytest.raises(UserError, match="--name: expected up to 42"):
         submit.submit(client, options(name=name or "--"))
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("POST", "/v1/projects/p/locations/l/endpoints/1:predict", {"instance": [1]}),
+        ("POST", "/v1/projects/p/locations/l/customJobs", {"displayName": 3}),
+        ("GET", "/v1/projects/p/locations/l/customJobs?colour=red", None),
+        ("GET", "/v3/projects/p/timeSeries?interval.begin=1", None),
+        ("POST", "/v2/entries:list", {"order": "timestamp"}),
+        ("POST", "/v1/projects/p/locations/l/customJob", {}),
+    ],
+)
+def test_a_wrong_request_of_a_verb_is_caught(method: str, path: str, body: Any) -> None:
+    """The verbs of all tests run under this check."""
+    request = requests.Request(method, f"http://127.0.0.1:9{path}", json=body).prepare()
+    with pytest.raises((AssertionError, KeyError)):
+        checked_send(requests.Session(), request)

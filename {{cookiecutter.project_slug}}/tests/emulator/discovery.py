@@ -7,6 +7,8 @@ no field that Google does not name, 64-bit integers as strings, times in RFC 333
 import functools
 import json
 import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
 from urllib.parse import unquote
@@ -43,9 +45,8 @@ class Validator:
         self._definitions = {
             name: _translated(schema) for name, schema in document["schemas"].items()
         }
-        self._methods: list[tuple[str, re.Pattern[str], str | None, str | None]] = list(
-            _methods(document, document["servicePath"])
-        )
+        self._methods = list(_methods(document, document["servicePath"]))
+        self._common = set(document["parameters"])
         self._compiled: dict[str, jsonschema.Draft202012Validator] = {}
 
     def check(self, schema_name: str, payload: Any) -> None:
@@ -64,40 +65,54 @@ class Validator:
         ]
         assert not problems, "\n".join(problems)
 
-    def response_schema(self, method: str, path: str) -> str | None:
-        """Returns the schema that the answer to a request has; None when it has no body.
+    def method(self, http_method: str, path: str) -> "Method":
+        """Returns the method that a request calls.
 
         Args:
-            method: of HTTP.
+            http_method: of HTTP.
             path: as sent, without the query.
 
         Raises:
             KeyError: the API has no such method.
         """
-        return self._schemas(method, path)[1]
-
-    def request_schema(self, method: str, path: str) -> str | None:
-        """Returns the schema that the body of a request has; None when it has no body.
-
-        Args:
-            method: of HTTP.
-            path: as sent, without the query.
-
-        Raises:
-            KeyError: the API has no such method.
-        """
-        return self._schemas(method, path)[0]
-
-    def _schemas(self, method: str, path: str) -> tuple[str | None, str | None]:
         found = [
-            (len(pattern.pattern), (request, response))
-            for http_method, pattern, request, response in self._methods
-            if http_method == method and pattern.fullmatch(path)
+            method
+            for method in self._methods
+            if method.http_method == http_method and method.pattern.fullmatch(path)
         ]
         if not found:
-            raise KeyError(f"{method} {unquote(path)}")
+            raise KeyError(f"{http_method} {unquote(path)}")
         # "models/{id}:listVersions" says more than "models/{id}", which matches it too.
-        return max(found, key=lambda each: each[0])[1]
+        return max(found, key=lambda method: len(method.pattern.pattern))
+
+    def response_schema(self, http_method: str, path: str) -> str | None:
+        """Returns the schema that the answer to a request has; None when it has no body.
+
+        Raises:
+            KeyError: the API has no such method.
+        """
+        return self.method(http_method, path).response
+
+    def check_request(self, http_method: str, path: str, query: Iterable[str], body: Any) -> None:
+        """Checks a request: its method, the names of its parameters, and its body.
+
+        Args:
+            http_method: of HTTP.
+            path: as sent, without the query.
+            query: names of the parameters.
+            body: decoded JSON, or None.
+
+        Raises:
+            AssertionError: the API takes no such request.
+            KeyError: the API has no such method.
+        """
+        method = self.method(http_method, path)
+        unknown = set(query) - method.parameters - self._common
+        assert not unknown, f"{http_method} {path} has no parameters {unknown}"
+        if method.request is not None:
+            self.check(method.request, {} if body is None else body)
+        else:
+            assert body is None, f"{http_method} {path} takes no body"
 
 
 @functools.cache
@@ -135,18 +150,47 @@ def _translated(schema: dict[str, Any]) -> dict[str, Any]:
     return typed | ({"enum": schema["enum"]} if "enum" in schema else {})
 
 
-def _methods(resource: dict[str, Any], base: str) -> Any:
-    """Yields HTTP method, pattern of the path, request and response schemas of each method."""
+@dataclass(frozen=True)
+class Method:
+    """One method of an API.
+
+    Attributes:
+        http_method: of HTTP.
+        pattern: of the path.
+        request: schema of the body, or None.
+        response: schema of the answer, or None.
+        parameters: names that a query may have.
+    """
+
+    http_method: str
+    pattern: re.Pattern[str]
+    request: str | None
+    response: str | None
+    parameters: frozenset[str]
+
+
+def _methods(resource: dict[str, Any], base: str) -> Iterator[Method]:
+    """Yields the methods of a resource and of those below it."""
     for method in resource.get("methods", {}).values():
-        schemas = method.get("request", {}).get("$ref"), method.get("response", {}).get("$ref")
+
+        def at(path: str, http_method: str, method: Any = method) -> Method:
+            return Method(
+                http_method,
+                _pattern(path),
+                method.get("request", {}).get("$ref"),
+                method.get("response", {}).get("$ref"),
+                frozenset(method.get("parameters", {})),
+            )
+
+        http_method = method["httpMethod"]
         path = method.get("flatPath") or method["path"]
-        yield method["httpMethod"], _pattern(f"/{base}{path}"), *schemas
+        yield at(f"/{base}{path}", http_method)
         if method.get("supportsMediaDownload"):
-            yield method["httpMethod"], _pattern(f"/download/{base}{path}"), *schemas
+            yield at(f"/download/{base}{path}", http_method)
         for protocol in method.get("mediaUpload", {}).get("protocols", {}).values():
             upload = protocol["path"].removeprefix("/resumable")
-            yield method["httpMethod"], _pattern(upload), *schemas
-            yield "PUT", _pattern(upload), *schemas  # the chunks of a resumable upload
+            yield at(upload, http_method)
+            yield at(upload, "PUT")  # the chunks of a resumable upload
     for below in resource.get("resources", {}).values():
         yield from _methods(below, base)
 

@@ -1,0 +1,59 @@
+"""python -m tests.contract VERB …
+
+Runs a verb of cloud/ as `python -m cloud` does, and holds each of its requests, and each answer,
+against Google's discovery documents. One that does not fit ends the verb with a traceback, which
+no verb may show.
+"""
+
+import json
+import sys
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import requests
+
+from cloud.__main__ import main
+from tests.emulator.discovery import validator
+
+# The API of a path, by the beginning that no other has.
+APIS = {
+    "/v1/": "aiplatform.v1",
+    "/v2/": "logging.v2",
+    "/v3/": "monitoring.v3",
+    "/storage/v1/": "storage.v1",
+    "/upload/storage/v1/": "storage.v1",
+    "/download/storage/v1/": "storage.v1",
+}
+JSON = "application/json"
+send = requests.Session.send
+
+
+def checked_send(
+    session: requests.Session, request: requests.PreparedRequest, **options: Any
+) -> requests.Response:
+    """Sends a request as `requests.Session.send` does, between two checks."""
+    url = urlsplit(request.url or "")
+    path, query_text = str(url.path), str(url.query)
+    api = validator(next(name for start, name in APIS.items() if path.startswith(start)))
+    method = request.method or ""
+    # Of an upload, the body is the object itself.
+    is_json = not path.startswith("/upload/") and request.headers.get("Content-Type") == JSON
+    body = json.loads(request.body) if request.body and is_json else None
+    query = set(parse_qs(query_text, keep_blank_values=True)) - {"$alt", "upload_id"}
+    if path.startswith("/upload/"):
+        query -= {"uploadType"}
+        api.method(method, path)
+    else:
+        api.check_request(method, path, query, body)
+    response = send(session, request, **options)
+    schema = api.response_schema(method, path)
+    is_json = response.headers.get("Content-Type", "").startswith(JSON)
+    is_media = "alt=media" in query_text
+    if schema is not None and response.status_code == 200 and is_json and not is_media:
+        api.check(schema, response.json())
+    return response
+
+
+if __name__ == "__main__":
+    requests.Session.send = checked_send  # type: ignore[method-assign]
+    sys.exit(main(sys.argv[1:]))

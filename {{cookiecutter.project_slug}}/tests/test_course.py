@@ -1,0 +1,128 @@
+"""docs/course.md: every command runs, in order, and prints what the page says."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from cloud.__main__ import VERBS, parse
+from tests.conftest import ROOT
+from tests.project import Project
+
+PAGE = ROOT / "docs" / "course.md"
+FENCE = re.compile(r"^```(console|output|console cloud)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+TENSORBOARD = "TENSORBOARD_PYTHON"
+
+
+@dataclass
+class Step:
+    """Commands of a block, and the lines of the output block after it."""
+
+    commands: list[str]
+    expected: list[str]
+
+    @property
+    def title(self) -> str:
+        return self.commands[0]
+
+
+def blocks() -> Iterator[tuple[str, list[str]]]:
+    for fence in FENCE.finditer(PAGE.read_text(encoding="utf-8")):
+        yield fence[1], fence[2].splitlines()
+
+
+def steps() -> list[Step]:
+    found: list[Step] = []
+    for kind, lines in blocks():
+        if kind == "console":
+            found.append(Step(lines, []))
+        elif kind == "output":
+            assert not found[-1].expected, "two blocks of output in a row"
+            found[-1].expected = lines
+    return found
+
+
+def verb_of(command: str) -> list[str]:
+    """Returns the words of `python -m cloud` for a `nox -s` command, as the session runs it."""
+    words = shlex.split(command)
+    assert words[:2] == ["nox", "-s"], command
+    assert words[3:4] in ([], ["--"]), command
+    return [words[2], *words[4:]]
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    made = Project(tmp_path_factory.mktemp("course"), "flights")
+    yield made
+    made.call("emulator", "--stop")
+
+
+def run(project: Project, command: str) -> str:
+    words = verb_of(command)
+    if words[0] == "tensorboard":
+        return first_line_of_tensorboard(project, words)
+    return project.run(*words)
+
+
+def first_line_of_tensorboard(project: Project, words: list[str]) -> str:
+    """It serves until it is ended."""
+    process = subprocess.Popen(
+        [os.environ.get(TENSORBOARD, sys.executable), "-u", "-m", "cloud", *words],
+        cwd=ROOT,
+        env=project.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    assert process.stdout is not None
+    with process.stdout:
+        line = process.stdout.readline()
+    process.terminate()
+    process.wait(60)
+    return line
+
+
+@pytest.mark.parametrize("step", steps(), ids=lambda step: step.title)
+def test_the_commands_print_what_the_page_says(project: Project, step: Step) -> None:
+    printed = "".join(run(project, command) for command in step.commands)
+    lines = [" ".join(line.split()) for line in printed.splitlines()]
+    for expected in step.expected:
+        pieces = [re.escape(" ".join(piece.split())) for piece in expected.split("…")]
+        pattern = re.compile(r".*?".join(pieces).replace(r"\ ", " "))
+        assert any(pattern.search(line) for line in lines), f"no line {expected!r} in\n{printed}"
+
+
+def test_every_command_is_a_session_and_a_verb() -> None:
+    sessions = set(re.findall(r"^def (\w+)\(session", (ROOT / "noxfile.py").read_text(), re.M))
+    named = {verb_of(command)[0] for step in steps() for command in step.commands}
+    assert named <= sessions & VERBS.keys()
+
+
+def test_the_commands_of_google_cloud_are_well_formed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLOUD_DATA_SET", "flights")
+    [commands] = [lines for kind, lines in blocks() if kind == "console cloud"]
+    for command in commands:
+        target, _, rest = command.partition(" ")
+        assert target == "CLOUD_TARGET=cloud"
+        assert parse(verb_of(rest)).verb in VERBS
+
+
+def test_the_course_uses_every_verb_but_the_demo() -> None:
+    commands = [lines for kind, lines in blocks() if kind.startswith("console")]
+    used = {
+        verb_of(command.removeprefix("CLOUD_TARGET=cloud "))[0]
+        for lines in commands
+        for command in lines
+    }
+    assert VERBS.keys() - used == {"demo"}
+
+
+def test_the_page_links_to_files_that_exist() -> None:
+    for name in re.findall(r"`((?:tests|trainer|cloud)/[\w./]+\.py)`", PAGE.read_text()):
+        assert Path(ROOT, name).is_file(), name
