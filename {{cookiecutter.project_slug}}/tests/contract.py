@@ -39,7 +39,7 @@ def checked_send(
     # Of an upload, the body is the object itself.
     is_json = not path.startswith("/upload/") and request.headers.get("Content-Type") == JSON
     body = json.loads(request.body) if request.body and is_json else None
-    query = set(parse_qs(query_text, keep_blank_values=True)) - {"$alt", "upload_id"}
+    query = set(parse_qs(query_text, keep_blank_values=True)) - {"upload_id"}
     if path.startswith("/upload/"):
         query -= {"uploadType"}
         api.method(method, path)
@@ -55,5 +55,5 @@ def checked_send(
 
 
 if __name__ == "__main__":
-    requests.Session.send = checked_send  # type: ignore[method-assign]
+    requests.Session.send = checked_send  # type: ignore[assignment, method-assign]
     sys.exit(main(sys.argv[1:]))

@@ -84,9 +84,7 @@ def test_the_penguins_file_is_this_one(tmp_path: Path) -> None:
 
 
 def test_an_unknown_name_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(
-        UserError, match="Expected a data set of flights, flights_delay, penguins, got 'boats'"
-    ):
+    with pytest.raises(UserError, match="Expected a data set of flights, flights_delay, penguins, got 'boats'"):
         datasets.make("boats")
 
 

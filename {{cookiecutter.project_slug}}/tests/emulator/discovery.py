@@ -46,7 +46,7 @@ class Validator:
             name: _translated(schema) for name, schema in document["schemas"].items()
         }
         self._methods = list(_methods(document, document["servicePath"]))
-        self._common = set(document["parameters"])
+        self._common = {*document["parameters"], "$alt"}  # as the clients spell it
         self._compiled: dict[str, jsonschema.Draft202012Validator] = {}
 
     def check(self, schema_name: str, payload: Any) -> None:
