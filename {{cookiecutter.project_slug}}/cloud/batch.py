@@ -99,7 +99,8 @@ def submit(client: Client, options: argparse.Namespace) -> tuple[Any, Inputs | N
     }
     job = client.jobs.create_batch_prediction_job(
         parent=config.location,
-        batch_prediction_job=request(name, version, uri, to, machines),
+        batch_prediction_job=request(name, version, uri, to, machines)
+        | {"labels": client.config.labels},
     )
     say(f"Submitted {job.display_name} ({job.name}) to version {version.version_id}", "bold")
     return job, inputs

@@ -167,7 +167,7 @@ def upload_version(client: Client, job: Any, folder: str, parent: Any | None) ->
                 "health_route": f"/v1/models/{SERVED_NAME}",
                 "predict_route": f"/v1/models/{SERVED_NAME}:predict",
             },
-            "labels": {"job": job.display_name},
+            "labels": config.labels | {"job": job.display_name},
         },
     }
     operation = client.models.upload_model(request=request)

@@ -24,7 +24,8 @@ SAMPLE_BYTES = 16_384
 def create_endpoint(client: Client) -> Any:
     """Makes the project's endpoint and returns it."""
     operation = client.endpoints.create_endpoint(
-        parent=client.config.location, endpoint={"display_name": client.config.model}
+        parent=client.config.location,
+        endpoint={"display_name": client.config.model, "labels": client.config.labels},
     )
     return finish(client, operation, f"Creating the endpoint {client.config.model}")
 
