@@ -200,6 +200,12 @@ def tensorboard(session: nox.Session) -> None:
 
 
 @nox.session
+def bench_training(session: nox.Session) -> None:
+    """Compare the trainer's speed and quality with what people use instead; takes minutes."""
+    session.run(install_project(session, "dev"), "-m", "benchmarks.training", *session.posargs)
+
+
+@nox.session
 def tests(session: nox.Session) -> None:
     """Run the tests against a real emulator."""
     python = install_project(session, "dev")

@@ -19,12 +19,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--rows", type=int, help="take a sample of about so many rows; default: the whole data set"
     )
+    parser.add_argument(
+        "--split-by",
+        choices=["row", "day"],
+        default="row",
+        help="what is in one split as a whole; 'day' tests on days never seen (default: row)",
+    )
 
 
 def run(client: Client, options: argparse.Namespace) -> int:
     """Makes and uploads the files."""
     say(f"Target: {client.target}")
-    for split, uri in upload(client, options.rows).items():
+    for split, uri in upload(client, options.rows, options.split_by).items():
         say(f"  {split:5} {uri}")
     next_commands(("nox -s submit", "train on them"))
     return 0
@@ -45,13 +51,13 @@ def uris(config: Config) -> dict[str, str]:
     return {split: f"gs://{config.bucket}/{object_name(config, split)}" for split in SPLITS}
 
 
-def upload(client: Client, rows: int | None = None) -> dict[str, str]:
+def upload(client: Client, rows: int | None = None, split_by: str = "row") -> dict[str, str]:
     """Makes the files, uploads those that differ from the bucket's, and returns their URIs."""
     from cloud import datasets
 
     config = client.config
     with step(f"Making the data set {config.data_set!r}"):
-        files = datasets.write_csvs(config.data_set, folder(config), rows=rows)
+        files = datasets.write_csvs(config.data_set, folder(config), rows, split_by)
     for split, path in files.items():
         blob = client.bucket.blob(object_name(config, split))
         if _is_there(blob, path):

@@ -1,13 +1,15 @@
-"""The data sets: real tables out of packages, split by a hash of each row's key.
+"""The data sets: real tables out of packages, split by a hash of each row's key, or of its day.
 
-Each maker takes a table's name and returns one data frame: the key, the features and the label that `trainer/columns.py`
-describes. Another data set is another maker here, and its description there.
+Each maker takes a table's name and returns one data frame: the key, the features and the label
+that `trainer/columns.py` describes. Another data set is another maker here, and its description
+there.
 """
 
 import importlib.util
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,50 +19,70 @@ from trainer.columns import TABLES
 
 # Of every hundred values of the hash, the first eighty are for training, and so on.
 SPLITS = {"train": range(80), "eval": range(80, 90), "test": range(90, 100)}
+SPLIT_BY = ("row", "day")
 
 
-def make(name: str, rows: int | None = None) -> dict[str, pd.DataFrame]:
+def make(name: str, rows: int | None = None, split_by: str = "row") -> dict[str, pd.DataFrame]:
     """Makes the splits of a data set.
 
     A row is in the split that the CRC-32 of its key says. So the split never moves: not with the
     order of the rows, nor when rows are added, nor in a sample, which holds the rows that the
-    whole table has in the same split.
+    whole table has in the same split. By day, the CRC-32 of the date says it, with which the key
+    begins: the rows of a day are in one split, and the test rows are of days never seen.
 
     Args:
         name: of a table in `trainer/columns.py`.
         rows: size of a sample over all splits; None takes every row.
+        split_by: `row` or `day`.
 
     Returns:
         Data frames by `train`, `eval` and `test`, with the rows in the source's order.
 
     Raises:
-        UserError: no data set has that name, the sample has no rows, or the data set's package is
-            not installed.
+        UserError: no data set has that name, the sample has no rows, the data set's package is not
+            installed, or its keys begin with no date.
     """
     if name not in MAKERS:
         raise UserError(f"Expected a data set of {', '.join(MAKERS)}, got {name!r}.")
     if rows is not None and rows < 1:
         raise UserError(f"Expected a sample of at least one row, got {rows}.")
     frame = MAKERS[name](name)
-    hashes = np.fromiter(
-        (zlib.crc32(key.encode()) for key in frame[TABLES[name].key]), np.uint32, len(frame)
-    )
+    keys = frame[TABLES[name].key]
     if rows is not None:
-        smallest = np.sort(np.argsort(hashes, kind="stable")[:rows])
-        frame, hashes = frame.iloc[smallest], hashes[smallest]
+        smallest = np.sort(np.argsort(_hashes(keys), kind="stable")[:rows])
+        frame, keys = frame.iloc[smallest], keys.iloc[smallest]
+    hashes = _hashes(_days(name, keys) if split_by == "day" else keys)
     return {
         split: frame[np.isin(hashes % 100, share)].reset_index(drop=True)
         for split, share in SPLITS.items()
     }
 
 
-def write_csvs(name: str, folder: Path, rows: int | None = None) -> dict[str, Path]:
+def _hashes(texts: "pd.Series[str]") -> np.ndarray[Any, Any]:
+    """Returns the CRC-32 of each text, uint32 [rows]."""
+    return np.fromiter((zlib.crc32(text.encode()) for text in texts), np.uint32, len(texts))
+
+
+def _days(name: str, keys: "pd.Series[str]") -> "pd.Series[str]":
+    dated = keys.str.match(r"\d{4}-\d\d-\d\d")
+    if not dated.all():
+        raise UserError(
+            f"Expected keys that begin with a date such as 2013-01-31, to split {name!r} by day,"
+            f" got {keys[~dated].iloc[0]!r}; split it by row."
+        )
+    return keys.str[:10]
+
+
+def write_csvs(
+    name: str, folder: Path, rows: int | None = None, split_by: str = "row"
+) -> dict[str, Path]:
     """Writes `train.csv`, `eval.csv` and `test.csv`, the same bytes each time.
 
     Args:
         name: of a table in `trainer/columns.py`.
         folder: where to; it is made.
         rows: size of a sample over all splits; None takes every row.
+        split_by: `row` or `day`.
 
     Returns:
         The files by split. Gaps are empty fields.
@@ -68,7 +90,7 @@ def write_csvs(name: str, folder: Path, rows: int | None = None) -> dict[str, Pa
     Raises:
         UserError: as `make` does.
     """
-    splits = make(name, rows)
+    splits = make(name, rows, split_by)
     folder.mkdir(parents=True, exist_ok=True)
     files = {split: folder / f"{split}.csv" for split in splits}
     for split, frame in splits.items():

@@ -69,6 +69,21 @@ def test_a_row_of_a_sample_is_in_the_split_it_has_in_the_whole(
         assert rows["flight"].isin(flights[split]["flight"]).all()
 
 
+def test_by_day_a_day_is_in_one_split() -> None:
+    by_row, by_day = datasets.make("flights", 20_000), datasets.make("flights", 20_000, "day")
+    days = {split: set(rows["flight"].str[:10]) for split, rows in by_day.items()}
+    assert sum(map(len, days.values())) == len(set.union(*days.values())) == 365
+    assert 0.05 < len(by_day["test"]) / 20_000 < 0.15
+    # The sample is the same, only split otherwise.
+    flights = [sorted(pd.concat(splits.values())["flight"]) for splits in (by_row, by_day)]
+    assert flights[0] == flights[1]
+
+
+def test_what_has_no_days_is_not_split_by_them() -> None:
+    with pytest.raises(UserError, match=r"begin with a date .* got 'Adelie 1'; split it by row"):
+        datasets.make("penguins", split_by="day")
+
+
 def test_the_files_are_the_same_bytes_each_time(tmp_path: Path) -> None:
     first = datasets.write_csvs("flights", tmp_path / "first", rows=1_000)
     again = datasets.write_csvs("flights", tmp_path / "again", rows=1_000)
@@ -84,7 +99,9 @@ def test_the_penguins_file_is_this_one(tmp_path: Path) -> None:
 
 
 def test_an_unknown_name_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(UserError, match="Expected a data set of flights, flights_delay, penguins, got 'boats'"):
+    with pytest.raises(
+        UserError, match="Expected a data set of flights, flights_delay, penguins, got 'boats'"
+    ):
         datasets.make("boats")
 
 
