@@ -137,6 +137,19 @@ def _positive(text: str) -> int:
     return int(text)
 
 
+def warm_up() -> None:
+    """Imports what serving needs, and runs nothing of it, for `emulator.processes.forker`."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    import google.cloud.storage
+    import google.protobuf.json_format
+    import requests
+    import tensorflow as tf
+    from tensorflow.core.protobuf import config_pb2
+
+    del google, requests, config_pb2
+    getattr(tf.compat.v1, "Session")  # noqa: B009, TensorFlow imports some of itself at first use
+
+
 def main() -> None:
     """Runs the command."""
     try:

@@ -1,5 +1,6 @@
 """One supervised command, seen from the emulator: start it, read it, stop it, find it again."""
 
+import contextlib
 import json
 import os
 import subprocess
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from emulator.processes import supervisor
+from emulator.processes.forker import Forker
 from emulator.processes.supervisor import read_json, write_json
 
 START_SECONDS = 20.0  # the longest a supervisor may take to write down who it is
@@ -48,8 +50,20 @@ class Run:
         cwd: Path,
         *,
         ends_with_emulator: bool = False,
+        forker: Forker | None = None,
     ) -> None:
-        """Starts the command; raises OSError only where the supervisor itself cannot start."""
+        """Starts the command.
+
+        Args:
+            argv: the command.
+            env: its whole environment.
+            cwd: where it runs.
+            ends_with_emulator: whether it ends when this process does.
+            forker: forks the command, `python -m` and the forker's module, where it can.
+
+        Raises:
+            OSError: the supervisor itself cannot start.
+        """
         self.folder.mkdir(parents=True, exist_ok=True)
         owner = supervisor.identity(os.getpid()) if ends_with_emulator else None
         write_json(
@@ -57,13 +71,19 @@ class Run:
             {"argv": list(argv), "env": dict(env), "cwd": str(cwd), "owner": owner},
         )
         # A session of its own: Ctrl-C at the emulator's terminal is for the emulator.
-        with (self.folder / "supervisor.log").open("ab") as errors:
+        channel = None if forker is None else forker.channel()
+        passed = [] if channel is None else [channel.fileno()]
+        with (
+            channel or contextlib.nullcontext(),
+            (self.folder / "supervisor.log").open("ab") as errors,
+        ):
             self._child = subprocess.Popen(
-                [sys.executable, "-m", supervisor.__name__, str(self.folder)],
+                [sys.executable, "-m", supervisor.__name__, str(self.folder), *map(str, passed)],
                 cwd=Path(supervisor.__file__).parents[2],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=errors,
+                pass_fds=passed,
                 start_new_session=True,
             )
         deadline = time.monotonic() + START_SECONDS

@@ -1,4 +1,6 @@
-r"""python -m emulator.processes.supervisor FOLDER
+r"""python -m emulator.processes.supervisor FOLDER [DESCRIPTOR]
+
+DESCRIPTOR is a channel of a forker (see `forker`), which then forks the command where it can.
 
 Runs one command and writes down what it prints and how it ends, so that the emulator may die and
 find everything again. The folder holds:
@@ -18,6 +20,7 @@ find everything again. The folder holds:
 import contextlib
 import json
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -26,28 +29,21 @@ from typing import IO, Any
 
 import psutil
 
+from emulator.processes.forker import Forked
 from emulator.times import now
 
 POLL_SECONDS = 0.05
 LINE_BYTES = 64 * 1024  # Cloud Logging takes entries up to 256 KiB; longer lines are cut in pieces
 
 
-def main(folder: Path) -> None:
+def main(folder: Path, channel: socket.socket | None) -> None:
     """Runs the command of a folder to its end."""
     write_json(folder / "supervisor.json", identity(os.getpid()))
     spec = json.loads((folder / "spec.json").read_text(encoding="utf-8"))
     with (folder / "output.jsonl").open("a", encoding="utf-8") as output:
         log = _Log(output)
         try:
-            process = subprocess.Popen(
-                spec["argv"],
-                env=spec["env"],
-                cwd=spec["cwd"],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                start_new_session=True,
-            )
+            process = _start(spec, folder, channel)
         except OSError as error:
             log.write("stderr", f"cannot start {spec['argv'][0]!r}: {error.strerror}")
             exit_code = 127  # as a shell says that a command is not there
@@ -55,6 +51,23 @@ def main(folder: Path) -> None:
             _write_identity(folder / "process.json", process.pid)
             exit_code = _supervise(process, folder, spec["owner"], log)
     write_json(folder / "result.json", {"exitCode": exit_code, "ended": now()})
+
+
+def _start(
+    spec: dict[str, Any], folder: Path, channel: socket.socket | None
+) -> "subprocess.Popen[bytes] | Forked":
+    if channel is not None:
+        with contextlib.suppress(OSError):  # the forker is gone
+            return Forked(channel, folder)
+    return subprocess.Popen(
+        spec["argv"],
+        env=spec["env"],
+        cwd=spec["cwd"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
 
 
 def identity(pid: int) -> dict[str, Any]:
@@ -113,7 +126,10 @@ class _Log:
 
 
 def _supervise(
-    process: subprocess.Popen[bytes], folder: Path, owner: dict[str, Any] | None, log: _Log
+    process: "subprocess.Popen[bytes] | Forked",
+    folder: Path,
+    owner: dict[str, Any] | None,
+    log: _Log,
 ) -> int:
     assert process.stdout is not None and process.stderr is not None  # noqa: S101, PT018
     readers = [
@@ -134,7 +150,9 @@ def _supervise(
             continue
     for reader in readers:
         reader.join(timeout=1)  # a grandchild may keep the pipe open
-    return process.returncode
+    code = process.poll()
+    assert code is not None  # noqa: S101, the loop above has seen it
+    return code
 
 
 def _end_tree(pid: int, grace: float) -> None:
@@ -156,4 +174,4 @@ def _signal(process: psutil.Process, *, gently: bool) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), socket.socket(fileno=int(sys.argv[2])) if sys.argv[2:] else None)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from emulator.errors import ApiError, failed_precondition, unavailable, unimplemented
+from emulator.processes.forker import Forker
 from emulator.processes.run import Run
 from emulator.store.documents import Document
 from emulator.vertex.environment import NOT_INHERITED, free_ports
@@ -73,6 +74,7 @@ class ModelServers:
 
     def __init__(self, folder: Path, url: str) -> None:
         self._folder = folder
+        self._forker = Forker("emulator.model_server.__main__", folder / "forker.log")
         self._url = url
         self._servers: dict[str, ModelServer] = {}
 
@@ -132,6 +134,8 @@ class ModelServers:
             env,
             root,
             ends_with_emulator=True,
+            # A variable of the container's may be one that is read at an import: that is done then.
+            forker=None if container.get("env") else self._forker,
         )
         server = ModelServer(run, port, health, predict)
         threading.Thread(target=_watch, args=(server,), daemon=True).start()
@@ -173,6 +177,7 @@ class ModelServers:
             server.run.stop(1.0)
         for server in servers:
             server.run.wait(5.0)
+        self._forker.close()
 
 
 def _watch(server: ModelServer) -> None:
