@@ -61,14 +61,16 @@ def upload_export(clients: Clients, export: Path, uri: str, parent: str = "") ->
     return clients.models.upload_model(request=request).result(timeout=60)
 
 
-def deploy(clients: Clients, endpoint: str, model: str, split: dict[str, int]) -> str:
+def deploy(
+    clients: Clients, endpoint: str, model: str, split: dict[str, int], replicas: int = 1
+) -> str:
     request = {
         "endpoint": endpoint,
         "deployed_model": {
             "model": model,
             "dedicated_resources": {
                 "machine_spec": {"machine_type": "n1-standard-2"},
-                "min_replica_count": 1,
+                "min_replica_count": replicas,
             },
         },
         "traffic_split": split,
@@ -76,6 +78,14 @@ def deploy(clients: Clients, endpoint: str, model: str, split: dict[str, int]) -
     answer = clients.endpoints.deploy_model(request=request).result(timeout=300)
     deployed: str = answer.deployed_model.id
     return deployed
+
+
+def undeploy(
+    clients: Clients, endpoint: str, deployed: str, split: dict[str, int] | None = None
+) -> None:
+    clients.endpoints.undeploy_model(
+        endpoint=endpoint, deployed_model_id=deployed, traffic_split=split or {}
+    ).result(timeout=60)
 
 
 def predict(clients: Clients, endpoint: str, body: Any) -> requests.Response:
@@ -95,11 +105,9 @@ def served(clients: Clients, exports: Path) -> Iterator[tuple[str, dict[str, str
     first = deploy(clients, endpoint, f"{model}@1", {"0": 100})
     second = deploy(clients, endpoint, f"{model}@2", {first: 100, "0": 0})
     yield endpoint, {"1": first, "2": second}, model
-    split: dict[str, int] = {}
+    set_traffic(clients, endpoint, {first: 100, second: 0})
     for deployed in (second, first):
-        clients.endpoints.undeploy_model(
-            endpoint=endpoint, deployed_model_id=deployed, traffic_split=split
-        ).result(timeout=60)
+        undeploy(clients, endpoint, deployed)
     clients.endpoints.delete_endpoint(name=endpoint).result(timeout=60)
 
 
