@@ -3,7 +3,6 @@
 import contextlib
 import dataclasses
 import json
-import math
 import secrets
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -28,8 +27,8 @@ class Progress:
         epoch: epochs done.
         step: steps done of the next one.
         loss_sum: sum of the losses of these steps.
-        best_epoch: the epoch of the lowest evaluation loss so far, from 1; 0 is none.
-        best_loss: that loss.
+        best_epoch: the epoch of the best evaluation so far, from 1; 0 is none.
+        best: what its metric was, the watched one; None before the first.
         history: the metrics of each epoch.
     """
 
@@ -37,7 +36,7 @@ class Progress:
     step: int = 0
     loss_sum: float = 0.0
     best_epoch: int = 0
-    best_loss: float = math.inf
+    best: float | None = None
     history: list[dict[str, float]] = field(default_factory=list)
 
 
@@ -97,6 +96,7 @@ class Checkpoints:
                 )
                 continue
             self._check_run(state["run"])
+            self._check_shapes(arrays)
             for variable, array in zip(self.variables, arrays, strict=True):
                 variable.assign(array)
             progress = Progress(**state["progress"])
@@ -130,3 +130,15 @@ class Checkpoints:
                     f"{self.folder}: expected checkpoints of a run with {name} {value!r}, got one"
                     f" with {saved.get(name)!r}; give another --checkpoint-dir or the same {name}."
                 )
+
+    def _check_shapes(self, arrays: Sequence[np.ndarray[Any, Any]]) -> None:
+        expected = [tuple(np.shape(variable)) for variable in self.variables]
+        found = [array.shape for array in arrays]
+        if found != expected:
+            differ = [pair for pair in zip(expected, found, strict=False) if pair[0] != pair[1]]
+            wanted, got = differ[0] if differ else (len(expected), len(found))
+            raise UserError(
+                f"{self.folder}: expected a checkpoint of this architecture, got another: its"
+                f" variables' shapes are {got} where {wanted} belongs; give another"
+                " --checkpoint-dir, or the trainer/model.py that it was written with."
+            )

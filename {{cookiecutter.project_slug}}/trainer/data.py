@@ -1,137 +1,232 @@
-"""Reads CSV files into raw columns and says what is wrong with them."""
+"""The rows of CSV files and TFRecords, block by block, and the sentence about each that is bad."""
 
-import csv
-import gzip
 import hashlib
-import io
-import re
-from dataclasses import dataclass
-from pathlib import Path
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.csv as pacsv
 
-from trainer import remote
-from trainer.columns import Kind, Label, Table
-from trainer.errors import UserError
+from trainer import files, report
+from trainer.columns import Table
+from trainer.errors import StopRequestedError, UserError
+from trainer.formats import BadRecordError, Format, open_format
 
-ARROW_TYPES: dict[Kind, Any] = {
-    "number": pa.float32(),
-    "integer": pa.int64(),
-    "category": pa.string(),
-}
+Array = np.ndarray[Any, Any]
+
+SHOWN = 5  # rows that do not parse, with their numbers
+JUDGED = 100_000  # rows after which the share of those that do not parse is looked at
 
 
 @dataclass(frozen=True)
 class Rows:
-    """The described columns of a file, raw.
+    """The described columns of some rows, raw.
 
     Attributes:
         source: where they were read.
-        features: arrays [rows] by column: float32, int64, or objects that are str, with the
+        features: arrays [rows] by column: float32, int64, bool, or objects that are str, with the
             column's missing value where there is a gap.
-        labels: int32 [rows], indices into the label's classes.
-        fingerprint: SHA-256 of the file, in hexadecimal.
+        labels: int32 [rows], indices into the label's classes; of a number float32 [rows].
+        keys: what tells the rows apart, objects that are str [rows]; None where it was not read.
     """
 
     source: str
-    features: dict[str, np.ndarray[Any, Any]]
-    labels: np.ndarray[Any, np.dtype[np.int32]]
-    fingerprint: str
+    features: dict[str, Array]
+    labels: Array
+    keys: Array | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
 
+    def fingerprint(self) -> str:
+        """Returns `sha256:…` of the keys, or else the features, and the labels.
 
-def read(uri: str, table: Table) -> Rows:
-    """Reads the described columns of a CSV file; a name that ends in .gz is decompressed.
+        So another feature in the description leaves the fingerprint of the same rows as it is.
+        """
+        digest = hashlib.sha256(self.labels.tobytes())
+        for values in self.features.values() if self.keys is None else [self.keys]:
+            text = values.dtype == object
+            digest.update("\n".join(values).encode() if text else values.tobytes())
+        return f"sha256:{digest.hexdigest()}"
+
+
+@dataclass
+class Source:
+    """The rows of all files that a pattern names; each loop over it gives them as blocks.
+
+    Attributes:
+        pattern: path or gs:// URI, in which `*`, `?` and `[…]` stand for characters of names.
+        table: the columns to read.
+        max_bad_share: rows that may fail to parse, of all.
+        kept_rows: rows up to which the blocks stay in memory, so that they are read once.
+        with_keys: whether to read the key, where the files have it.
+        stop: ends a loop with StopRequestedError.
+        digests: SHA-256 of each file by its name, known after a loop.
+    """
+
+    pattern: str
+    table: Table
+    max_bad_share: float = 0.0
+    kept_rows: int = 0
+    with_keys: bool = False
+    stop: threading.Event = field(default_factory=threading.Event)
+    digests: dict[str, str] = field(default_factory=dict)
+    _kept: list[Rows] | None = None
+
+    def __iter__(self) -> Iterator[Rows]:
+        """Reads, or gives what is kept.
+
+        Raises:
+            StopRequestedError: `stop` is set.
+            UserError: a file is missing or not such a table, or too many rows do not parse.
+        """
+        if self._kept is not None:
+            yield from self._kept
+            return
+        sieve = _Sieve(self)
+        kept: list[Rows] = []
+        for name in files.find(self.pattern):
+            before = sieve.read
+            with files.opened(name) as file:
+                form = open_format(file, self.table, self.with_keys)
+                for number, records in form.blocks():
+                    if self.stop.is_set():
+                        raise StopRequestedError
+                    for parsed in sieve.sift(form, records, number):
+                        rows = _rows(name, parsed, self.table)
+                        if sieve.read <= self.kept_rows:
+                            kept.append(rows)
+                        else:
+                            kept.clear()
+                        yield rows
+                form.check_end()
+                digest = file.digest.hexdigest()
+            if self.digests.setdefault(name, digest) != digest:
+                raise UserError(f"{name}: changed while it was read; start again.")
+            if sieve.read == before:
+                report.say(f"{name} has no rows: passed over.", severity="WARNING")
+        sieve.check(at_least=1)
+        if not sieve.good:
+            raise UserError(f"{self.pattern}: expected rows below the header, got none.")
+        self._kept = kept or None
+
+    def fingerprint(self) -> str:
+        """Returns a SHA-256 over all files, known after a loop."""
+        return hashlib.sha256("".join(self.digests.values()).encode()).hexdigest()
+
+
+def read(source: Source) -> Rows:
+    """Reads all rows of a source into memory.
 
     Raises:
-        UserError: the file is missing, empty or not such a table.
+        StopRequestedError: its `stop` is set.
+        UserError: as a loop over it does, or all rows have the same label.
     """
-    content = read_bytes(uri)
-    fingerprint = hashlib.sha256(content).hexdigest()
-    if uri.endswith(".gz"):
-        try:
-            content = gzip.decompress(content)
-        except (OSError, EOFError) as error:
-            raise UserError(f"{uri}: expected a gzip file ({error}); write it again.") from error
-    header = _header(uri, content, table)
-    types = {column.name: ARROW_TYPES[column.kind] for column in table.columns}
-    types[table.label.name] = pa.string()
-    try:
-        arrow = pacsv.read_csv(
-            pa.BufferReader(content),
-            convert_options=pacsv.ConvertOptions(column_types=types, include_columns=list(types)),
+    rows = join(list(source))
+    if (rows.labels == rows.labels[0]).all():
+        raise UserError(
+            f"{source.pattern}: expected different values in column {source.table.label.name!r},"
+            f" got one value in all {len(rows):,} rows; give rows with others too."
         )
-    except pa.ArrowInvalid as error:
-        raise UserError(f"{uri}: {_with_column_names(str(error), header)}") from error
-    if not arrow.num_rows:
-        raise UserError(f"{uri}: expected rows below the header, got none; give a file with rows.")
+    return rows
+
+
+def join(blocks: Sequence[Rows]) -> Rows:
+    """Returns the rows of all blocks, of which there is at least one."""
+    first, *more = blocks
+    if not more:
+        return first
+    keys = [block.keys for block in blocks if block.keys is not None]
+    return Rows(
+        first.source,
+        {name: np.concatenate([b.features[name] for b in blocks]) for name in first.features},
+        np.concatenate([block.labels for block in blocks]),
+        np.concatenate(keys) if len(keys) == len(blocks) else None,
+    )
+
+
+def sampled(blocks: Iterable[Rows], step: int, sample: list[Rows]) -> Iterator[Rows]:
+    """Passes blocks on, and notes every `step`th row of each."""
+    for block in blocks:
+        features = {name: values[::step] for name, values in block.features.items()}
+        sample.append(Rows(block.source, features, block.labels[::step]))
+        yield block
+
+
+class _Sieve:
+    """Parses records, and counts and shows those that do not parse."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self.again = bool(source.digests)  # a second loop: what does not parse has been said
+        self.good = 0
+        self.bad = 0
+        self.shown: list[str] = []
+
+    @property
+    def read(self) -> int:
+        return self.good + self.bad
+
+    def sift(self, form: Format, records: list[bytes], number: int) -> Iterator[pa.Table]:
+        """Gives the records that parse; halves those that do not, down to the ones at fault.
+
+        Raises:
+            UserError: there are too many.
+        """
+        try:
+            parsed = form.parse(records)
+        except BadRecordError as error:
+            if len(records) > 1:
+                middle = len(records) // 2
+                yield from self.sift(form, records[:middle], number)
+                yield from self.sift(form, records[middle:], number + middle)
+                return
+            self.bad += 1
+            if len(self.shown) < SHOWN:
+                self.shown.append(f"{form.place(number)}: {error}")
+            if self.bad >= SHOWN:
+                self.check(at_least=JUDGED)
+            return
+        self.good += parsed.num_rows
+        if parsed.num_rows:
+            yield parsed
+
+    def check(self, at_least: int) -> None:
+        """Judges the share of bad rows of those read, or of `at_least` so many.
+
+        Raises:
+            UserError: it is too large.
+        """
+        if not self.bad:
+            return
+        said = f"{self.bad:,} of {self.read:,} rows read do not parse. {'; '.join(self.shown)}."
+        share = self.source.max_bad_share
+        if self.bad > share * max(self.read, at_least):
+            raise UserError(
+                f"{self.source.pattern}: {said} Mend them, change trainer/columns.py, or allow"
+                f" more than the share of {share:g} with --max-bad-share."
+            )
+        if at_least == 1 and not self.again:
+            report.say(f"{self.source.pattern}: left out {said}", severity="WARNING")
+
+
+def _rows(name: str, parsed: pa.Table, table: Table) -> Rows:
+    """Turns what was parsed, with its checked labels, into arrays."""
     features = {
-        column.name: arrow[column.name].fill_null(column.missing).to_numpy()
+        column.name: _array(parsed[column.name].fill_null(column.missing))
         for column in table.columns
     }
-    return Rows(uri, features, _labels(uri, arrow[table.label.name], table.label), fingerprint)
+    labels = parsed[table.label.name].to_numpy()
+    labels = labels.astype(np.int32 if table.label.classes else np.float32)
+    keys = _array(parsed[table.key].fill_null("")) if table.key in parsed.column_names else None
+    return Rows(name, features, labels, keys)
 
 
-def read_bytes(uri: str) -> bytes:
-    """Reads a whole file, local or gs://.
-
-    Raises:
-        UserError: there is none.
-    """
-    if remote.is_remote(uri):
-        return remote.read_bytes(uri)
-    try:
-        return Path(uri).read_bytes()
-    except OSError as error:
-        raise UserError(f"{uri}: cannot be read ({error.strerror}); check the path.") from error
-
-
-def _header(uri: str, content: bytes, table: Table) -> list[str]:
-    """Returns the names of the columns, all of those that the table needs among them."""
-    first_line = content.partition(b"\n")[0].decode("utf-8-sig", "replace")
-    header = next(csv.reader(io.StringIO(first_line)), [])
-    if not header:
-        raise UserError(f"{uri}: expected a header and rows, got an empty file.")
-    for name in (table.label.name, *(column.name for column in table.columns)):
-        if name not in header:
-            raise UserError(
-                f"{uri}: expected a column {name!r} as trainer/columns.py describes table"
-                f" {table.name!r}, got {', '.join(header)}; add it, or change the description."
-            )
-    return header
-
-
-def _with_column_names(message: str, header: list[str]) -> str:
-    """Puts a column's name where pyarrow tells its number, and says what to do."""
-    message = re.sub(
-        r"In CSV column #(\d+)", lambda found: f"in column {header[int(found[1])]!r}", message
-    )
-    return f"{message.rstrip('.')}; mend the value, or the column's kind in trainer/columns.py."
-
-
-def _labels(uri: str, values: Any, label: Label) -> np.ndarray[Any, np.dtype[np.int32]]:
-    """Turns the label's strings into indices of classes, int32 [rows]."""
-    encoded = values.fill_null("").combine_chunks().dictionary_encode()
-    found = encoded.dictionary.to_pylist()
-    codes = encoded.indices.to_numpy()
-    classes = ", ".join(map(repr, label.classes))
-    for code, value in enumerate(found):
-        if value not in label.classes:
-            row = int(np.argmax(codes == code)) + 1
-            raise UserError(
-                f"{uri}: expected {classes} in column {label.name!r}, got {value!r} in row {row};"
-                " mend or remove it, or list it in the label's classes in trainer/columns.py."
-            )
-    if len(found) < 2:
-        raise UserError(
-            f"{uri}: expected at least two of {classes} in column {label.name!r}, got"
-            f" {found[0]!r} in all rows; give rows of the other classes too."
-        )
-    indices = np.array([label.classes.index(value) for value in found], np.int32)
-    labels: np.ndarray[Any, np.dtype[np.int32]] = indices[codes]
-    return labels
+def _array(values: Any) -> Array:
+    """Returns an array; equal strings are one object, which saves memory and time."""
+    if not pa.types.is_string(values.type):
+        return np.asarray(values.to_numpy())
+    encoded = values.combine_chunks().dictionary_encode()
+    return np.asarray(encoded.dictionary.to_numpy(zero_copy_only=False)[encoded.indices.to_numpy()])

@@ -6,4 +6,4 @@ class UserError(Exception):
 
 
 class StopRequestedError(Exception):
-    """The process was asked to end (SIGTERM) and has saved a checkpoint."""
+    """The process was asked to end (SIGTERM); what it has trained is in a checkpoint."""

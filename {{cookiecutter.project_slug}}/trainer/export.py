@@ -1,4 +1,4 @@
-"""The SavedModel: preprocessing and network behind one signature of named raw values."""
+"""The SavedModel: preprocessing and network behind signatures of raw values."""
 
 import inspect
 import shutil
@@ -8,70 +8,74 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from trainer.columns import Kind, Table
-from trainer.model import log_probabilities
-from trainer.preprocess import Preprocessor
+from trainer.columns import Table
+from trainer.data import Rows
+from trainer.formats import example_features
+from trainer.model import Head
+from trainer.preprocess import DTYPES, Preprocessor
 
 Tensor = Any
 
-DTYPES: dict[Kind, Any] = {"number": tf.float32, "integer": tf.int64, "category": tf.string}
+WARM_UP_ROWS = 1, 64  # of the requests that a server answers before it says that it is ready
 
 
 class ServingModel(tf.Module):  # type: ignore[misc]
     """What is saved; TensorFlow alone loads it, without Keras."""
 
-    def __init__(self, table: Table, preprocessor: Preprocessor, model: keras.Model) -> None:
+    def __init__(self, preprocessor: Preprocessor, head: Head, model: keras.Model) -> None:
+        """Describes the signatures."""
+        table = preprocessor.table
         super().__init__(name=table.name)
         self.preprocessor = preprocessor
         self.weights = [weight.value for weight in model.weights]
+
+        def answer(features: dict[str, Tensor]) -> dict[str, Tensor]:
+            """Answers tensors by column: [rows], or [1] for one value that all rows share."""
+            rows = tf.reduce_max([tf.size(values) for values in features.values()])
+            whole = {name: tf.broadcast_to(values, [rows]) for name, values in features.items()}
+            return head.answer(head.predictions(model(preprocessor(whole))))
+
+        def answer_examples(examples: Tensor) -> dict[str, Tensor]:
+            parsed = tf.io.parse_example(examples, example_features(table))
+            return answer({c.name: tf.cast(parsed[c.name], DTYPES[c.kind]) for c in table.columns})
+
         self.serve = tf.function(
-            _with_parameters(table, lambda features: answer(table, preprocessor, model, features)),
+            _with_parameters(table, answer),
             input_signature=[
                 tf.TensorSpec([None], DTYPES[column.kind], column.name) for column in table.columns
             ],
         )
+        self.serve_examples = tf.function(
+            answer_examples, input_signature=[tf.TensorSpec([None], tf.string, "examples")]
+        )
 
 
-def answer(
-    table: Table, preprocessor: Preprocessor, model: keras.Model, features: dict[str, Tensor]
-) -> dict[str, Tensor]:
-    """Answers raw values.
-
-    Args:
-        table: the table's description.
-        preprocessor: the one the model was trained with.
-        model: the trained network.
-        features: tensors by column: [rows], or [1] for one value that all rows share.
-
-    Returns:
-        `label`, the likeliest class, string [rows]; and of a binary label `probability`, that of
-        its second class, float32 [rows]; of others `probabilities`, float32 [rows, classes].
-    """
-    rows = tf.reduce_max([tf.size(values) for values in features.values()])
-    features = {name: tf.broadcast_to(values, [rows]) for name, values in features.items()}
-    probabilities = tf.exp(log_probabilities(model(preprocessor(features))))
-    label = tf.gather(tf.constant(table.label.classes), tf.argmax(probabilities, axis=1))
-    if table.label.kind == "binary":
-        return {"probability": probabilities[:, 1], "label": label}
-    return {"probabilities": probabilities, "label": label}
-
-
-def export(table: Table, preprocessor: Preprocessor, model: keras.Model, folder: Path) -> None:
+def export(
+    preprocessor: Preprocessor, head: Head, model: keras.Model, rows: Rows, folder: Path
+) -> None:
     """Writes the SavedModel; the folder appears when it is whole.
 
-    A feature that a request leaves out takes the default that the signature carries: the column's
-    missing value. Source: `SignatureDef.defaults` in tensorflow/core/protobuf/meta_graph.proto.
+    `serving_default` takes a tensor [rows] for each column, by name. A feature that a request
+    leaves out takes the default that the signature carries: the column's missing value. Source:
+    `SignatureDef.defaults` in tensorflow/core/protobuf/meta_graph.proto. `serving_examples` takes
+    `examples`, serialized tf.Example [rows]; features they leave out are missing too. Both answer
+    `label`, the likeliest class, string [rows], with `probability`, that of the second of two
+    classes, float32 [rows], or `probabilities`, float32 [rows, classes]; of a label that is a
+    number `estimate`, float32 [rows], in the label's unit.
 
     Args:
-        table: the table's description.
         preprocessor: the one the model was trained with.
+        head: the one the model was trained with.
         model: the trained network, with plain variables: under no distribution strategy.
+        rows: where the warm-up requests come from.
         folder: `.../1`, as TensorFlow Serving wants a number there.
     """
-    serving = ServingModel(table, preprocessor, model)
+    serving = ServingModel(preprocessor, head, model)
     unfinished = folder.with_name(f".{folder.name}")
     shutil.rmtree(unfinished, ignore_errors=True)
-    tf.saved_model.save(serving, str(unfinished), {"serving_default": serving.serve})
+    signatures = {"serving_default": serving.serve, "serving_examples": serving.serve_examples}
+    tf.saved_model.save(serving, str(unfinished), signatures)
+    _write_warm_up(preprocessor.table, rows, unfinished / "assets.extra")
     if folder.exists():
         shutil.rmtree(folder)
     unfinished.rename(folder)
@@ -96,3 +100,37 @@ def _with_parameters(table: Table, function: Any) -> Any:
         ]
     )
     return serve
+
+
+def _write_warm_up(table: Table, rows: Rows, folder: Path) -> None:
+    """Writes the requests that TensorFlow Serving sends itself when it loads the model.
+
+    Each is a `PredictionLog`. Its few messages are put together here from TensorFlow's own
+    `TensorProto`, by the numbers of their fields, so that no package of the server is needed.
+
+    Source: https://www.tensorflow.org/tfx/serving/saved_model_warmup, and prediction_log.proto,
+    predict.proto and model.proto in tensorflow_serving/apis/.
+    """
+    folder.mkdir()
+    with tf.io.TFRecordWriter(str(folder / "tf_serving_warmup_requests")) as writer:
+        for count in WARM_UP_ROWS:
+            model_spec = _field(1, table.name.encode()) + _field(3, b"serving_default")
+            request = _field(1, model_spec)
+            for column in table.columns:
+                values = rows.features[column.name][:count]
+                tensor = tf.make_tensor_proto(values, DTYPES[column.kind])
+                name = _field(1, column.name.encode())
+                request += _field(2, name + _field(2, tensor.SerializeToString()))
+            writer.write(_field(6, _field(1, request)))  # PredictionLog.predict_log.request
+
+
+def _field(number: int, content: bytes) -> bytes:
+    """Returns a field of a protocol buffer that holds bytes: its tag, their length, and they.
+
+    Source: https://protobuf.dev/programming-guides/encoding/.
+    """
+    size, varint = len(content), bytearray()
+    while size > 0x7F:
+        varint.append(size & 0x7F | 0x80)
+        size >>= 7
+    return bytes([number << 3 | 2, *varint, size]) + content

@@ -1,12 +1,11 @@
 """The training loop: many steps in one call of TensorFlow, under a distribution strategy."""
 
 import json
-import math
 import os
 import threading
 import time
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import keras
@@ -14,11 +13,14 @@ import numpy as np
 import tensorflow as tf
 
 from trainer import evaluate, report
+from trainer.board import Board
 from trainer.checkpoint import Checkpoints, Progress
+from trainer.data import Array
 from trainer.errors import StopRequestedError, UserError
-from trainer.model import log_probabilities
+from trainer.model import Head
 from trainer.preprocess import BLOCK, Encoded
-from trainer.settings import Settings
+from trainer.settings import RISING, Settings
+from trainer.shuffle import Shuffle
 
 Tensor = Any
 
@@ -45,10 +47,10 @@ def is_chief() -> bool:
 
 
 class Loop:
-    """Trains a model on encoded rows; the position in the data follows from epoch and step."""
+    """Trains a model on encoded rows."""
 
     def __init__(
-        self, settings: Settings, strategy: Any, model: keras.Model, train: Encoded
+        self, settings: Settings, strategy: Any, model: keras.Model, head: Head, train: Encoded
     ) -> None:
         """Prepares the optimizer and the compiled steps; the strategy's scope must be entered.
 
@@ -57,17 +59,16 @@ class Loop:
         """
         self.settings = settings
         self.model = model
-        self.data = train.numbers, train.codes, train.labels
-        self.rows = len(train.labels)
-        self.batch = min(settings.batch_size, self.rows)
+        self.head = head
+        self.batch = min(settings.batch_size, len(train.labels))
         if self.batch % strategy.num_replicas_in_sync:
             raise UserError(
                 f"--batch-size: expected a multiple of the {strategy.num_replicas_in_sync}"
                 f" replicas, got {self.batch}."
             )
-        self.steps = self.rows // self.batch  # of an epoch; which rows are left over changes
+        self.shuffle = Shuffle(train, self.batch, settings.window_rows, settings.seed)
         schedule = keras.optimizers.schedules.CosineDecay(
-            settings.learning_rate, settings.epochs * self.steps
+            settings.learning_rate, settings.epochs * self.shuffle.steps
         )
         self.optimizer = keras.optimizers.Adam(schedule)
         self.optimizer.build(model.trainable_variables)
@@ -76,8 +77,13 @@ class Loop:
         # slower, and it does not compile what replicas tell each other.
         self.compiled = strategy.num_replicas_in_sync == 1 and not settings.dropout
         self.run_steps = self._compile(strategy)
-        self.probabilities = tf.function(
-            lambda *rows: tf.exp(log_probabilities(model(rows))), reduce_retracing=True
+        # One trace for any number of rows: the same row has the same bits each time.
+        self.predictions = tf.function(
+            lambda *rows: head.predictions(model(rows)),
+            input_signature=[
+                tf.TensorSpec([None, rows.shape[1]], rows.dtype)
+                for rows in (train.numbers, train.codes)
+            ],
         )
 
     @property
@@ -89,7 +95,7 @@ class Loop:
         self,
         evaluation: Encoded,
         checkpoints: Checkpoints,
-        logs: Path,
+        board: Board,
         save: bool,
         stop: threading.Event,
     ) -> Progress:
@@ -98,7 +104,7 @@ class Loop:
         Args:
             evaluation: the rows that tell after each epoch how it goes.
             checkpoints: where it begins, and where each epoch is saved.
-            logs: folder of TensorBoard's files.
+            board: takes each epoch's metrics.
             save: whether this worker saves checkpoints.
             stop: ends the training after the steps under way.
 
@@ -107,53 +113,64 @@ class Loop:
             UserError: the loss is no number.
         """
         progress = checkpoints.restore()
-        total = self.settings.epochs * self.steps
-        writers = {
-            name: tf.summary.create_file_writer(str(logs / name)) for name in ("train", "eval")
-        }
+        keep = partial(checkpoints.save, progress) if save else _keep_nothing
+        steps = self.shuffle.steps
         if progress.epoch < self.settings.epochs:
             self._compile_now()
-        with report.progress(total, progress.epoch * self.steps + progress.step) as advance:
+        done = progress.epoch * steps + progress.step
+        with report.progress(self.settings.epochs * steps, done) as advance:
             while progress.epoch < self.settings.epochs and not self._has_stalled(progress):
-                rate = self._epoch(progress, advance, stop)
+                rate = self._epoch(progress, advance, keep, stop)
                 if stop.is_set():
-                    if save:
-                        checkpoints.save(progress)
+                    keep()
                     raise StopRequestedError
-                scores = self._finish_epoch(progress, evaluation, rate)
-                self._write(progress, scores, writers)
-                if save:
-                    checkpoints.save(progress)
-                self._tell(progress, scores)
-        for writer in writers.values():
-            writer.close()
+                predictions = self.predict(evaluation)
+                self._finish_epoch(progress, evaluate.score(predictions, evaluation.labels), rate)
+                board.write_epoch(progress, self.model, predictions)
+                keep()
+                self._tell(progress)
         for variable, best in zip(self.model.weights, self.best, strict=True):
             variable.assign(best)
         return progress
 
+    def predict(self, rows: Encoded) -> Array:
+        """Returns the head's predictions: float32 [rows, classes], or [rows] of a number."""
+        blocks = (slice(at, at + BLOCK) for at in range(0, len(rows.labels), BLOCK))
+        parts = [self.predictions(rows.numbers[block], rows.codes[block]) for block in blocks]
+        return np.concatenate(parts)
+
     def _compile(self, strategy: Any) -> Any:
-        """Returns the function that takes several steps and gives the sum of their losses."""
-        share = self.batch // strategy.num_replicas_in_sync
+        """Returns the function that takes several steps and gives the loss of each."""
+        replicas = strategy.num_replicas_in_sync
+        share = self.batch // replicas
 
         def step(batch: Tensor, numbers: Tensor, codes: Tensor, labels: Tensor) -> Tensor:
-            first = tf.distribute.get_replica_context().replica_id_in_sync_group * share
+            replica = tf.distribute.get_replica_context()
+            first = replica.replica_id_in_sync_group * share
             rows = batch[first : first + share]
             with tf.GradientTape() as tape:
                 features = tf.gather(numbers, rows), tf.gather(codes, rows)
-                logs = log_probabilities(self.model(features, training=True))
-                likelihood = tf.gather(logs, tf.gather(labels, rows), batch_dims=1)
-                loss = -tf.reduce_sum(likelihood) / self.batch
+                outputs = self.model(features, training=True)
+                losses = self.head.losses(outputs, tf.gather(labels, rows))
+                loss = tf.reduce_sum(losses) / self.batch + sum(self.model.losses) / replicas
             weights = self.model.trainable_variables
-            self.optimizer.apply(tape.gradient(loss, weights), weights)
+            gradients = tape.gradient(loss, weights)
+            if self.settings.clip_norm:
+                # The optimizer adds up the replicas' gradients: each gives its part of the cut sum.
+                gradients = replica.all_reduce("sum", [tf.convert_to_tensor(g) for g in gradients])
+                gradients, _ = tf.clip_by_global_norm(gradients, self.settings.clip_norm)
+                gradients = [gradient / replicas for gradient in gradients]
+            self.optimizer.apply(gradients, weights)
             return loss
 
         def steps(batches: Tensor, count: Tensor, *data: Tensor) -> Tensor:
-            total, place = tf.constant(0.0), tf.constant(0)
+            taken, place = tf.zeros([len(batches)]), tf.constant(0)
             while place < count:
-                losses = strategy.run(step, args=(batches[place], *data))
-                total += strategy.reduce(tf.distribute.ReduceOp.SUM, losses, axis=None)
+                parts = strategy.run(step, args=(batches[place], *data))
+                loss = strategy.reduce(tf.distribute.ReduceOp.SUM, parts, axis=None)
+                taken = tf.tensor_scatter_nd_update(taken, [[place]], [loss])
                 place += 1
-            return total
+            return taken
 
         return tf.function(steps, jit_compile=self.compiled)
 
@@ -161,77 +178,73 @@ class Loop:
         """Compiles by taking no steps, so that it does not count as the first epoch's time."""
         begun = time.monotonic()
         nothing = tf.zeros([self.settings.steps_per_execution, self.batch], tf.int32)
-        self.run_steps(nothing, tf.constant(0), *self.data)
+        data, _ = next(self.shuffle.windows(0, 0))
+        self.run_steps(nothing, tf.constant(0), *data)
         report.say(f"Compiled the training steps in {time.monotonic() - begun:.1f} s.")
-
-    def predict(self, rows: Encoded) -> np.ndarray[Any, Any]:
-        """Returns the probabilities of the classes, float32 [rows, classes]."""
-        blocks = (slice(at, at + BLOCK) for at in range(0, len(rows.labels), BLOCK))
-        parts = [self.probabilities(rows.numbers[block], rows.codes[block]) for block in blocks]
-        return np.concatenate(parts)
 
     def _has_stalled(self, progress: Progress) -> bool:
         waited = progress.epoch - progress.best_epoch
         return 0 < self.settings.patience <= waited
 
-    def _epoch(self, progress: Progress, advance: report.Advance, stop: threading.Event) -> float:
-        """Takes the remaining steps of an epoch; returns how many rows a second."""
+    def _epoch(
+        self,
+        progress: Progress,
+        advance: report.Advance,
+        keep: Callable[[], None],
+        stop: threading.Event,
+    ) -> float:
+        """Takes an epoch's remaining steps, unless stopped; returns how many rows a second."""
         begun, first = time.monotonic(), progress.step
-        shuffle = np.random.default_rng([self.settings.seed, progress.epoch])
-        order = shuffle.permutation(self.rows).astype(np.int32)
-        batches = order[: self.steps * self.batch].reshape(self.steps, self.batch)
+        kept = begun
         size = self.settings.steps_per_execution
-        while progress.step < self.steps and not stop.is_set():
-            chunk = batches[progress.step : progress.step + size]
-            count = len(chunk)
-            # One shape, one compilation: the last chunk is filled with steps that are not taken.
-            chunk = np.pad(chunk, [(0, size - count), (0, 0)])
-            progress.loss_sum += float(
-                self.run_steps(tf.constant(chunk), tf.constant(count), *self.data)
-            )
-            if not math.isfinite(progress.loss_sum):
-                raise UserError(
-                    f"The loss is no number in epoch {progress.epoch + 1}, steps"
-                    f" {progress.step + 1} to {progress.step + count}; give a --learning-rate"
-                    f" below {self.settings.learning_rate}."
-                )
-            progress.step += count
-            advance(count)
+        for data, batches in self.shuffle.windows(progress.epoch, progress.step):
+            for at in range(0, len(batches), size):
+                if stop.is_set():
+                    return 0.0
+                chunk = batches[at : at + size]
+                count = len(chunk)
+                # One shape, one compilation: the last chunk ends in steps that are not taken.
+                chunk = np.pad(chunk, [(0, size - count), (0, 0)])
+                losses = self.run_steps(tf.constant(chunk), tf.constant(count), *data).numpy()
+                self._check(losses, progress)
+                progress.loss_sum += float(losses.sum(dtype=np.float64))
+                progress.step += count
+                advance(count)
+                if time.monotonic() - kept > self.settings.checkpoint_seconds:
+                    keep()
+                    kept = time.monotonic()
         return (progress.step - first) * self.batch / (time.monotonic() - begun)
 
-    def _finish_epoch(
-        self, progress: Progress, evaluation: Encoded, rate: float
-    ) -> evaluate.Scores:
-        """Evaluates, keeps the best weights and moves on; returns the evaluation's scores."""
-        scores = evaluate.score(self.predict(evaluation), evaluation.labels.numpy())
+    def _check(self, losses: Array, progress: Progress) -> None:
+        """Raises UserError where a loss is no number, naming the first such batch."""
+        if not np.isfinite(losses).all():
+            batch = progress.step + int(np.argmin(np.isfinite(losses))) + 1
+            raise UserError(
+                f"The loss is no number in epoch {progress.epoch + 1}, batch {batch} of"
+                f" {self.shuffle.steps}; give a --learning-rate below"
+                f" {self.settings.learning_rate}, or a --clip-norm such as 1."
+            )
+
+    def _finish_epoch(self, progress: Progress, scores: evaluate.Scores, rate: float) -> None:
+        """Notes the metrics, keeps the best weights, and moves on to the next epoch."""
         metrics = {
-            "loss": progress.loss_sum / self.steps,
+            "loss": progress.loss_sum / self.shuffle.steps,
             "learning_rate": float(self.optimizer.learning_rate),
             "rows_per_second": rate,
         }
         progress.history.append(metrics | {f"eval_{name}": scores[name] for name in scores})
         progress.epoch, progress.step, progress.loss_sum = progress.epoch + 1, 0, 0.0
-        if scores["log_loss"] < progress.best_loss:
-            progress.best_loss, progress.best_epoch = scores["log_loss"], progress.epoch
-            for best, variable in zip(self.best, self.model.weights, strict=True):
-                best.assign(variable)
-        return scores
+        value, best = scores[self.settings.watched], progress.best
+        sign = 1 if self.settings.watched in RISING else -1
+        if best is None or sign * value > sign * best:
+            progress.best, progress.best_epoch = value, progress.epoch
+            for kept, variable in zip(self.best, self.model.weights, strict=True):
+                kept.assign(variable)
 
-    def _write(
-        self, progress: Progress, scores: evaluate.Scores, writers: Mapping[str, Any]
-    ) -> None:
-        """Writes the epoch's metrics for TensorBoard."""
-        metrics = progress.history[-1]
-        for name in ("loss", "learning_rate", "rows_per_second"):
-            _scalar(writers["train"], f"epoch_{name}", metrics[name], progress.epoch)
-        # The same name in both folders puts both curves into one chart.
-        _scalar(writers["eval"], "epoch_loss", scores["log_loss"], progress.epoch)
-        for name in ("auc", "accuracy"):
-            _scalar(writers["eval"], f"epoch_{name}", scores[name], progress.epoch)
-
-    def _tell(self, progress: Progress, scores: evaluate.Scores) -> None:
+    def _tell(self, progress: Progress) -> None:
         """Says the epoch's metrics."""
         metrics = progress.history[-1]
+        scores = {name[5:]: metrics[name] for name in metrics if name.startswith("eval_")}
         report.say(
             f"Epoch {progress.epoch}/{self.settings.epochs}: loss {metrics['loss']:.4f},"
             f" evaluation {evaluate.in_words(scores)}, {metrics['rows_per_second']:,.0f} rows/s",
@@ -239,7 +252,5 @@ class Loop:
         )
 
 
-def _scalar(writer: Any, name: str, value: float, epoch: int) -> None:
-    with writer.as_default(step=epoch):
-        tf.summary.scalar(name, value)
-    writer.flush()
+def _keep_nothing() -> None:
+    """Stands for saving a checkpoint where another worker does."""

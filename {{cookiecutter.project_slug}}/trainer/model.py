@@ -1,52 +1,71 @@
-"""The network: embeddings and numbers, hidden layers, one logit for each class but the first."""
+"""The network: a wide linear part, a deep part over embeddings, and a head by the label's kind."""
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from trainer.columns import Table
-from trainer.preprocess import Statistics
+from trainer.errors import UserError
+from trainer.preprocess import Preprocessor
 from trainer.settings import Settings
+from trainer.statistics import Statistics
+
+Tensor = Any
 
 
-def build(table: Table, statistics: Statistics, settings: Settings) -> keras.Model:
-    """Returns a model of `(numbers, codes)`, as in `Encoded`, that answers logits.
+def build(preprocessor: Preprocessor, head: "Head", settings: Settings) -> keras.Model:
+    """Returns a wide and deep model of `(numbers, codes)`, as in `Encoded`.
 
     An embedding begins at zero, and a value that training never shows stays there: it adds
     nothing, whatever it is. The settings' seed decides the other first weights: Keras' own
     default would take them from a state that other threads, such as uploads, draw from too.
 
+    Source: Cheng et al., Wide & Deep Learning for Recommender Systems (2016).
+
     Returns:
-        A Keras model whose answer is float32 [rows, classes - 1]; see `log_probabilities`.
+        A Keras model whose answer is float32 [rows, head.outputs].
     """
-    numbers = keras.Input(
-        [len(statistics.mean) + sum(statistics.has_gaps.values())], name="numbers"
-    )
+    statistics = preprocessor.statistics
+    penalty = keras.regularizers.L2(settings.l2) if settings.l2 else None
+
+    def embedding(name: str, part: str, size: int) -> keras.layers.Layer:
+        return keras.layers.Embedding(
+            statistics.codes(name),
+            size,
+            embeddings_initializer="zeros",
+            embeddings_regularizer=penalty,
+            name=f"{part}_{name}",
+        )
+
+    def dense(units: int, name: str, layer: int, activation: str | None = None) -> Any:
+        return keras.layers.Dense(
+            units,
+            activation,
+            kernel_initializer=keras.initializers.GlorotUniform(_seed(settings, layer)),
+            kernel_regularizer=penalty,
+            name=name,
+        )
+
+    numbers = keras.Input([preprocessor.numbers], name="numbers")
     codes = keras.Input([len(statistics.vocabulary)], name="codes", dtype="int32")
-    features = [numbers]
-    for place, (name, vocabulary) in enumerate(statistics.vocabulary.items()):
-        size = min(settings.embedding_size, (len(vocabulary) + 2) // 2)
-        embed = keras.layers.Embedding(
-            len(vocabulary) + 1, size, embeddings_initializer="zeros", name=f"embed_{name}"
-        )
-        features.append(embed(codes[:, place]))
-    hidden = keras.layers.Concatenate(name="features")(features)
-    for layer, units in enumerate(settings.hidden_units):
-        seed = _seed(settings, layer)
-        weights = keras.initializers.GlorotUniform(seed)
-        dense = keras.layers.Dense(
-            units, "relu", kernel_initializer=weights, name=f"hidden_{layer}"
-        )
-        hidden = dense(hidden)
+    wide, deep = [], [numbers]
+    if preprocessor.numbers:
+        wide.append(dense(head.outputs, "wide_numbers", 0)(numbers))
+    for place, name in enumerate(statistics.vocabulary):
+        size = min(settings.embedding_size, (statistics.codes(name) + 1) // 2)
+        wide.append(embedding(name, "wide", head.outputs)(codes[:, place]))
+        deep.append(embedding(name, "embed", size)(codes[:, place]))
+    hidden = keras.layers.Concatenate(name="features")(deep)
+    for layer, units in enumerate(settings.hidden_units, start=1):
+        hidden = dense(units, f"hidden_{layer}", layer, "relu")(hidden)
         if settings.dropout:
-            drop = keras.layers.Dropout(settings.dropout, seed=seed, name=f"dropout_{layer}")
-            hidden = drop(hidden)
-    weights = keras.initializers.GlorotUniform(_seed(settings, len(settings.hidden_units)))
-    classes = len(table.label.classes)
-    logits = keras.layers.Dense(classes - 1, kernel_initializer=weights, name="logits")(hidden)
-    return keras.Model([numbers, codes], logits, name=table.name)
+            seed = _seed(settings, layer)
+            hidden = keras.layers.Dropout(settings.dropout, seed=seed, name=f"drop_{layer}")(hidden)
+    outputs = dense(head.outputs, "deep", len(settings.hidden_units) + 1)(hidden)
+    return keras.Model([numbers, codes], keras.layers.Add(name="outputs")([outputs, *wide]))
 
 
 def _seed(settings: Settings, layer: int) -> int:
@@ -54,10 +73,100 @@ def _seed(settings: Settings, layer: int) -> int:
     return int(np.random.SeedSequence([settings.seed, layer]).generate_state(1)[0])
 
 
-def log_probabilities(logits: Any) -> Any:
-    """Returns the logarithms of the classes' probabilities, float32 [rows, classes].
+class Head(Protocol):
+    """What the network's outputs mean; outputs are float32 [rows, outputs]."""
 
-    The first class is the one that the others are compared with: its logit is 0. With two
-    classes this is logistic regression's sigmoid, with more it is a softmax.
+    outputs: int
+
+    def losses(self, outputs: Tensor, labels: Tensor) -> Tensor:
+        """Returns what each row adds to the loss, float32 [rows]."""
+
+    def predictions(self, outputs: Tensor) -> Tensor:
+        """Returns float32 [rows, classes], probabilities; or [rows], in the label's unit."""
+
+    def answer(self, predictions: Tensor) -> dict[str, Tensor]:
+        """Returns what a client gets, by name; see `trainer/export.py`."""
+
+
+def make_head(table: Table, statistics: Statistics, settings: Settings) -> Head:
+    """Returns the head of the label's kind.
+
+    Raises:
+        UserError: the class weights do not fit the classes.
     """
-    return tf.nn.log_softmax(tf.pad(logits, [[0, 0], [1, 0]]))
+    if not table.label.classes:
+        if settings.class_weights:
+            raise UserError(f"--class-weights: {table.label.name!r} is a number, without classes.")
+        return NumberHead(statistics.label_mean, statistics.label_scale)
+    return ClassesHead(table.label.classes, _class_weights(table, statistics, settings))
+
+
+class ClassesHead:
+    """Two classes or more: cross-entropy.
+
+    The first class is the one that the others are compared with: its logit is 0. With two classes
+    this is logistic regression's sigmoid, with more it is a softmax.
+    """
+
+    def __init__(self, classes: Sequence[str], weights: Sequence[float]) -> None:
+        """Takes the classes' names, and what a row of each counts in the loss."""
+        self.classes = classes
+        self.weights = weights
+        self.outputs = len(classes) - 1
+
+    def losses(self, outputs: Tensor, labels: Tensor) -> Tensor:
+        """Returns the negative logarithm of the label's probability, weighted."""
+        likelihood = tf.gather(self._log_probabilities(outputs), labels, batch_dims=1)
+        if len(set(self.weights)) == 1:
+            return -likelihood * self.weights[0]
+        return -likelihood * tf.gather(tf.constant(self.weights, tf.float32), labels)
+
+    def predictions(self, outputs: Tensor) -> Tensor:
+        """Returns the classes' probabilities."""
+        return tf.exp(self._log_probabilities(outputs))
+
+    def answer(self, predictions: Tensor) -> dict[str, Tensor]:
+        """Names the likeliest class, and its probability or all of them."""
+        label = tf.gather(tf.constant(self.classes), tf.argmax(predictions, axis=1))
+        if len(self.classes) == 2:
+            return {"probability": predictions[:, 1], "label": label}
+        return {"probabilities": predictions, "label": label}
+
+    def _log_probabilities(self, outputs: Tensor) -> Tensor:
+        return tf.nn.log_softmax(tf.pad(outputs, [[0, 0], [1, 0]]))
+
+
+class NumberHead:
+    """A number: squared error, in standard deviations of the training rows' labels."""
+
+    outputs = 1
+
+    def __init__(self, mean: float, scale: float) -> None:
+        """Takes the training labels' mean and standard deviation."""
+        self.mean = mean
+        self.scale = scale
+
+    def losses(self, outputs: Tensor, labels: Tensor) -> Tensor:
+        """Returns the squared distances from the labels."""
+        return tf.square(outputs[:, 0] - (labels - self.mean) / self.scale)
+
+    def predictions(self, outputs: Tensor) -> Tensor:
+        """Returns the estimates."""
+        return outputs[:, 0] * self.scale + self.mean
+
+    def answer(self, predictions: Tensor) -> dict[str, Tensor]:
+        """Names the estimate."""
+        return {"estimate": predictions}
+
+
+def _class_weights(table: Table, statistics: Statistics, settings: Settings) -> tuple[float, ...]:
+    rows = statistics.class_rows
+    if settings.class_weights == "balanced":
+        return tuple(sum(rows) / (len(rows) * count) if count else 0.0 for count in rows)
+    weights = settings.weights or (1.0,) * len(rows)
+    if len(weights) != len(rows):
+        raise UserError(
+            f"--class-weights: expected {len(rows)} numbers, one for each of"
+            f" {', '.join(table.label.classes)}, got {settings.class_weights!r}."
+        )
+    return weights

@@ -1,14 +1,20 @@
 """From raw columns to what the network takes: the same code in training and in the SavedModel."""
 
-from collections.abc import Mapping
+import functools
+import math
+import shutil
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from trainer.columns import Table
-from trainer.data import Rows
+from trainer.columns import Column, Kind, Table
+from trainer.data import Array, Rows
+from trainer.errors import UserError
+from trainer.statistics import Statistics
 
 # Rows encoded in one call; bounds the memory that strings take.
 BLOCK = 65_536
@@ -17,23 +23,12 @@ LIMIT = 10.0
 
 Tensor = Any
 
-
-@dataclass(frozen=True)
-class Statistics:
-    """What the training rows say about each column; readable as JSON.
-
-    Attributes:
-        mean: of each number column, in its own unit.
-        scale: its standard deviation; 1 for a constant column.
-        has_gaps: whether it has gaps, which then are a feature of their own.
-        vocabulary: values of each category and integer column that are frequent enough, the most
-            frequent first; the code of a value is its place, from 1.
-    """
-
-    mean: dict[str, float]
-    scale: dict[str, float]
-    has_gaps: dict[str, bool]
-    vocabulary: dict[str, list[Any]]
+DTYPES: dict[Kind, Any] = {
+    "number": tf.float32,
+    "integer": tf.int64,
+    "category": tf.string,
+    "boolean": tf.bool,
+}
 
 
 @dataclass(frozen=True)
@@ -42,32 +37,19 @@ class Encoded:
 
     Attributes:
         numbers: float32 [rows, numbers], of mean 0 and variance 1 over the training rows, then
-            the gaps' own features, 0 or 1.
+            the booleans and the gaps' own features, 0 or 1.
         codes: int32 [rows, categories]; 0 is a missing, rare or unknown value.
-        labels: int32 [rows], indices of classes.
+        labels: int32 [rows], indices of classes; of a number float32 [rows], in its own unit.
     """
 
-    numbers: Tensor
-    codes: Tensor
-    labels: Tensor
+    numbers: Array
+    codes: Array
+    labels: Array
 
-
-def measure(rows: Rows, table: Table, min_count: int) -> Statistics:
-    """Measures the training rows, and never any others."""
-    mean, scale, has_gaps, vocabulary = {}, {}, {}, {}
-    for column in table.columns:
-        values = rows.features[column.name]
-        if column.kind == "number":
-            known = values[np.isfinite(values)].astype(np.float64)
-            mean[column.name] = float(known.mean()) if len(known) else 0.0
-            scale[column.name] = float(known.std() or 1.0) if len(known) else 1.0
-            has_gaps[column.name] = len(known) < len(values)
-        else:
-            distinct, counts = np.unique(values, return_counts=True)
-            order = np.argsort(-counts, kind="stable")
-            kept = order[counts[order] >= min_count]
-            vocabulary[column.name] = [v for v in distinct[kept].tolist() if v != column.missing]
-    return Statistics(mean, scale, has_gaps, vocabulary)
+    @property
+    def arrays(self) -> tuple[Array, Array, Array]:
+        """All of them, in this order."""
+        return self.numbers, self.codes, self.labels
 
 
 class Preprocessor(tf.Module):  # type: ignore[misc]
@@ -77,45 +59,93 @@ class Preprocessor(tf.Module):  # type: ignore[misc]
         super().__init__(name="preprocessor")
         self.table = table
         self.statistics = statistics
+        kinds = {column.name: column.kind for column in table.columns}
         self.lookups = {
-            column.name: _lookup(statistics.vocabulary[column.name], column.kind == "integer")
-            for column in table.columns
-            if column.kind != "number"
+            name: _lookup(vocabulary, kinds[name] == "integer")
+            for name, vocabulary in statistics.vocabulary.items()
+            if name not in statistics.buckets
         }
+        # One trace for any number of rows: the same row has the same bits each time.
+        raw = {c.name: tf.TensorSpec([None], DTYPES[c.kind], c.name) for c in table.columns}
+        encode = tf.function(self.__call__, input_signature=[raw])
+        # Wrapped, as a SavedModel would take along a tf.function that is an attribute itself.
+        self._encode = functools.partial(encode)
+
+    @property
+    def numbers(self) -> int:
+        """How many numbers the network takes of a row."""
+        booleans = sum(column.kind == "boolean" for column in self.table.columns)
+        return len(self.statistics.mean) + booleans + sum(self.statistics.has_gaps.values())
 
     def __call__(self, features: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
         """Encodes raw columns.
 
         Args:
-            features: tensors [rows] by column: float32, int64 or string.
+            features: tensors [rows] by column: float32, int64, string or bool.
 
         Returns:
             float32 [rows, numbers] and int32 [rows, categories], as in `Encoded`.
         """
-        numbers, gaps, codes = [], [], []
+        numbers, flags, codes = [], [], []
         rows = tf.shape(next(iter(features.values())))[0]
         for column in self.table.columns:
             values = features[column.name]
-            if column.kind != "number":
-                codes.append(self.lookups[column.name].lookup(values))
-                continue
-            known = tf.math.is_finite(values)
-            mean, scale = self.statistics.mean[column.name], self.statistics.scale[column.name]
-            scaled = tf.clip_by_value((values - mean) / scale, -LIMIT, LIMIT)
-            numbers.append(tf.where(known, scaled, 0.0))
-            if self.statistics.has_gaps[column.name]:
-                gaps.append(tf.cast(~known, tf.float32))
-        return _columns(numbers + gaps, rows, tf.float32), _columns(codes, rows, tf.int32)
+            if column.kind == "boolean":
+                flags.append(tf.cast(values, tf.float32))
+            elif column.kind != "number":
+                codes.append(self._code(column, values))
+            else:
+                known = tf.math.is_finite(values)
+                mean, scale = self.statistics.mean[column.name], self.statistics.scale[column.name]
+                scaled = tf.clip_by_value((values - mean) / scale, -LIMIT, LIMIT)
+                numbers.append(tf.where(known, scaled, 0.0))
+                if self.statistics.has_gaps[column.name]:
+                    flags.append(tf.cast(~known, tf.float32))
+        return _columns(numbers + flags, rows, tf.float32), _columns(codes, rows, tf.int32)
 
     def encode(self, rows: Rows) -> Encoded:
-        """Encodes a table once, so that no epoch has to."""
-        call = tf.function(self.__call__)
-        blocks = [
-            call({name: tf.constant(v[at : at + BLOCK]) for name, v in rows.features.items()})
-            for at in range(0, len(rows), BLOCK)
-        ]
-        numbers, codes = (tf.concat(parts, axis=0) for parts in zip(*blocks, strict=True))
-        return Encoded(numbers, codes, tf.constant(rows.labels))
+        """Encodes rows into memory."""
+        return self.encode_blocks([rows], len(rows), None)
+
+    def encode_blocks(self, blocks: Iterable[Rows], rows: int, scratch: Path | None) -> Encoded:
+        """Encodes a table once, so that no epoch has to.
+
+        Args:
+            blocks: the table, each row once.
+            rows: how many there are.
+            scratch: folder for it on disk; None keeps it in memory.
+
+        Raises:
+            UserError: the disk has too little room.
+        """
+        label = np.int32 if self.table.label.classes else np.float32
+        make = _in_memory if scratch is None else functools.partial(_on_disk, scratch)
+        encoded = Encoded(
+            make("numbers", (rows, self.numbers), np.float32),
+            make("codes", (rows, len(self.statistics.vocabulary)), np.int32),
+            make("labels", (rows,), label),
+        )
+        at = 0
+        for block in blocks:
+            for start in range(0, len(block), BLOCK):
+                part = slice(start, start + BLOCK)
+                raw = {name: tf.constant(values[part]) for name, values in block.features.items()}
+                for array, values in zip(
+                    encoded.arrays, (*self._encode(raw), block.labels[part]), strict=True
+                ):
+                    array[at : at + len(values)] = values
+                at += len(values)
+        return encoded
+
+    def _code(self, column: Column, values: Tensor) -> Tensor:
+        """Returns the codes of categories: places in the vocabulary, or hashes."""
+        buckets = self.statistics.buckets.get(column.name)
+        if buckets is None:
+            return self.lookups[column.name].lookup(values)
+        text = tf.strings.as_string(values) if column.kind == "integer" else values
+        hashes = tf.strings.to_hash_bucket_fast(text, buckets)
+        missing = tf.equal(values, tf.constant(column.missing, values.dtype))
+        return tf.where(missing, 0, tf.cast(hashes + 1, tf.int32))
 
 
 def _lookup(vocabulary: list[Any], integers: bool) -> tf.lookup.StaticHashTable:
@@ -127,3 +157,25 @@ def _lookup(vocabulary: list[Any], integers: bool) -> tf.lookup.StaticHashTable:
 def _columns(columns: list[Tensor], rows: Tensor, dtype: Any) -> Tensor:
     """Stacks tensors [rows] to [rows, columns]; a table may have no columns of a kind."""
     return tf.stack(columns, axis=1) if columns else tf.zeros([rows, 0], dtype)
+
+
+def _in_memory(_name: str, shape: tuple[int, ...], dtype: Any) -> Array:
+    return np.empty(shape, dtype)
+
+
+def _on_disk(folder: Path, name: str, shape: tuple[int, ...], dtype: Any) -> Array:
+    """Makes an array in a file, with room for all of it.
+
+    Raises:
+        UserError: the disk has too little room.
+    """
+    size = math.prod(shape) * np.dtype(dtype).itemsize
+    free = shutil.disk_usage(folder).free
+    if size > free:
+        raise UserError(
+            f"{folder}: expected {size / 1e9:.1f} GB of free disk for the encoded training rows,"
+            f" got {free / 1e9:.1f} GB; make room, or set TMPDIR to a larger disk."
+        )
+    if not size:
+        return np.empty(shape, dtype)  # a file cannot be mapped that is empty
+    return np.memmap(folder / name, dtype, "w+", shape=shape)

@@ -34,6 +34,7 @@ class Folders:
     model: Path
     checkpoints: Path
     logs: Path
+    scratch: Path
 
 
 @contextmanager
@@ -66,7 +67,7 @@ def local_folders(settings: Settings, writes: bool) -> Iterator[Folders]:
                 mirror.download(paths["checkpoint_dir"])
             if writes:
                 stack.enter_context(mirror)
-        yield Folders(paths["model_dir"], paths["checkpoint_dir"], paths["log_dir"])
+        yield Folders(paths["model_dir"], paths["checkpoint_dir"], paths["log_dir"], scratch)
 
 
 class Mirror:
@@ -195,15 +196,30 @@ def split(uri: str) -> tuple[str, str]:
     return bucket, f"{name}/" if name else ""
 
 
-def read_bytes(uri: str) -> bytes:
-    """Reads an object.
+def find(pattern: str) -> list[str]:
+    """Returns the objects that a pattern names; `**` stands for any part of a name.
+
+    Source: https://cloud.google.com/storage/docs/json_api/v1/objects/list (matchGlob).
+
+    Raises:
+        UserError: the bucket is not there or cannot be read.
+    """
+    bucket, _, match_glob = pattern.removeprefix("gs://").partition("/")
+    with _telling(pattern):
+        blobs = _client().list_blobs(bucket, match_glob=match_glob, retry=_retry())
+        return [f"gs://{bucket}/{blob.name}" for blob in blobs]
+
+
+@contextmanager
+def opened(uri: str) -> Iterator[BinaryIO]:
+    """Opens an object to be read as a stream.
 
     Raises:
         UserError: there is none, or it cannot be read.
     """
     bucket, name = split(uri)
-    with _telling(uri):
-        return bytes(_client().bucket(bucket).blob(name[:-1]).download_as_bytes(retry=_retry()))
+    with _telling(uri), _client().bucket(bucket).blob(name[:-1]).open("rb", retry=_retry()) as file:
+        yield file
 
 
 @functools.cache

@@ -2,8 +2,11 @@
 
 import dataclasses
 import json
+import math
 import threading
 import time
+import tomllib
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +14,22 @@ import keras
 import tensorflow as tf
 
 from trainer import evaluate, export, model, remote, report
+from trainer.board import Board
 from trainer.checkpoint import Checkpoints, Progress
 from trainer.columns import TABLES, Table
-from trainer.data import Rows, read
+from trainer.data import Array, Rows, Source, join, read, sampled
+from trainer.errors import StopRequestedError
+from trainer.examine import examine
 from trainer.loop import Loop, choose_strategy, is_chief
-from trainer.preprocess import Preprocessor, measure
-from trainer.settings import FOLDERS, Settings
+from trainer.preprocess import Preprocessor
+from trainer.settings import FOLDERS, RISING, Settings
+from trainer.statistics import measure
 
 # Settings that a run may change when it goes on from a checkpoint.
-CHANGEABLE = {"train_data", "eval_data", "test_data", *FOLDERS, "epochs", "patience"}
+CHANGEABLE = {
+    *("train_data", "eval_data", "test_data", *FOLDERS),
+    *("epochs", "patience", "checkpoint_seconds"),
+}
 
 
 def run(settings: Settings, stop: threading.Event) -> dict[str, Any]:
@@ -39,69 +49,109 @@ def run(settings: Settings, stop: threading.Event) -> dict[str, Any]:
     strategy = choose_strategy()
     table = TABLES[settings.table]
 
+    def source(pattern: str, kept_rows: int = 0, with_keys: bool = False) -> Source:
+        return Source(pattern, table, settings.max_bad_share, kept_rows, with_keys, stop)
+
     begun = time.monotonic()
-    uris = settings.train_data, settings.eval_data, settings.test_data
-    train, evaluation, test = (read(uri, table) for uri in uris)
-    report.say(
-        f"Read {len(train):,} training, {len(evaluation):,} evaluation and {len(test):,} test rows"
-        f" in {time.monotonic() - begun:.1f} s."
+    sources = (
+        source(settings.train_data, kept_rows=settings.window_rows),
+        source(settings.eval_data),
+        source(settings.test_data, with_keys=True),
     )
-    statistics = measure(train, table, settings.min_count)
+    statistics = measure(sources[0], table, settings.min_count, settings.max_vocabulary)
+    evaluation, test = read(sources[1]), read(sources[2])
+    report.say(
+        f"Read {statistics.rows:,} training, {len(evaluation):,} evaluation and {len(test):,} test"
+        f" rows in {time.monotonic() - begun:.1f} s."
+    )
+    for warning in statistics.warnings:
+        report.say(warning, severity="WARNING")
     preprocessor = Preprocessor(table, statistics)
+    head = model.make_head(table, statistics, settings)
 
     with remote.local_folders(settings, is_chief()) as folders:
-        with strategy.scope():
-            network = model.build(table, statistics, settings)
-            loop = Loop(settings, strategy, network, preprocessor.encode(train))
-        checkpoints = Checkpoints(folders.checkpoints, loop.variables, _identity(settings, train))
-        progress = loop.fit(
-            preprocessor.encode(evaluation), checkpoints, folders.logs, is_chief(), stop
+        sample: list[Rows] = []  # all of the training rows, where they fit into memory
+        windows = math.ceil(statistics.rows / settings.window_rows)
+        encoded = preprocessor.encode_blocks(
+            sampled(sources[0], windows, sample),
+            statistics.rows,
+            folders.scratch if windows > 1 else None,
         )
-        scores = evaluate.score(loop.predict(preprocessor.encode(test)), test.labels)
-        baselines = evaluate.baselines(table, train, test)
-        report.say(f"Test: {evaluate.in_words(scores)}.", scores)
-        for name, baseline in baselines.items():
-            report.say(evaluate.compare(scores, name, baseline))
+        with strategy.scope():
+            network = model.build(preprocessor, head, settings)
+            loop = Loop(settings, strategy, network, head, encoded)
+        identity = _identity(settings, sources[0])
+        checkpoints = Checkpoints(folders.checkpoints, loop.variables, identity)
+        with Board(folders.logs, settings) as board:
+            encoded_eval = preprocessor.encode(evaluation)
+            progress = loop.fit(encoded_eval, checkpoints, board, is_chief(), stop)
+
+        def predict(rows: Rows) -> Array:
+            return loop.predict(preprocessor.encode(rows))
+
+        findings = examine(table, predict, join(sample), evaluation, test, seed=settings.seed)
+        report.say(f"Test: {evaluate.in_words(findings['test'])}.", findings["test"])
+        for name, baseline in findings["baselines"].items():
+            report.say(evaluate.compare(findings["test"], name, baseline))
+        if stop.is_set():
+            raise StopRequestedError
 
         # The same weights in variables of no strategy, as the SavedModel needs them.
-        plain = model.build(table, statistics, settings)
+        plain = model.build(preprocessor, head, settings)
         plain.set_weights(network.get_weights())
-        export.export(table, preprocessor, plain, folders.model / "1")
-        document = _document(settings, table, (train, evaluation, test), progress)
-        document |= {"test": scores, "baselines": baselines}
-        _write_json(folders.model / "evaluation.json", document)
+        export.export(preprocessor, head, plain, test, folders.model / "1")
+        document = _document(settings, table, sources, progress)
+        document |= {
+            "rows": {"train": statistics.rows, "eval": len(evaluation), "test": len(test)},
+            "test_fingerprint": test.fingerprint(),
+            **findings,
+        }
         _write_json(folders.model / "statistics.json", dataclasses.asdict(statistics))
+        _write_json(folders.model / "evaluation.json", document)
     if is_chief():
         report.say(f"Wrote the SavedModel and evaluation.json to {settings.model_dir}.")
     return document
 
 
-def _identity(settings: Settings, train: Rows) -> dict[str, Any]:
+def _identity(settings: Settings, train: Source) -> dict[str, Any]:
     """Returns what must not change between the attempts of one run."""
     values = dataclasses.asdict(settings)
     kept = {name: value for name, value in values.items() if name not in CHANGEABLE}
-    return kept | {"training rows": train.fingerprint}
+    return kept | {"training rows": train.fingerprint()}
 
 
 def _document(
-    settings: Settings, table: Table, splits: tuple[Rows, Rows, Rows], progress: Progress
+    settings: Settings, table: Table, sources: tuple[Source, ...], progress: Progress
 ) -> dict[str, Any]:
     """Returns how the model came about."""
+    primary = "auc" if table.label.classes else "rmse"
+    digests = {name: digest for source in sources for name, digest in source.digests.items()}
     return {
         "table": table.name,
         "kind": table.label.kind,
-        "primary": {"metric": "auc", "higher_is_better": True},
-        "test_fingerprint": f"sha256:{splits[2].fingerprint}",
+        "primary": {"metric": primary, "higher_is_better": primary in RISING},
         "label": table.label.name,
         "classes": table.label.classes,
-        "rows": dict(zip(("train", "eval", "test"), map(len, splits), strict=True)),
-        "data": {rows.source: f"sha256:{rows.fingerprint}" for rows in splits},
+        "data": {name: f"sha256:{digest}" for name, digest in digests.items()},
         "epochs": progress.epoch,
         "best_epoch": progress.best_epoch,
         "history": progress.history,
         "settings": dataclasses.asdict(settings),
-        "versions": {"tensorflow": tf.__version__, "keras": keras.__version__},
+        "versions": {
+            "trainer": _version(),
+            "tensorflow": tf.__version__,
+            "keras": keras.__version__,
+        },
     }
+
+
+def _version() -> str:
+    """Returns the trainer's version, installed or in the project's folder."""
+    try:
+        return metadata.version("trainer")
+    except metadata.PackageNotFoundError:
+        content = (Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8")
+        return str(tomllib.loads(content)["project"]["version"])
 
 
 def _write_json(path: Path, document: Any) -> None:

@@ -26,6 +26,11 @@ FOLDERS = {
 
 DEFAULT_TABLE = "flights"
 METAVARS = {str: "URI", int: "N", float: "X"}
+NAMED = {"table": "NAME", "metric": "NAME", "class_weights": "X,X"}
+
+# Metrics of the evaluation, by whether there are classes; the first is what training minimizes.
+METRICS = {True: ("log_loss", "auc", "accuracy"), False: ("rmse", "mae", "r2")}
+RISING = {"auc", "accuracy", "r2"}  # those of which more is better
 
 CONFIGS: dict[str, dict[str, Any]] = {
     "default": {},
@@ -52,9 +57,9 @@ class Settings:
         UserError: a value is out of its range.
     """
 
-    train_data: str = flag("CSV file of the training rows; like all places, a path or gs:// URI")
-    eval_data: str = flag("CSV file of the rows that tell after each epoch how it goes")
-    test_data: str = flag("CSV file of the rows that are looked at once, after training")
+    train_data: str = flag("CSV or .tfrecord files of the training rows: path or gs:// URI, with *")
+    eval_data: str = flag("those of the rows that tell after each epoch how it goes")
+    test_data: str = flag("those of the rows that are looked at once, after training")
     table: str = flag(f"what the columns mean: {', '.join(TABLES)}", DEFAULT_TABLE)
     model_dir: str = flag("folder of the SavedModel (in its subfolder 1) and evaluation.json", "")
     checkpoint_dir: str = flag("folder of the checkpoints", "")
@@ -65,8 +70,16 @@ class Settings:
     hidden_units: tuple[int, ...] = flag("units of the hidden layers, such as 128,64", (128, 64))
     embedding_size: int = flag("numbers that stand for a category, at most", 8)
     min_count: int = flag("training rows a category needs to be told from unknown ones", 10)
+    max_vocabulary: int = flag("categories a column tells apart; with more it is hashed", 10_000)
+    max_bad_share: float = flag("share of rows that may fail to parse, 0 up to 1", 0.0)
+    window_rows: int = flag("training rows shuffled in memory; more come from disk", 2_000_000)
+    class_weights: str = flag("'balanced', or what a row of each class counts, such as 1,3", "")
+    l2: float = flag("weight of the squared weights in the loss", 0.0)
+    clip_norm: float = flag("length that gradients are cut to; 0 leaves them", 0.0)
     dropout: float = flag("share of hidden units left out of a step, 0 up to but not 1", 0.0)
     patience: int = flag("epochs without a better evaluation before it stops; 0 never stops", 0)
+    metric: str = flag("of the evaluation, tells the best epoch; by default the loss", "")
+    checkpoint_seconds: float = flag("between two checkpoints; each epoch ends with one too", 300.0)
     seed: int = flag("of first weights and shuffling", 0)
     steps_per_execution: int = flag("steps that TensorFlow takes in one call", 128)
 
@@ -74,11 +87,18 @@ class Settings:
         for name in ("train_data", "eval_data", "test_data"):
             self._check(name, bool(getattr(self, name)), "a path or gs:// URI")
         self._check("table", self.table in TABLES, f"one of {', '.join(TABLES)}")
-        for name in ("epochs", "batch_size", "embedding_size", "min_count", "steps_per_execution"):
-            self._check(name, getattr(self, name) >= 1, "at least 1")
+        for name, field in Settings.__dataclass_fields__.items():
+            if field.type is int and name not in ("patience", "seed"):
+                self._check(name, getattr(self, name) >= 1, "at least 1")
+        for name in ("l2", "clip_norm", "checkpoint_seconds"):
+            self._check(name, 0 <= getattr(self, name) < math.inf, "0 or more")
         for name in ("patience", "seed"):
             self._check(name, 0 <= getattr(self, name) < 2**32, "0 or more, below 2**32")
         self._check("hidden_units", all(n >= 1 for n in self.hidden_units), "at least 1 each")
+        known = METRICS[bool(TABLES[self.table].label.classes)]
+        self._check("metric", self.metric in ("", *known), f"one of {', '.join(known)}")
+        self._check("max_bad_share", 0 <= self.max_bad_share <= 1, "0 up to 1")
+        self._check("class_weights", self._has_class_weights(), "'balanced' or such as 1,3.5")
         self._check("dropout", 0 <= self.dropout < 1, "0 up to but not 1")
         self._check(
             "learning_rate",
@@ -90,6 +110,24 @@ class Settings:
         if not holds:
             value = as_text(getattr(self, name))
             raise UserError(f"{as_flag(name)}: expected {expected}, got {value!r}.")
+
+    def _has_class_weights(self) -> bool:
+        try:
+            return all(0 < weight < math.inf for weight in self.weights)
+        except ValueError:
+            return False
+
+    @property
+    def weights(self) -> tuple[float, ...]:
+        """The class weights that are given as numbers."""
+        if self.class_weights in ("", "balanced"):
+            return ()
+        return tuple(float(number) for number in self.class_weights.split(","))
+
+    @property
+    def watched(self) -> str:
+        """The metric of the evaluation that tells the best epoch."""
+        return self.metric or METRICS[bool(TABLES[self.table].label.classes)][0]
 
     @classmethod
     def tiny(cls, **values: Any) -> Self:
@@ -139,7 +177,7 @@ def parse(arguments: Sequence[str] | None = None) -> Settings:
             type=_units if field.name == "hidden_units" else field.type,
             required=required,
             default=argparse.SUPPRESS,
-            metavar="NAME" if field.name == "table" else METAVARS.get(field.type, "N,N"),
+            metavar=NAMED.get(field.name, METAVARS.get(field.type, "N,N")),
         )
     values = vars(parser.parse_args(arguments))
     try:

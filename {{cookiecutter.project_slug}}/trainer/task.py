@@ -1,5 +1,6 @@
 """python -m trainer.task --help: trains, evaluates and exports a model."""
 
+import errno
 import os
 import signal
 import sys
@@ -37,6 +38,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except StopRequestedError:
         report.fail("Asked to end (SIGTERM): saved a checkpoint; start again to go on from it.")
         return TERMINATED
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise
+        report.fail(
+            f"{error.filename or tempfile.gettempdir()}: expected room on the disk, got none"
+            f" ({error.strerror}); make room, and start again to go on from the last checkpoint."
+        )
+        return 1
     finally:
         signal.signal(signal.SIGTERM, before)
     return 0

@@ -1,7 +1,9 @@
 """Small real data for the trainer, and settings that train on it in a second."""
 
 import contextlib
+import dataclasses
 import socket
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,6 +11,9 @@ from typing import Any
 import pytest
 
 from cloud import datasets
+from trainer.columns import TABLES, Table
+from trainer.data import Rows, Source, read
+from trainer.run import run
 from trainer.settings import FOLDERS, Settings
 
 MakeSettings = Callable[..., Settings]
@@ -18,8 +23,10 @@ MakeSettings = Callable[..., Settings]
 def data(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Path]]:
     """The files of each table by table and split; flights is a sample."""
     folder = tmp_path_factory.mktemp("data")
+    flights = datasets.write_csvs("flights", folder / "flights", rows=4_000)
     return {
-        "flights": datasets.write_csvs("flights", folder / "flights", rows=4_000),
+        "flights": flights,
+        "flights_delay": flights,  # the same files: another column is the label
         "penguins": datasets.write_csvs("penguins", folder / "penguins"),
     }
 
@@ -54,3 +61,48 @@ def unused_ports() -> list[int]:
         for one in sockets:
             one.bind(("127.0.0.1", 0))
         return [one.getsockname()[1] for one in sockets]
+
+
+def train(settings: Settings) -> dict[str, Any]:
+    """Runs a training in this process; returns what `evaluation.json` holds."""
+    return run(settings, threading.Event())
+
+
+def read_table(uri: str, table: Table) -> Rows:
+    """Reads all rows of a file."""
+    return read(Source(uri, table))
+
+
+@dataclasses.dataclass(frozen=True)
+class Trained:
+    """A training that is done."""
+
+    settings: Settings
+    document: dict[str, Any]
+
+
+@pytest.fixture(scope="session", params=TABLES)
+def trained(
+    request: pytest.FixtureRequest,
+    data: dict[str, dict[str, Path]],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Trained:
+    """A training of each table that several tests look at."""
+    folder = str(tmp_path_factory.mktemp("trained"))
+    settings = settings_in(folder, data[request.param], table=request.param, epochs=3)
+    return Trained(settings, train(settings))
+
+
+def without_speed(document: dict[str, Any]) -> dict[str, Any]:
+    """Returns what of `evaluation.json` must be the same each time."""
+    kept = ("test", "baselines", "best_epoch", "epochs")
+    history = [
+        {name: value for name, value in metrics.items() if name != "rows_per_second"}
+        for metrics in document["history"]
+    ]
+    return {name: document[name] for name in kept} | {"history": history}
+
+
+def weights_of(settings: Settings) -> bytes:
+    """Returns the exported weights."""
+    return Path(settings.model_dir, "1/variables/variables.data-00000-of-00001").read_bytes()

@@ -91,3 +91,12 @@ def test_another_runs_checkpoint_is_refused(tmp_path: Path) -> None:
     save_three(tmp_path)
     with pytest.raises(UserError, match=r"a run with seed 2, got one with 1; .*--checkpoint-dir"):
         restore(tmp_path, seed=2)
+
+
+def test_another_architectures_checkpoint_is_refused(tmp_path: Path) -> None:
+    save_three(tmp_path)
+    wide = Number(0)
+    wide.value = np.zeros([2], np.float32)  # type: ignore[assignment]
+    for variables in ([wide], [Number(0), Number(0)]):
+        with pytest.raises(UserError, match=r"a checkpoint of this architecture, got another"):
+            Checkpoints(tmp_path, variables, {"seed": 1}).restore()

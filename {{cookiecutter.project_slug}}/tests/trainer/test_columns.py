@@ -20,3 +20,14 @@ def test_a_column_described_twice_is_refused() -> None:
 def test_slices_by_a_number_or_by_no_column_are_refused(name: str) -> None:
     with pytest.raises(ValueError, match=f"expected slices by category, .* got '{name}'"):
         Table("trips", "trip", LABEL, (Column("delay", "number", ""),), slices=(name,))
+
+
+@pytest.mark.parametrize("classes", [("yes",), ("yes", "no", "yes")])
+def test_a_label_has_two_different_classes_or_more_or_none(classes: tuple[str, ...]) -> None:
+    with pytest.raises(ValueError, match="Label 'late': expected two different classes"):
+        Label("late", classes, "")
+
+
+def test_a_label_tells_what_is_learned() -> None:
+    kinds = [Label("a", classes, "").kind for classes in ((), ("x", "y"), ("x", "y", "z"))]
+    assert kinds == ["regression", "binary", "multiclass"]

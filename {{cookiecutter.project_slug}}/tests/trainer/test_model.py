@@ -1,41 +1,110 @@
-"""The network's first weights."""
+"""The network's first weights and its heads."""
 
 import dataclasses
 import random
 from typing import Any
 
 import numpy as np
+import pytest
+import tensorflow as tf
 
 from trainer import model
 from trainer.columns import TABLES
-from trainer.preprocess import Statistics
+from trainer.errors import UserError
+from trainer.preprocess import Preprocessor
 from trainer.settings import Settings
+from trainer.statistics import Statistics
+
+FILES = {"train_data": "a", "eval_data": "b", "test_data": "c"}
 
 
-def first_weights(settings: Settings) -> list[Any]:
-    table = TABLES["penguins"]
-    numbers = [column.name for column in table.columns if column.kind == "number"]
-    others = [column.name for column in table.columns if column.kind != "number"]
-    statistics = Statistics(
+def statistics_of(table_name: str, **values: Any) -> Statistics:
+    """Returns what a table of two categories a column would give."""
+    columns = TABLES[table_name].columns
+    numbers = [column.name for column in columns if column.kind == "number"]
+    vocabulary: dict[str, list[Any]] = {
+        column.name: [1, 2] if column.kind == "integer" else ["a", "b"]
+        for column in columns
+        if column.kind != "number"
+    }
+    return Statistics(
         mean=dict.fromkeys(numbers, 0.0),
         scale=dict.fromkeys(numbers, 1.0),
         has_gaps=dict.fromkeys(numbers, False),
-        vocabulary={name: ["a", "b"] for name in others},
+        vocabulary=vocabulary,
+        **values,
     )
-    network = model.build(table, statistics, settings)
-    weights: list[Any] = network.get_weights()
-    return weights
+
+
+def build(settings: Settings, **values: Any) -> Any:
+    statistics = statistics_of(settings.table, **values)
+    preprocessor = Preprocessor(TABLES[settings.table], statistics)
+    head = model.make_head(TABLES[settings.table], statistics, settings)
+    return model.build(preprocessor, head, settings)
 
 
 def test_the_seed_alone_decides_the_first_weights() -> None:
     """A thread that draws from Python's random numbers meanwhile, as uploads do, changes none."""
-    files = {"train_data": "a", "eval_data": "b", "test_data": "c", "table": "penguins"}
-    settings = Settings.tiny(**files, dropout=0.1)
-    weights = first_weights(settings)
+    settings = Settings.tiny(**FILES, table="penguins", dropout=0.1)
+    weights = build(settings, class_rows=(1, 1, 1)).get_weights()
     random.seed(1)
-    for first, again in zip(weights, first_weights(settings), strict=True):
-        np.testing.assert_array_equal(first, again)
-    others = first_weights(dataclasses.replace(settings, seed=1))
+    again = build(settings, class_rows=(1, 1, 1)).get_weights()
+    for first, second in zip(weights, again, strict=True):
+        np.testing.assert_array_equal(first, second)
+    others = build(dataclasses.replace(settings, seed=1), class_rows=(1, 1, 1)).get_weights()
     kernels = [i for i, weight in enumerate(weights) if np.ndim(weight) == 2 and weight.any()]
     assert kernels
     assert all((weights[i] != others[i]).any() for i in kernels)
+
+
+def test_a_hashed_column_has_an_embedding_of_as_many_rows() -> None:
+    settings = Settings.tiny(**FILES, table="penguins")
+    network = build(settings, class_rows=(1, 1, 1), buckets={"island": 50})
+    assert network.get_layer("embed_island").embeddings.shape[0] == 51
+    assert network.get_layer("wide_island").embeddings.shape == (51, 2)
+    assert network.get_layer("embed_sex").embeddings.shape[0] == 3
+
+
+def test_l2_is_the_weighted_sum_of_squares() -> None:
+    network = build(Settings.tiny(**FILES, table="penguins", l2=0.5), class_rows=(1, 1, 1))
+    squares = sum(float((w**2).sum()) for w in network.get_weights() if w.ndim == 2)
+    assert float(sum(network.losses)) == pytest.approx(0.5 * squares, rel=1e-5)
+
+
+def test_two_classes_are_logistic_regression() -> None:
+    head = model.ClassesHead(("no", "yes"), (1.0, 1.0))
+    logits = tf.constant([[0.3], [-2.0]])
+    second = 1 / (1 + np.exp(-logits.numpy()[:, 0]))
+    np.testing.assert_allclose(head.predictions(logits)[:, 1], second, rtol=1e-6)
+    losses = head.losses(logits, tf.constant([1, 0]))
+    np.testing.assert_allclose(losses, -np.log([second[0], 1 - second[1]]), rtol=1e-5)
+
+
+def test_class_weights_multiply_the_losses_of_their_rows() -> None:
+    settings = Settings.tiny(**FILES, table="penguins")
+    logits, labels = tf.constant([[0.3, 1.0], [-2.0, 0.5], [1.0, 1.0]]), tf.constant([1, 0, 2])
+
+    def losses(given: str) -> Any:
+        statistics = statistics_of("penguins", class_rows=(50, 30, 20))
+        weighted = dataclasses.replace(settings, class_weights=given)
+        return model.make_head(TABLES["penguins"], statistics, weighted).losses(logits, labels)
+
+    plain = losses("").numpy()
+    np.testing.assert_allclose(losses("1,2,5"), plain * [2, 1, 5], rtol=1e-6)
+    balanced = [100 / (3 * rows) for rows in (30, 50, 20)]
+    np.testing.assert_allclose(losses("balanced"), plain * balanced, rtol=1e-6)
+    with pytest.raises(UserError, match=r"--class-weights: expected 3 numbers, one for each of A"):
+        losses("1,2")
+
+
+def test_a_number_is_learned_in_its_own_deviations_and_told_in_its_unit() -> None:
+    head = model.NumberHead(mean=10, scale=4)
+    outputs = tf.constant([[0.5], [-1.0]])
+    np.testing.assert_allclose(head.predictions(outputs), [12, 6])
+    np.testing.assert_allclose(head.losses(outputs, tf.constant([14.0, 6.0])), [0.25, 0])
+
+
+def test_a_number_has_no_class_weights() -> None:
+    settings = Settings.tiny(**FILES, table="flights_delay", class_weights="balanced")
+    with pytest.raises(UserError, match="--class-weights: 'arr_delay' is a number"):
+        model.make_head(TABLES["flights_delay"], statistics_of("flights_delay"), settings)

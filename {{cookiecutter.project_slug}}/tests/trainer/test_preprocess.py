@@ -1,3 +1,6 @@
+"""From raw rows to what the network takes."""
+
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -6,7 +9,9 @@ import tensorflow as tf
 
 from trainer.columns import Column, Label, Table
 from trainer.data import Rows
-from trainer.preprocess import LIMIT, Preprocessor, Statistics, measure
+from trainer.errors import UserError
+from trainer.preprocess import LIMIT, Preprocessor
+from trainer.statistics import Statistics, measure
 
 TABLE = Table(
     name="trips",
@@ -17,6 +22,7 @@ TABLE = Table(
         Column("month", "integer", "when"),
         Column("full", "number", "without gaps"),
         Column("town", "category", "where to"),
+        Column("night", "boolean", "whether it is dark"),
     ),
 )
 
@@ -27,37 +33,22 @@ def make_rows() -> Rows:
         "month": np.array([5, 5, -1, 7], np.int64),
         "full": np.array([4, 4, 4, 4], np.float32),
         "town": np.array(["Rome", "", "Oslo", "Rome"], object),
+        "night": np.array([True, False, False, True]),
     }
-    return Rows("memory", features, np.array([0, 1, 0, 1], np.int32), "")
+    return Rows("memory", features, np.array([0, 1, 0, 1], np.int32))
 
 
 @pytest.fixture
 def statistics() -> Statistics:
-    return measure(make_rows(), TABLE, min_count=1)
-
-
-def test_statistics_leave_out_what_is_missing(statistics: Statistics) -> None:
-    assert statistics.mean == {"miles": 2.0, "full": 4.0}
-    assert statistics.scale == {"miles": 1.0, "full": 1.0}  # a constant column divides by 1
-    assert statistics.has_gaps == {"miles": True, "full": False}
-    assert statistics.vocabulary == {"month": [5, 7], "town": ["Rome", "Oslo"]}
-
-
-def test_rare_values_are_not_told_from_unknown_ones() -> None:
-    assert measure(make_rows(), TABLE, min_count=2).vocabulary == {"month": [5], "town": ["Rome"]}
-
-
-def test_a_column_of_gaps_only_is_measured() -> None:
-    rows = make_rows()
-    rows.features["miles"][:] = np.nan
-    found = measure(rows, TABLE, min_count=1)
-    assert (found.mean["miles"], found.scale["miles"]) == (0.0, 1.0)
+    return measure([make_rows()], TABLE, min_count=1)
 
 
 def test_the_training_rows_are_encoded(statistics: Statistics) -> None:
     encoded = Preprocessor(TABLE, statistics).encode(make_rows())
     np.testing.assert_allclose(
-        encoded.numbers, [[-1, 0, 0], [1, 0, 0], [0, 0, 1], [0, 0, 1]], atol=1e-6
+        encoded.numbers,
+        [[-1, 0, 0, 1], [1, 0, 0, 0], [0, 0, 1, 0], [0, 0, 1, 1]],
+        atol=1e-6,
     )
     np.testing.assert_array_equal(encoded.codes, [[1, 1], [1, 0], [0, 2], [2, 1]])
     np.testing.assert_array_equal(encoded.labels, [0, 1, 0, 1])
@@ -70,7 +61,41 @@ def test_what_training_never_showed_has_an_answer(statistics: Statistics) -> Non
             "month": tf.constant([13, -7], tf.int64),
             "full": tf.constant([np.nan, np.inf]),
             "town": tf.constant(["Atlantis", "rome"]),
+            "night": tf.constant([False, True]),
         }
     )
-    np.testing.assert_array_equal(numbers, [[LIMIT, 0, 0], [-LIMIT, 0, 0]])
+    np.testing.assert_array_equal(numbers, [[LIMIT, 0, 0, 0], [-LIMIT, 0, 0, 1]])
     np.testing.assert_array_equal(codes, [[0, 0], [0, 0]])
+
+
+def test_a_hashed_value_has_its_bucket_and_a_gap_has_none() -> None:
+    statistics = measure([make_rows()], TABLE, min_count=1, max_vocabulary=1)
+    assert statistics.buckets == {"month": 1, "town": 1}
+    encoded = Preprocessor(TABLE, statistics).encode(make_rows())
+    np.testing.assert_array_equal(encoded.codes, [[1, 1], [1, 0], [0, 1], [1, 1]])
+    many = Statistics(
+        statistics.mean, statistics.scale, statistics.has_gaps, {"month": [], "town": []},
+        buckets={"month": 1_000, "town": 1_000},
+    )  # fmt: skip
+    codes = Preprocessor(TABLE, many).encode(make_rows()).codes
+    assert len({codes[0, 0], codes[3, 0], 0}) == 3
+    assert len({codes[0, 1], codes[2, 1], 0}) == 3
+    assert codes[0, 1] == codes[3, 1]
+
+
+def test_blocks_on_disk_are_what_is_in_memory(statistics: Statistics, tmp_path: Path) -> None:
+    preprocessor = Preprocessor(TABLE, statistics)
+    expected = preprocessor.encode(make_rows())
+    found = preprocessor.encode_blocks([make_rows()] * 3, 12, tmp_path)
+    for array, values in zip(found.arrays, expected.arrays, strict=True):
+        assert isinstance(array, np.memmap)
+        np.testing.assert_array_equal(array, np.concatenate([values] * 3))
+
+
+def test_too_little_disk_is_told_before_anything_is_written(
+    statistics: Statistics, tmp_path: Path
+) -> None:
+    preprocessor = Preprocessor(TABLE, statistics)
+    with pytest.raises(UserError, match=r"expected 16000000.0 GB of free disk .* set TMPDIR"):
+        preprocessor.encode_blocks([], 10**15, tmp_path)
+    assert not list(tmp_path.iterdir())

@@ -16,7 +16,7 @@ from tests.conftest import RunningEmulator
 from trainer import remote, report
 from trainer.checkpoint import POINTER
 from trainer.columns import TABLES
-from trainer.data import read
+from trainer.data import Source, read
 from trainer.errors import UserError
 from trainer.remote import Mirror
 from trainer.run import run
@@ -95,7 +95,7 @@ def test_the_whole_road_on_gs_uris_with_an_interruption(
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
     loaded = tf.saved_model.load(str(tmp_path / "downloaded" / "1"))
-    rows = read(uris["test_data"], TABLES["penguins"])
+    rows = read(Source(uris["test_data"], TABLES["penguins"]))
     answer = loaded.signatures["serving_default"](
         **{name: tf.constant(values) for name, values in rows.features.items()}
     )
@@ -216,8 +216,8 @@ def test_a_missing_bucket_or_object_is_told(
     bucket: Any, make_settings: MakeSettings, data: dict[str, dict[str, Path]]
 ) -> None:
     with pytest.raises(UserError, match=r"gs://nowhere-1/train.csv: there is no such object"):
-        read("gs://nowhere-1/train.csv", TABLES["penguins"])
+        read(Source("gs://nowhere-1/train.csv", TABLES["penguins"]))
     with pytest.raises(UserError, match=f"gs://{bucket.name}/train.csv: there is no such object"):
-        read(f"gs://{bucket.name}/train.csv", TABLES["penguins"])
+        read(Source(f"gs://{bucket.name}/train.csv", TABLES["penguins"]))
     with pytest.raises(UserError, match=r"gs://nowhere-1/checkpoint_dir: there is no such"):
         run(settings_in("gs://nowhere-1", data["penguins"], table="penguins"), threading.Event())

@@ -1,0 +1,257 @@
+"""The SavedModel, as servers and clients see it."""
+
+import dataclasses
+import json
+import math
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import tensorflow as tf
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from tensorflow.core.protobuf import saved_model_pb2
+
+from trainer.columns import TABLES, Table
+from trainer.data import Rows
+from trainer.evaluate import score
+from trainer.loop import Loop
+from trainer.settings import Settings
+
+from .conftest import MakeSettings, Trained, read_table, train
+
+# Reads JSON columns, answers them with the SavedModel, and prints JSON: TensorFlow and no more.
+ASK = """
+import json, sys
+sys.modules["keras"] = None
+import tensorflow as tf
+signature = tf.saved_model.load(sys.argv[1]).signatures["serving_default"]
+types = {name: spec.dtype for name, spec in signature.structured_input_signature[1].items()}
+asked = json.load(sys.stdin)
+answer = signature(**{name: tf.constant(values, types[name]) for name, values in asked.items()})
+print(json.dumps({k: v.numpy().astype("U" if v.dtype == tf.string else "f").tolist()
+                  for k, v in answer.items()}))
+"""
+TYPES = {"number": tf.float32, "integer": tf.int64, "category": tf.string, "boolean": tf.bool}
+
+
+def signature_of(settings: Settings, name: str = "serving_default") -> Any:
+    loaded = tf.saved_model.load(f"{settings.model_dir}/1")
+    serve = loaded.signatures[name]
+    serve.keep = loaded  # the variables live as long as the loaded object
+    return serve
+
+
+def tensors_of(rows: Rows) -> dict[str, Any]:
+    return {name: tf.constant(values) for name, values in rows.features.items()}
+
+
+def predictions_of(table: Table, answer: dict[str, Any]) -> np.ndarray[Any, Any]:
+    """Returns what `evaluate.score` takes."""
+    if table.label.kind == "regression":
+        return np.array(answer["estimate"])
+    if table.label.kind == "multiclass":
+        return np.array(answer["probabilities"])
+    second = np.array(answer["probability"])
+    return np.stack([1 - second, second], axis=1)
+
+
+def test_the_saved_model_answers_raw_rows_as_the_trainer_does(trained: Trained) -> None:
+    settings, document = trained.settings, trained.document
+    table = TABLES[settings.table]
+    rows = read_table(settings.test_data, table)
+    asked = {column: values.tolist() for column, values in rows.features.items()}
+    done = subprocess.run(
+        [sys.executable, "-c", ASK, f"{settings.model_dir}/1"],
+        input=json.dumps(asked),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)
+    predictions = predictions_of(table, answer)
+    # The trainer's own predictions are behind the scores it wrote.
+    metric = "log_loss" if table.label.classes else "rmse"
+    found = score(predictions, rows.labels)[metric]
+    assert found == pytest.approx(document["test"][metric], rel=1e-5)
+    if table.label.classes:
+        likeliest = [table.label.classes[place] for place in predictions.argmax(axis=1)]
+        assert answer["label"] == likeliest
+
+
+def test_each_answer_is_the_trainers_on_unknown_and_missing_values(
+    make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = make_settings()
+    table = TABLES["flights"]
+    strange = pd.read_csv(settings.test_data).head(40).astype(object)
+    strange.loc[0:5, "carrier"] = "??"
+    strange.loc[3:9, "dest"] = None
+    strange.loc[5:15, "month"] = 13
+    strange.loc[10:20, "dep_delay"] = None
+    strange.loc[21, "distance"] = 1e12
+    strange.loc[22:30, "pressure"] = None
+    strange["late"] = ["no", "yes"] * 20
+    path = Path(settings.model_dir).parent / "strange.csv"
+    path.parent.mkdir()
+    strange.to_csv(path, index=False)
+    settings = dataclasses.replace(settings, test_data=str(path))
+
+    seen: dict[int, np.ndarray[Any, Any]] = {}
+    predict = Loop.predict
+
+    def predict_noting(self: Loop, rows: Any) -> np.ndarray[Any, Any]:
+        found = predict(self, rows)
+        seen.setdefault(len(found), found)
+        return found
+
+    monkeypatch.setattr(Loop, "predict", predict_noting)
+    train(settings)
+    answer = signature_of(settings)(**tensors_of(read_table(str(path), table)))
+    np.testing.assert_allclose(answer["probability"], seen[40][:, 1], rtol=0, atol=1e-6)
+    assert len(np.unique(np.round(answer["probability"], 6))) > 20
+
+
+def test_a_client_reads_the_signatures(trained: Trained) -> None:
+    table = TABLES[trained.settings.table]
+    saved = saved_model_pb2.SavedModel()
+    saved.ParseFromString(Path(trained.settings.model_dir, "1/saved_model.pb").read_bytes())
+    signature = saved.meta_graphs[0].signature_def["serving_default"]
+    for column in table.columns:
+        tensor = signature.inputs[column.name]
+        assert tf.as_dtype(tensor.dtype) == TYPES[column.kind]
+        assert [dim.size for dim in tensor.tensor_shape.dim] == [-1]
+        assert tf.make_ndarray(signature.defaults[column.name]).shape == (1,)
+    outputs = {
+        "binary": {"probability", "label"},
+        "multiclass": {"probabilities", "label"},
+        "regression": {"estimate"},
+    }[table.label.kind]
+    assert set(signature.outputs) == outputs
+    examples = saved.meta_graphs[0].signature_def["serving_examples"]
+    assert tf.as_dtype(examples.inputs["examples"].dtype) == tf.string
+    assert set(examples.outputs) == outputs
+
+
+def test_penguins_with_gaps_have_an_answer(trained: Trained) -> None:
+    if trained.settings.table != "penguins":
+        pytest.skip("a question about penguins")
+    answer = signature_of(trained.settings)(
+        bill_length_mm=tf.constant([math.nan]),
+        sex=tf.constant([""]),
+        island=tf.constant(["Biscoe"]),
+        bill_depth_mm=tf.constant([14.0]),
+        flipper_length_mm=tf.constant([217.0]),
+        body_mass_g=tf.constant([5_000.0]),
+        year=tf.constant([2008], tf.int64),
+    )
+    assert answer["label"].numpy()[0].decode() in TABLES["penguins"].label.classes
+    assert answer["probabilities"].shape == (1, 3)
+    assert float(tf.reduce_sum(answer["probabilities"])) == pytest.approx(1)
+
+
+def test_a_feature_that_is_left_out_is_a_missing_one(trained: Trained) -> None:
+    table = TABLES[trained.settings.table]
+    rows = read_table(trained.settings.test_data, table)
+    given = {name: values[:5] for name, values in tensors_of(rows).items()}
+    serve = signature_of(trained.settings)
+    for column in table.columns:
+        # As a server does, with the default of the signature: one value for all rows.
+        missing = tf.constant([column.missing], given[column.name].dtype)
+        left_out = serve(**given | {column.name: missing})
+        spelled = serve(**given | {column.name: tf.repeat(missing, 5)})
+        for name, values in spelled.items():
+            assert values.shape[0] == 5
+            np.testing.assert_array_equal(left_out[name], values)
+
+
+def test_serialized_examples_have_the_same_answers(trained: Trained) -> None:
+    table = TABLES[trained.settings.table]
+    rows = read_table(trained.settings.test_data, table)
+    lists = {"number": "float_list", "integer": "int64_list", "category": "bytes_list"}
+    examples = []
+    for place in range(8):
+        features = {}
+        for column in table.columns:
+            value = rows.features[column.name][place]
+            if not pd.isna(value) and value != column.missing:  # others are left out
+                value = value.encode() if column.kind == "category" else value
+                features[column.name] = {lists[column.kind]: {"value": [value]}}
+        example = tf.train.Example(features={"feature": features})
+        examples.append(example.SerializeToString())
+    found = signature_of(trained.settings, "serving_examples")(examples=tf.constant(examples))
+    answer = signature_of(trained.settings)(**{n: v[:8] for n, v in tensors_of(rows).items()})
+    for name, values in answer.items():
+        np.testing.assert_array_equal(found[name], values)
+
+
+def test_warm_up_requests_are_prediction_logs_of_test_rows(trained: Trained) -> None:
+    table = TABLES[trained.settings.table]
+    rows = read_table(trained.settings.test_data, table)
+    path = Path(trained.settings.model_dir, "1/assets.extra/tf_serving_warmup_requests")
+    records = list(tf.data.TFRecordDataset(str(path)).as_numpy_iterator())
+    for record, count in zip(records, (1, min(64, len(rows))), strict=True):
+        request = prediction_log_class().FromString(record).predict_log.request
+        assert request.model_spec.signature_name == "serving_default"
+        assert set(request.inputs) == {column.name for column in table.columns}
+        for column in table.columns:
+            asked = tf.make_ndarray(request.inputs[column.name])
+            assert tf.as_dtype(request.inputs[column.name].dtype) == TYPES[column.kind]
+            expected = tf.constant(rows.features[column.name][:count]).numpy()
+            np.testing.assert_array_equal(asked, expected)
+
+
+def prediction_log_class() -> Any:
+    """Describes the messages of tensorflow_serving/apis/ that a warm-up request needs."""
+    from tensorflow.core.framework import tensor_pb2
+
+    kinds = descriptor_pb2.FieldDescriptorProto
+    file = descriptor_pb2.FileDescriptorProto(
+        name="warm_up.proto", package="tensorflow.serving", syntax="proto3"
+    )
+    file.dependency.append(tensor_pb2.DESCRIPTOR.name)
+    serving = ".tensorflow.serving."
+    layout = {
+        "ModelSpec": [("name", 1, ""), ("signature_name", 3, "")],
+        "PredictRequest": [
+            ("model_spec", 1, serving + "ModelSpec"),
+            ("inputs", 2, serving + "PredictRequest.InputsEntry"),
+        ],
+        "PredictLog": [("request", 1, serving + "PredictRequest")],
+        "PredictionLog": [("predict_log", 6, serving + "PredictLog")],
+    }
+    for name, fields in layout.items():
+        message = file.message_type.add(name=name)
+        for field, number, kind in fields:
+            added = message.field.add(name=field, number=number, label=kinds.LABEL_OPTIONAL)
+            added.type = kinds.TYPE_MESSAGE if kind else kinds.TYPE_STRING
+            if kind:
+                added.type_name = kind
+            if field == "inputs":
+                added.label = kinds.LABEL_REPEATED
+                entry = message.nested_type.add(name="InputsEntry")
+                entry.options.map_entry = True
+                entry.field.add(name="key", number=1, label=1, type=kinds.TYPE_STRING)
+                entry.field.add(
+                    name="value",
+                    number=2,
+                    label=1,
+                    type=kinds.TYPE_MESSAGE,
+                    type_name=".tensorflow.TensorProto",
+                )
+    pool = descriptor_pool.DescriptorPool()
+    for needed in _with_dependencies(tensor_pb2.DESCRIPTOR):
+        pool.AddSerializedFile(needed.serialized_pb)
+    pool.Add(file)
+    found = pool.FindMessageTypeByName("tensorflow.serving.PredictionLog")
+    return message_factory.GetMessageClass(found)
+
+
+def _with_dependencies(file: Any) -> list[Any]:
+    """Returns a file after those that it needs, each once."""
+    found = [each for needed in file.dependencies for each in _with_dependencies(needed)]
+    return list({each.name: each for each in [*found, file]}.values())

@@ -1,0 +1,181 @@
+"""A training that ends early goes on, and ends as an undisturbed one."""
+
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from trainer.checkpoint import POINTER
+from trainer.errors import StopRequestedError, UserError
+from trainer.loop import Loop
+from trainer.run import run
+
+from .conftest import MakeSettings, Trained, train, weights_of, without_speed
+
+KILLS = 20
+
+# Runs one training again and again in children that SIGKILL themselves at random points: at the
+# n-th time that a file is opened, renamed or removed, or steps are taken. The parent has imported
+# TensorFlow and runs no op of it, so that a fork is cheap and safe. Prints how each child ended,
+# and the points that an undisturbed training has.
+KILL_AND_GO_ON = """
+import json, os, random, signal, sys, threading, traceback
+from trainer import loop, run, settings
+import google.cloud.storage
+
+kills, undisturbed, first, *rest = int(sys.argv[1]), sys.argv[2], *sys.argv[3:]
+POINTS = {"open", "os.rename", "os.remove"}
+
+
+def train(arguments, points):
+    reached = 0
+
+    def count(event, _arguments=()):
+        nonlocal reached
+        if event in POINTS and threading.current_thread() is threading.main_thread():
+            reached += 1
+            if reached == points:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    fit, check = loop.Loop.fit, loop.Loop._check
+
+    def fit_counting(self, *rest):
+        sys.addaudithook(count)
+        return fit(self, *rest)
+
+    def check_counting(self, *rest):
+        count("open")
+        check(self, *rest)
+
+    loop.Loop.fit, loop.Loop._check = fit_counting, check_counting
+    run.run(settings.parse(arguments), threading.Event())
+    return reached
+
+
+def forked(arguments, points):
+    reader, writer = os.pipe()
+    if not (child := os.fork()):
+        code = 1
+        try:
+            os.write(writer, str(train(arguments, points)).encode())
+            code = 0
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(code)
+    os.close(writer)
+    _, status = os.waitpid(child, 0)
+    with os.fdopen(reader) as file:
+        return os.waitstatus_to_exitcode(status), file.read()
+
+
+code, found = forked(json.loads(undisturbed), 0)
+assert code == 0, code
+points, ended, folders = int(found), [], iter([first, *rest])
+chance = random.Random(7)
+arguments = json.loads(next(folders))
+while ended.count(-signal.SIGKILL) < kills or ended[-1] != 0:
+    if ended and ended[-1] == 0:
+        arguments = json.loads(next(folders))
+    enough = ended.count(-signal.SIGKILL) >= kills
+    code, _ = forked(arguments, 0 if enough else chance.randint(1, points // 3))
+    ended.append(code)
+    assert code in (0, -signal.SIGKILL), code
+print(json.dumps({"ended": ended, "points": points}))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
+@pytest.mark.skipif(sys.platform == "darwin", reason="macOS does not fork what has threads")
+def test_killed_at_random_points_it_ends_with_the_same_bits(
+    make_settings: MakeSettings, tmp_path: Path
+) -> None:
+    """With windows on scratch disk and dropout: the data's order and the random state count."""
+    values: dict[str, Any] = {
+        "table": "penguins", "dropout": 0.2, "window_rows": 100, "checkpoint_seconds": 0.0,
+        "steps_per_execution": 2,
+    }  # fmt: skip
+    undisturbed = make_settings(**values)
+    folders = [make_settings(at=str(tmp_path / str(n)), **values) for n in range(KILLS)]
+    done = subprocess.run(
+        [
+            *(sys.executable, "-c", KILL_AND_GO_ON, str(KILLS)),
+            *(json.dumps(settings.arguments()) for settings in (undisturbed, *folders)),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    ended = json.loads(done.stdout.splitlines()[-1])["ended"]
+    assert ended.count(-9) == KILLS
+    assert "Passed over" not in done.stdout
+    expected = json.loads(Path(undisturbed.model_dir, "evaluation.json").read_text())
+    finished = folders[: ended.count(0)]
+    assert finished
+    for settings in finished:
+        found = json.loads(Path(settings.model_dir, "evaluation.json").read_text())
+        assert without_speed(found) == without_speed(expected)
+        assert weights_of(settings) == weights_of(undisturbed)
+
+
+def stop_after_steps(monkeypatch: pytest.MonkeyPatch, calls: int) -> threading.Event:
+    """Sets the event it returns when the training has called TensorFlow so often."""
+    stop = threading.Event()
+    check = Loop._check
+    left = calls
+
+    def counting(self: Loop, *arguments: Any) -> None:
+        nonlocal left
+        left -= 1
+        if left == 0:
+            stop.set()
+        check(self, *arguments)
+
+    monkeypatch.setattr(Loop, "_check", counting)
+    return stop
+
+
+@pytest.mark.parametrize("window_rows", [10_000, 500], ids=["memory", "disk"])
+def test_stopped_within_an_epoch_it_ends_with_the_same_weights(
+    window_rows: int,
+    make_settings: MakeSettings,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    """The steps that XLA compiles; the test of random points has the others."""
+    undisturbed = make_settings(window_rows=window_rows)
+    expected = train(undisturbed)
+    stopped = make_settings(at=str(tmp_path / "stopped"), window_rows=window_rows)
+    with monkeypatch.context() as patch, pytest.raises(StopRequestedError):
+        run(stopped, stop_after_steps(patch, 30))
+    assert without_speed(train(stopped)) == without_speed(expected)
+    assert weights_of(stopped) == weights_of(undisturbed)
+
+
+def test_going_on_before_a_damaged_checkpoint_ends_the_same(
+    make_settings: MakeSettings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = make_settings("penguins")
+    expected = train(settings)
+    folder = Path(settings.checkpoint_dir)
+    newest = folder / json.loads((folder / POINTER).read_text())["newest_first"][0]
+    newest.write_bytes(newest.read_bytes()[:2_000])
+    assert without_speed(train(settings)) == without_speed(expected)
+    said = capsys.readouterr().out
+    assert f"Passed over the damaged checkpoint {newest.name}" in said
+    assert "Going on after epoch 1, step 0" in said
+    # A finished run has no steps left: it is evaluated and exported again.
+    assert without_speed(train(settings)) == without_speed(expected)
+
+
+def test_another_network_does_not_go_on_from_a_checkpoint(trained: Trained) -> None:
+    other = dataclasses.replace(trained.settings, hidden_units=(16,))
+    with pytest.raises(UserError, match=r"hidden_units \[16\], got one with \[8\]"):
+        train(other)

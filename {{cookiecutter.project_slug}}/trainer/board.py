@@ -1,0 +1,64 @@
+"""What TensorBoard shows of a training: curves, histograms, images, and the settings."""
+
+from pathlib import Path
+from typing import Any, Self
+
+import keras
+import tensorflow as tf
+
+from trainer.checkpoint import Progress
+from trainer.data import Array
+from trainer.settings import Settings, as_text
+
+# Of the settings, what a person compares between runs.
+COMPARED = (
+    *("batch_size", "learning_rate", "hidden_units", "embedding_size", "min_count", "dropout"),
+    *("l2", "clip_norm", "class_weights", "seed"),
+)
+
+
+class Board:
+    """Writes event files, one folder for the training rows and one for the evaluation's."""
+
+    def __init__(self, folder: Path, settings: Settings) -> None:
+        """Makes the files, and fills the HParams tab."""
+        from tensorboard.plugins.hparams import api as hparams
+
+        self._train = tf.summary.create_file_writer(str(folder / "train"))
+        self._eval = tf.summary.create_file_writer(str(folder / "eval"))
+        with self._eval.as_default():
+            hparams.hparams({name: _plain(getattr(settings, name)) for name in COMPARED})
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._train.close()
+        self._eval.close()
+
+    def write_epoch(self, progress: Progress, model: keras.Model, predictions: Array) -> None:
+        """Writes the metrics of the epoch that has just ended, the weights and the predictions.
+
+        Args:
+            progress: its last history entry is the epoch's.
+            model: with the weights at its end.
+            predictions: of the evaluation's rows.
+        """
+        metrics = progress.history[-1]
+        with self._train.as_default(step=progress.epoch):
+            for name in ("loss", "learning_rate", "rows_per_second"):
+                tf.summary.scalar(f"epoch_{name}", metrics[name])
+            for weight in model.trainable_variables:
+                tf.summary.histogram(f"weights/{weight.path}", weight.value)
+        with self._eval.as_default(step=progress.epoch):
+            for name in [name for name in metrics if name.startswith("eval_")]:
+                # The same name in both folders puts both curves into one chart.
+                shown = "loss" if name == "eval_log_loss" else name.removeprefix("eval_")
+                tf.summary.scalar(f"epoch_{shown}", metrics[name])
+            tf.summary.histogram("predictions", predictions[..., -1:])
+        self._train.flush()
+        self._eval.flush()
+
+
+def _plain(value: Any) -> bool | float | int | str:
+    return as_text(value) if isinstance(value, tuple) else value

@@ -1,0 +1,177 @@
+"""What the training rows say about each column: one vectorised pass, block by block."""
+
+import math
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from trainer.columns import Column, Table
+from trainer.data import Array, Rows
+from trainer.errors import UserError
+
+COUNTED = 1_000_000  # distinct values of a column from which on it is counted no further
+ID_ROWS = 100  # rows below which many distinct values are no sign of an id
+AN_ID = (
+    "has another value in almost every row: an id teaches nothing about new rows; remove it from"
+    " trainer/columns.py."
+)
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """What preprocessing, the network and its head take from the training rows; saved as JSON.
+
+    Attributes:
+        mean: of each number column, in its own unit.
+        scale: its standard deviation; 1 for a constant column.
+        has_gaps: whether it has gaps, which then are a feature of their own.
+        vocabulary: values of each category and integer column that are frequent enough, the most
+            frequent first; the code of a value is its place, from 1.
+        buckets: codes of each category and integer column of too many values for a vocabulary;
+            the code is a hash of the value.
+        rows: how many there are.
+        class_rows: how many there are of each class; empty where the label is a number.
+        label_mean: of a label that is a number, in its own unit.
+        label_scale: its standard deviation.
+        warnings: what a person should know about columns that can teach nothing.
+    """
+
+    mean: dict[str, float]
+    scale: dict[str, float]
+    has_gaps: dict[str, bool]
+    vocabulary: dict[str, list[Any]]
+    buckets: dict[str, int] = field(default_factory=dict)
+    rows: int = 0
+    class_rows: tuple[int, ...] = ()
+    label_mean: float = 0.0
+    label_scale: float = 1.0
+    warnings: tuple[str, ...] = ()
+
+    def codes(self, name: str) -> int:
+        """Returns how many codes a category or integer column has, 0 for a gap among them."""
+        return 1 + (self.buckets.get(name) or len(self.vocabulary[name]))
+
+
+def measure(
+    blocks: Iterable[Rows], table: Table, min_count: int, max_vocabulary: int = COUNTED
+) -> Statistics:
+    """Measures the training rows, and never any others.
+
+    Args:
+        blocks: the rows, each once.
+        table: their columns.
+        min_count: rows a value needs for a code of its own.
+        max_vocabulary: values a vocabulary has at most; a column of more is hashed.
+
+    Raises:
+        UserError: all labels are the same.
+    """
+    numbers = {column.name: _Moments() for column in table.columns if column.kind == "number"}
+    categories = {
+        column.name: _Counts(column)
+        for column in table.columns
+        if column.kind in ("integer", "category")
+    }
+    labels = _Moments()
+    class_rows = np.zeros(len(table.label.classes), np.int64)
+    for block in blocks:
+        for name, moments in numbers.items():
+            moments.add(block.features[name])
+        for name, counts in categories.items():
+            counts.add(block.features[name])
+        labels.add(block.labels)
+        if len(class_rows):
+            class_rows += np.bincount(block.labels, minlength=len(class_rows))
+    if not labels.scale:
+        raise UserError(
+            f"Expected different values in column {table.label.name!r} of the training rows, got"
+            f" one value in all {labels.rows:,}; give rows with others too."
+        )
+    vocabulary = {name: counts.frequent(min_count) for name, counts in categories.items()}
+    hashed = [name for name, values in vocabulary.items() if len(values) > max_vocabulary]
+    told = {name: moments.fault(labels.rows) for name, moments in numbers.items()}
+    told |= {name: counts.fault(labels.rows) for name, counts in categories.items()}
+    return Statistics(
+        mean={name: moments.mean for name, moments in numbers.items()},
+        scale={name: moments.scale or 1.0 for name, moments in numbers.items()},
+        has_gaps={name: moments.rows < labels.rows for name, moments in numbers.items()},
+        vocabulary={name: [] if name in hashed else each for name, each in vocabulary.items()},
+        buckets=dict.fromkeys(hashed, max_vocabulary),
+        rows=labels.rows,
+        class_rows=tuple(class_rows.tolist()),
+        label_mean=0.0 if table.label.classes else labels.mean,
+        label_scale=1.0 if table.label.classes else labels.scale,
+        warnings=tuple(f"Column {name!r} {fault}" for name, fault in told.items() if fault),
+    )
+
+
+class _Moments:
+    """Mean and standard deviation of a number, merged block by block.
+
+    Source: Chan, Golub and LeVeque, Updating formulae and a pairwise algorithm for computing
+    sample variances (1979).
+    """
+
+    def __init__(self) -> None:
+        self.rows = 0
+        self.mean = 0.0
+        self._squares = 0.0  # sum of the squared distances from the mean
+        self._may_be_id = True
+
+    @property
+    def scale(self) -> float:
+        return math.sqrt(self._squares / self.rows) if self.rows else 0.0
+
+    def add(self, values: Array) -> None:
+        known = values[np.isfinite(values)].astype(np.float64)
+        if not len(known):
+            return
+        mean, rows = float(known.mean()), self.rows + len(known)
+        apart = mean - self.mean
+        self._squares += float(((known - mean) ** 2).sum())
+        self._squares += apart**2 * self.rows * len(known) / rows
+        self.mean += apart * len(known) / rows
+        self.rows = rows
+        if self._may_be_id and values.dtype == np.float32:
+            whole = bool((known == np.floor(known)).all())
+            self._may_be_id = whole and len(np.unique(known)) == len(values)
+
+    def fault(self, rows: int) -> str:
+        if not self.rows or not self.scale:
+            return _nothing_new(bool(self.rows))
+        return AN_ID if self._may_be_id and rows >= ID_ROWS else ""
+
+
+class _Counts:
+    """How many rows have each value of a category or integer column."""
+
+    def __init__(self, column: Column) -> None:
+        self._missing = column.missing
+        self._counts: Counter[Any] = Counter()
+
+    def add(self, values: Array) -> None:
+        if len(self._counts) > COUNTED:
+            return  # bounds the memory that an id in disguise takes
+        counted = pa.array(values).value_counts()
+        found = dict(zip(counted.field(0).to_pylist(), counted.field(1).to_pylist(), strict=True))
+        found.pop(self._missing, None)
+        self._counts.update(found)
+
+    def frequent(self, min_count: int) -> list[Any]:
+        """Returns the values of so many rows, the most frequent first."""
+        kept = sorted(value for value, count in self._counts.items() if count >= min_count)
+        return sorted(kept, key=self._counts.__getitem__, reverse=True)
+
+    def fault(self, rows: int) -> str:
+        if len(self._counts) < 2:
+            return _nothing_new(bool(self._counts))
+        return AN_ID if rows >= ID_ROWS and len(self._counts) > rows / 2 else ""
+
+
+def _nothing_new(has_values: bool) -> str:
+    said = "has one value only" if has_values else "has no value at all"
+    return f"{said} in the training rows: it teaches nothing."
