@@ -21,6 +21,7 @@ from cloud import (
 from cloud.client import Client
 from cloud.config import Config
 from cloud.console import next_commands, out, say, step
+from cloud.deployments import Machines
 from cloud.errors import UserError
 
 STEPS = 6
@@ -76,7 +77,8 @@ def walk(client: Client, options: argparse.Namespace) -> None:
     with numbered(5, "Version"):
         job = lookup.job(client, job.name)
         # A second demo trains the same model again, which cannot be better than itself.
-        deploy.deploy(client, job, client.config.machine_type, 100, force=True)
+        machines = Machines(client.config.machine_type)
+        deploy.deploy(client, job, machines, 100, force=True)
     with numbered(6, "Prediction"):
         ask(client)
 

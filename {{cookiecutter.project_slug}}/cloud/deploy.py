@@ -6,6 +6,7 @@ from typing import Any
 from cloud import deployments, evaluations, lookup, promote, signature, traffic
 from cloud.client import Client
 from cloud.console import say
+from cloud.deployments import Machines
 from cloud.errors import UserError
 
 # TensorFlow Serving looks for numeric folders; the trainer exports to this one.
@@ -32,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="deploy it though it is no better than the default version on the same test rows, or"
         " nobody knows",
     )
-    parser.add_argument("--machine-type", help="such as n1-standard-4; default: of pyproject.toml")
+    deployments.add_arguments(parser)
 
 
 def run(client: Client, options: argparse.Namespace) -> int:
@@ -40,9 +41,9 @@ def run(client: Client, options: argparse.Namespace) -> int:
     say(f"Target: {client.target}")
     if not 1 <= options.traffic <= 100:
         raise UserError(f"--traffic: expected 1 to 100 per cent, got {options.traffic}.")
+    machines = deployments.machines(client, options)
     job = lookup.job(client, options.job, state="JOB_STATE_SUCCEEDED")
-    machine_type = options.machine_type or client.config.machine_type
-    version = deploy(client, job, machine_type, options.traffic, force=options.force)
+    version = deploy(client, job, machines, options.traffic, force=options.force)
     commands = [("nox -s predict", "ask it about one row")]
     if version.version_id != lookup.model(client).version_id:
         commands = [
@@ -53,7 +54,7 @@ def run(client: Client, options: argparse.Namespace) -> int:
     return 0
 
 
-def deploy(client: Client, job: Any, machine_type: str, traffic_share: int, *, force: bool) -> Any:
+def deploy(client: Client, job: Any, machines: Machines, traffic_share: int, *, force: bool) -> Any:
     """Makes the next version of the model from a job, serves it, and gives it traffic.
 
     Everything that can be checked is checked before anything is uploaded.
@@ -61,7 +62,7 @@ def deploy(client: Client, job: Any, machine_type: str, traffic_share: int, *, f
     Args:
         client: of the target.
         job: the `CustomJob` that trained it.
-        machine_type: of the replicas.
+        machines: what it runs on.
         traffic_share: per cent of the requests; with 100, or where nothing else is deployed, the
             version becomes the default, and the others are undeployed.
         force: deploy a version that is no better than the default.
@@ -85,7 +86,7 @@ def deploy(client: Client, job: Any, machine_type: str, traffic_share: int, *, f
             say(f"{objection} Deploying it all the same.")
     version = upload_version(client, job, folder, default)
     endpoint = lookup.endpoint(client) or deployments.create_endpoint(client)
-    deployed_id = deployments.serve(client, endpoint, version, machine_type, instance)
+    deployed_id = deployments.serve(client, endpoint, version, machines, instance)
     if traffic_share == 100 or not endpoint.deployed_models:
         promote.make_default(client, version, endpoint.name, deployed_id, instance)
         return version

@@ -1,7 +1,10 @@
 """What the endpoint serves: deploying versions, proving that they answer, undeploying them."""
 
+import argparse
 import csv
 import io
+import re
+from dataclasses import dataclass
 from typing import Any
 
 from google.api_core import exceptions
@@ -19,6 +22,48 @@ OPERATION_SECONDS = 3600.0
 # A new version proves itself on this share of the requests, in per cent, before it gets more.
 PROBE_SHARE = 5
 SAMPLE_BYTES = 16_384
+
+
+@dataclass(frozen=True)
+class Machines:
+    """What a deployed model runs on.
+
+    Attributes:
+        machine_type: such as `n1-standard-4`.
+        least: replicas, with little load.
+        most: replicas, with much.
+    """
+
+    machine_type: str
+    least: int = 1
+    most: int = 1
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describes the flags of verbs that may deploy."""
+    parser.add_argument("--machine-type", help="such as n1-standard-4; default: of pyproject.toml")
+    parser.add_argument(
+        "--replicas",
+        default="1",
+        metavar="LEAST[-MOST]",
+        help="machines that serve it, where it is not deployed yet: such as 2, or 1-4 to add some"
+        " by load; default: 1",
+    )
+
+
+def machines(client: Client, options: argparse.Namespace) -> Machines:
+    """Returns the machines of the flags.
+
+    Raises:
+        UserError: a flag is wrong.
+    """
+    found = re.fullmatch(r"([1-9]\d{0,3})(?:-([1-9]\d{0,3}))?", options.replicas)
+    least, most = (int(found[1]), int(found[2] or found[1])) if found else (1, 0)
+    if most < least:
+        raise UserError(
+            f"--replicas: expected a number from 1, or two as in 1-4, got {options.replicas!r}."
+        )
+    return Machines(options.machine_type or client.config.machine_type, least, most)
 
 
 def create_endpoint(client: Client) -> Any:
@@ -46,7 +91,7 @@ def of_version(endpoint: Any, version: Any) -> Any | None:
 
 
 def serve(
-    client: Client, endpoint: Any, version: Any, machine_type: str, instance: Instance
+    client: Client, endpoint: Any, version: Any, runs_on: Machines, instance: Instance
 ) -> str:
     """Deploys a version beside what is there, where it is not, and sees it answer.
 
@@ -56,7 +101,7 @@ def serve(
         client: of the target.
         endpoint: the `Endpoint`.
         version: the `Model`.
-        machine_type: of the replicas.
+        runs_on: where it is not deployed yet.
         instance: what to ask it.
 
     Returns:
@@ -66,7 +111,7 @@ def serve(
         UserError: it does not answer; the traffic is as it was before.
     """
     deployed = of_version(endpoint, version)
-    deployed_id = deployed.id if deployed else _deploy(client, endpoint, version, machine_type)
+    deployed_id = deployed.id if deployed else _deploy(client, endpoint, version, runs_on)
     split = traffic.shares(endpoint)
     if split.get(deployed_id, 0) < PROBE_SHARE:
         _prove(client, endpoint.name, split, deployed_id, instance)
@@ -143,7 +188,7 @@ def finish(client: Client, operation: Any, title: str) -> Any:
         raise
 
 
-def _deploy(client: Client, endpoint: Any, version: Any, machine_type: str) -> str:
+def _deploy(client: Client, endpoint: Any, version: Any, runs_on: Machines) -> str:
     """Deploys a version beside what is there, and returns the id of the deployed model."""
     share = 0 if endpoint.deployed_models else 100
     name = version.name.partition("@")[0]
@@ -153,9 +198,9 @@ def _deploy(client: Client, endpoint: Any, version: Any, machine_type: str) -> s
             "model": f"{name}@{version.version_id}",
             "display_name": f"{client.config.model}-{version.version_id}",
             "dedicated_resources": {
-                "machine_spec": {"machine_type": machine_type},
-                "min_replica_count": 1,
-                "max_replica_count": 1,
+                "machine_spec": {"machine_type": runs_on.machine_type},
+                "min_replica_count": runs_on.least,
+                "max_replica_count": runs_on.most,
             },
         },
         # "0" is what this request deploys.

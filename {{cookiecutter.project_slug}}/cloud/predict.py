@@ -14,6 +14,7 @@ from cloud.prediction import Prediction
 
 # A flight that leaves 24 minutes late and has the whole continent to catch up: the answer is open.
 SAMPLE_ROW = 21
+OWN_FLAGS = ("help", "row", "instance", "file", "all-versions")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,8 +38,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     features = parser.add_argument_group("features", "an instance, a flag for each feature")
     for column in lookup.table(config.load()).columns:
+        flag = column.name.replace("_", "-")
         features.add_argument(
-            f"--{column.name.replace('_', '-')}",
+            f"--feature-{flag}" if flag in OWN_FLAGS else f"--{flag}",
             dest=f"feature {column.name}",
             metavar=column.kind.upper(),
             help=column.about.replace("%", "%%"),

@@ -6,6 +6,7 @@ from typing import Any
 from cloud import deployments, lookup, traffic
 from cloud.client import Client
 from cloud.console import next_commands, say
+from cloud.deployments import Machines
 from cloud.instances import Instance
 
 DEFAULT = "default"
@@ -16,32 +17,32 @@ PREVIOUS = "previous"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describes the verb's flags."""
     parser.add_argument("version", nargs="?", help="number or alias; default: the newest version")
-    parser.add_argument("--machine-type", help="such as n1-standard-4; default: of pyproject.toml")
+    deployments.add_arguments(parser)
 
 
 def run(client: Client, options: argparse.Namespace) -> int:
     """Promotes the version, and says how to go back."""
     say(f"Target: {client.target}")
-    version = lookup.version(client, options.version)
-    promote(client, version, options.machine_type or client.config.machine_type)
+    machines = deployments.machines(client, options)
+    promote(client, lookup.version(client, options.version), machines)
     next_verbs(client)
     return 0
 
 
-def promote(client: Client, version: Any, machine_type: str) -> None:
+def promote(client: Client, version: Any, machines: Machines) -> None:
     """Makes a version the default, and gives it all traffic; deploys it where it is not.
 
     Args:
         client: of the target.
         version: the `Model`.
-        machine_type: of the replicas, where it is not deployed.
+        machines: what it runs on, where it is not deployed.
 
     Raises:
         UserError: it does not answer; the traffic is as it was before.
     """
     instance = deployments.sample_instance(client)
     endpoint = lookup.endpoint(client) or deployments.create_endpoint(client)
-    deployed_id = deployments.serve(client, endpoint, version, machine_type, instance)
+    deployed_id = deployments.serve(client, endpoint, version, machines, instance)
     make_default(client, version, endpoint.name, deployed_id, instance)
 
 

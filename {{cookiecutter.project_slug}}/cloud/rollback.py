@@ -2,7 +2,7 @@
 
 import argparse
 
-from cloud import lookup, promote
+from cloud import deployments, lookup, promote
 from cloud.client import Client
 from cloud.console import say
 from cloud.errors import UserError
@@ -10,7 +10,7 @@ from cloud.errors import UserError
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describes the verb's flags."""
-    parser.add_argument("--machine-type", help="such as n1-standard-4; default: of pyproject.toml")
+    deployments.add_arguments(parser)
 
 
 def run(client: Client, options: argparse.Namespace) -> int:
@@ -20,6 +20,7 @@ def run(client: Client, options: argparse.Namespace) -> int:
         UserError: there is no such version.
     """
     say(f"Target: {client.target}")
+    machines = deployments.machines(client, options)
     previous = lookup.alias(client, promote.PREVIOUS)
     if previous is None:
         raise UserError(
@@ -27,6 +28,6 @@ def run(client: Client, options: argparse.Namespace) -> int:
             " default leaves behind. 'nox -s versions' lists the versions, and 'nox -s promote'"
             " makes any of them the default."
         )
-    promote.promote(client, previous, options.machine_type or client.config.machine_type)
+    promote.promote(client, previous, machines)
     promote.next_verbs(client)
     return 0
