@@ -38,11 +38,12 @@ def checked_send(
         path = path.replace("/ui/", "/v1/", 1)
     api = validator(next(name for start, name in APIS.items() if path.startswith(start)))
     method = request.method or ""
-    # Of an upload, the body is the object itself.
-    is_json = not path.startswith("/upload/") and request.headers.get("Content-Type") == JSON
+    # The body of an upload is the object itself, that of a raw prediction is the container's.
+    is_upload, is_raw = path.startswith("/upload/"), path.endswith(":rawPredict")
+    is_json = not (is_upload or is_raw) and request.headers.get("Content-Type") == JSON
     body = json.loads(request.body) if request.body and is_json else None
     query = set(parse_qs(query_text, keep_blank_values=True)) - {"upload_id"}
-    if path.startswith("/upload/"):
+    if is_upload:
         query -= {"uploadType"}
         api.method(method, path)
     else:
@@ -50,7 +51,7 @@ def checked_send(
     response = send(session, request, **options)
     schema = api.response_schema(method, path)
     is_json = response.headers.get("Content-Type", "").startswith(JSON)
-    is_media = "alt=media" in query_text
+    is_media = is_raw or "alt=media" in query_text
     if schema is not None and response.status_code == 200 and is_json and not is_media:
         api.check(schema, response.json())
     return response
