@@ -10,7 +10,8 @@ from trainer.columns import Column, Table
 from trainer.data import Array, Rows
 from trainer.evaluate import Scores, score
 
-BINS = 64  # of a number, with as many training rows in each
+BINS = 64  # of a number, at most, with as many training rows in each
+BIN_ROWS = 50  # at least
 PRIOR = 20  # rows like all others that each bin is thought to have besides its own
 
 
@@ -62,7 +63,8 @@ class _Lookup:
         values = train.features[column.name]
         if column.kind == "number":
             known = values[np.isfinite(values)]
-            shares = np.linspace(0, 1, BINS + 1)[1:-1]
+            bins = max(2, min(BINS, len(known) // BIN_ROWS))
+            shares = np.linspace(0, 1, bins + 1)[1:-1]
             edges = np.unique(np.quantile(known, shares)) if len(known) else known
             count = 2 + len(edges)
         else:

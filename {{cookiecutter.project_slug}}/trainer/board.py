@@ -1,5 +1,6 @@
 """What TensorBoard shows of a training: curves, histograms, images, and the settings."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -58,6 +59,17 @@ class Board:
             tf.summary.histogram("predictions", predictions[..., -1:])
         self._train.flush()
         self._eval.flush()
+
+    def write_images(self, images: Mapping[str, bytes], step: int) -> None:
+        """Writes images of the evaluation's rows.
+
+        Args:
+            images: PNG by name.
+            step: the epoch that they are of.
+        """
+        with self._eval.as_default(step=step):
+            for name, content in images.items():
+                tf.summary.image(name, tf.image.decode_png(content)[tf.newaxis])
 
 
 def _plain(value: Any) -> bool | float | int | str:

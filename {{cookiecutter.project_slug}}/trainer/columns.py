@@ -89,6 +89,7 @@ class Table:
         columns: the features.
         slices: category, integer and boolean columns by whose values the test rows are also
             scored apart.
+        limits: what a reader of the model card should know of the data, in whole sentences.
         defaults: settings that suit it, by their names in `trainer/settings.py`, for when the
             command line does not say.
     """
@@ -98,6 +99,7 @@ class Table:
     label: Label
     columns: tuple[Column, ...]
     slices: tuple[str, ...] = ()
+    limits: tuple[str, ...] = ()
     defaults: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
@@ -134,6 +136,13 @@ FLIGHTS = Table(
         Column("pressure", "number", "sea level pressure at the origin in that hour, millibars"),
     ),
     slices=("carrier", "origin", "month"),
+    limits=(
+        "It knows the flights that left New York in 2013 and arrived, and no others; cancelled and"
+        " diverted ones are not in the table.",
+        "It needs the delay of the departure, so it answers once the aircraft has left.",
+        "Split by row, other flights of the same hour are among the training rows, and the weather"
+        " tells the hour. On days never seen expect less; split by day to measure it.",
+    ),
 )
 
 # The same flights, and the minutes themselves: only the label's description is another.
@@ -157,6 +166,7 @@ PENGUINS = Table(
         Column("year", "integer", "year of the observation, 2007 to 2009"),
     ),
     slices=("island", "sex"),
+    limits=("A few hundred penguins of three islands: small differences of scores mean nothing.",),
     defaults={"epochs": 40, "batch_size": 16, "hidden_units": (32,)},
 )
 

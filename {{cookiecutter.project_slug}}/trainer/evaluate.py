@@ -194,7 +194,7 @@ def _sum(values: Array) -> float:
 
 def in_words(scores: Mapping[str, float]) -> str:
     """Says the chief scores in a line."""
-    return ", ".join(f"{NAMES[name]} {scores[name]:.4f}" for name in SAID if name in scores)
+    return ", ".join(f"{NAMES[name]} {scores[name]:z.4f}" for name in SAID if name in scores)
 
 
 def compare(scores: Scores, name: str, baseline: Scores) -> str:

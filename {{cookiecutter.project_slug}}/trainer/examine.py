@@ -63,14 +63,16 @@ def slices(
     """Scores the rows of each value of a column apart.
 
     Returns:
-        By value, the most frequent first: `rows`, how many; the scores; and `interval`, that of
-        `metric`. Values of too few rows, or of one class only, are left out.
+        By value, numbers in their order and texts by how frequent they are: `rows`, how many; the
+        scores; and `interval`, that of `metric`. Values of too few rows, or of one class only, are
+        left out.
     """
     found = {}
     values, counts = np.unique(rows.features[column], return_counts=True)
-    for place in np.argsort(-counts, kind="stable"):
+    order = np.argsort(-counts, kind="stable") if values.dtype == object else range(len(values))
+    for place in order:
         if counts[place] < LEAST_ROWS:
-            break
+            continue
         here = rows.features[column] == values[place]
         scores = score(predictions[here], rows.labels[here])
         if metric in scores:
@@ -126,6 +128,7 @@ def curves(label: Label, predictions: Array, labels: Array) -> dict[str, dict[st
         positive, scores = labels == place, predictions[:, place]
         if positive.any() and not positive.all():
             counts = Ranking(positive, scores).counts(np.ones(len(labels)))
+            precision = counts.precision()
             recall, fall_out = counts.found / counts.positives, counts.mistaken / counts.negatives
             # As many points where one rate rises as where the other does.
             path = recall + fall_out
@@ -133,7 +136,10 @@ def curves(label: Label, predictions: Array, labels: Array) -> dict[str, dict[st
             roc = np.stack([fall_out[kept], recall[kept]], axis=1)
             found[name] = {
                 "roc": [[0.0, 0.0], *roc.tolist()],
-                "precision_recall": np.stack([recall, counts.precision()], axis=1)[kept].tolist(),
+                "precision_recall": [
+                    [0.0, float(precision[0])],
+                    *np.stack([recall, precision], axis=1)[kept].tolist(),
+                ],
                 "calibration": calibration(scores, positive),
             }
     return found

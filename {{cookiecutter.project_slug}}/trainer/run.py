@@ -13,13 +13,13 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from trainer import evaluate, export, model, remote, report
+from trainer import card, charts, evaluate, export, model, remote, report
 from trainer.board import Board
 from trainer.checkpoint import Checkpoints, Progress
 from trainer.columns import TABLES, Table
 from trainer.data import Array, Rows, Source, join, read, sampled
 from trainer.errors import StopRequestedError
-from trainer.examine import examine
+from trainer.examine import curves, examine
 from trainer.loop import Loop, choose_strategy, is_chief
 from trainer.preprocess import Preprocessor
 from trainer.settings import FOLDERS, RISING, Settings
@@ -85,6 +85,11 @@ def run(settings: Settings, stop: threading.Event) -> dict[str, Any]:
         with Board(folders.logs, settings) as board:
             encoded_eval = preprocessor.encode(evaluation)
             progress = loop.fit(encoded_eval, checkpoints, board, is_chief(), stop)
+            # Of the evaluation's rows: what people compare runs by must not be the test rows.
+            drawn = curves(table.label, loop.predict(encoded_eval), evaluation.labels)
+            figures = charts.of_curves(drawn, table.label.name)
+            images = {name: charts.png(figure) for name, figure in figures.items()}
+            board.write_images(images, progress.best_epoch)
 
         def predict(rows: Rows) -> Array:
             return loop.predict(preprocessor.encode(rows))
@@ -108,8 +113,11 @@ def run(settings: Settings, stop: threading.Event) -> dict[str, Any]:
         }
         _write_json(folders.model / "statistics.json", dataclasses.asdict(statistics))
         _write_json(folders.model / "evaluation.json", document)
+        card.write(folders.model, document)
     if is_chief():
-        report.say(f"Wrote the SavedModel and evaluation.json to {settings.model_dir}.")
+        report.say(
+            f"Wrote the SavedModel, evaluation.json and {card.FILE} to {settings.model_dir}."
+        )
     return document
 
 

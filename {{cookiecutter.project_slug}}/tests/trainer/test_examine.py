@@ -47,6 +47,7 @@ def test_all_that_is_found_goes_through_json_as_it_is() -> None:
 def test_slices_are_scored_apart_and_small_ones_left_out() -> None:
     test = rows(2)
     found = module.slices("town", predict(test), test, "auc", seed=0)
+    assert next(iter(found)) == "a"  # the most frequent
     assert sorted(found) == ["a", "b", "c"]  # too few rows are without a town
     here = test.features["town"] == "b"
     assert found["b"]["rows"] == here.sum()
