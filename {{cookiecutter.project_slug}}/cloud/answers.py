@@ -1,8 +1,12 @@
 """A model's answers in words, beside what really happened."""
 
+from typing import Any
+
 from cloud.instances import Row
-from cloud.prediction import Prediction
+from cloud.prediction import Prediction, outputs
 from trainer.columns import Table
+
+Outputs = dict[str, Any]
 
 
 def in_words(table: Table, row: Row | None, prediction: Prediction) -> str:
@@ -13,17 +17,16 @@ def in_words(table: Table, row: Row | None, prediction: Prediction) -> str:
         row: of the test file; None where nobody knows what really happened.
         prediction: the model's outputs.
     """
+    named = outputs(prediction)
     if row is None:
-        return (
-            f"The model says {said(table, prediction)}; {table.label.name} is {table.label.about}."
-        )
+        return f"The model says {said(table, named)}; {table.label.name} is {table.label.about}."
     describe = {"flights": flight_in_words, "flights_delay": delay_in_words}.get(
         table.name, row_in_words
     )
-    return describe(table, row, prediction)
+    return describe(table, row, named)
 
 
-def flight_in_words(_table: Table, row: Row, prediction: Prediction) -> str:
+def flight_in_words(_table: Table, row: Row, prediction: Outputs) -> str:
     """Tells a flight: who flew where, the chance predicted at departure, and its arrival."""
     chance = 100 * prediction["probability"]
     left, arrived = float(row["dep_delay"]), float(row["arr_delay"])
@@ -34,7 +37,7 @@ def flight_in_words(_table: Table, row: Row, prediction: Prediction) -> str:
     )
 
 
-def delay_in_words(_table: Table, row: Row, prediction: Prediction) -> str:
+def delay_in_words(_table: Table, row: Row, prediction: Outputs) -> str:
     """Tells a flight: who flew where, the arrival estimated at departure, and the true one."""
     return (
         f"Flight {row['flight']} left {minutes(float(row['dep_delay']))}. The model expected it to"
@@ -42,7 +45,7 @@ def delay_in_words(_table: Table, row: Row, prediction: Prediction) -> str:
     )
 
 
-def row_in_words(table: Table, row: Row, prediction: Prediction) -> str:
+def row_in_words(table: Table, row: Row, prediction: Outputs) -> str:
     """Tells the prediction for a row and the truth."""
     name, truth = table.label.name, row[table.label.name]
     told = f"The model says {said(table, prediction)}; the {name} is {truth}"
@@ -51,7 +54,7 @@ def row_in_words(table: Table, row: Row, prediction: Prediction) -> str:
     return f"{told}: {'right' if prediction['label'] == truth else 'wrong'}."
 
 
-def said(table: Table, prediction: Prediction) -> str:
+def said(table: Table, prediction: Outputs) -> str:
     """Writes a prediction: the number, or the likeliest class and how likely it is."""
     if table.label.kind == "regression":
         return f"{prediction['value']:g}"

@@ -11,6 +11,7 @@ from typing import Any
 from cloud.client import Client
 from cloud.console import say
 from cloud.instances import Instance
+from cloud.prediction import Prediction, outputs
 from trainer.columns import Table
 
 # The field of an instance that is no feature, and comes back with its prediction.
@@ -42,7 +43,7 @@ class Results:
         nameless: why rows without a key have none.
     """
 
-    predictions: dict[str, Any]
+    predictions: dict[str, Prediction]
     errors: dict[str, str]
     nameless: list[str]
 
@@ -107,7 +108,7 @@ def write(folder: Path, name: str, rows: dict[str, dict[str, Any]], results: Res
 
 def summary(table: Table, results: Results) -> None:
     """Prints how many rows were predicted, and what; and why others were not."""
-    predictions = list(results.predictions.values())
+    predictions = [outputs(each) for each in results.predictions.values()]
     failed = [*results.errors.values(), *results.nameless]
     say(f"{len(predictions):,} rows predicted, {len(failed):,} failed.", "bold")
     if predictions and table.label.kind == "regression":
@@ -126,22 +127,21 @@ def summary(table: Table, results: Results) -> None:
 
 def _write_csv(writer: Any, rows: dict[str, dict[str, Any]], results: Results) -> None:
     predicted = {key: _as_columns(each) for key, each in results.predictions.items()}
-    outputs = sorted({name for each in predicted.values() for name in each})
+    named = sorted({name for each in predicted.values() for name in each})
     columns = list(dict.fromkeys(name for row in rows.values() for name in row))
     error = ["error"] if results.errors else []
-    writer.writerow([*columns, *(f"predicted_{name}" for name in outputs), *error])
+    writer.writerow([*columns, *(f"predicted_{name}" for name in named), *error])
     for key, row in rows.items():
         said = predicted.get(key, {})
-        cells = [row.get(name, "") for name in columns] + [said.get(name, "") for name in outputs]
+        cells = [row.get(name, "") for name in columns] + [said.get(name, "") for name in named]
         writer.writerow([*cells, *(results.errors.get(key, "") for _ in error)])
 
 
-def _as_columns(prediction: Any) -> dict[str, Any]:
-    """Returns a prediction by output; a model with one output gives its bare value."""
-    columns = prediction if isinstance(prediction, dict) else {"prediction": prediction}
+def _as_columns(prediction: Prediction) -> dict[str, Any]:
+    """Returns a prediction by output, lists as JSON."""
     return {
         name: json.dumps(value) if isinstance(value, list | dict) else value
-        for name, value in columns.items()
+        for name, value in outputs(prediction).items()
     }
 
 

@@ -98,15 +98,15 @@ def score(data_table: Table, answers: list[Prediction], truths: list[float]) -> 
 
     from trainer import evaluate
 
-    kind = data_table.label.kind
+    kind, named = data_table.label.kind, [prediction.outputs(each) for each in answers]
     if kind == "regression":
-        values = np.array([each["value"] for each in answers], np.float32)
+        values = np.array([each["value"] for each in named], np.float32)
         return dict(evaluate.score(values, np.array(truths, np.float32)))
     if kind == "binary":
-        second = np.array([each["probability"] for each in answers], np.float32)
+        second = np.array([each["probability"] for each in named], np.float32)
         probabilities = np.stack([1 - second, second], axis=1)
     else:
-        probabilities = np.array([each["probabilities"] for each in answers], np.float32)
+        probabilities = np.array([each["probabilities"] for each in named], np.float32)
     return dict(evaluate.score(probabilities, np.array(truths, np.int32)))
 
 

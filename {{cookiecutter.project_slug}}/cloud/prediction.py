@@ -12,7 +12,8 @@ from cloud.client import Client
 from cloud.errors import UserError
 from cloud.instances import Instance
 
-Prediction = dict[str, Any]
+# The model's outputs by name; TensorFlow Serving gives the only output of a signature bare.
+Prediction = dict[str, Any] | float
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,11 @@ class Answer:
 
     predictions: list[Prediction]
     version: str
+
+
+def outputs(prediction: Prediction) -> dict[str, Any]:
+    """Returns a prediction's outputs by name; a bare one is a regression's `value`."""
+    return prediction if isinstance(prediction, dict) else {"value": prediction}
 
 
 def endpoint_url(client: Client) -> str:

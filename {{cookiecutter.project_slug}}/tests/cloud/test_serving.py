@@ -23,7 +23,7 @@ from cloud.errors import UserError
 from tests.conftest import ROOT
 from tests.project import TINY, Project
 
-CALLERS = 8
+CALLERS = 4
 MACHINES = deployments.Machines("n1-standard-4")
 
 

@@ -1,10 +1,13 @@
 """What a person reads."""
 
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
+from cloud import batch_results, evaluate
 from cloud.answers import in_words, minutes
+from cloud.batch_results import Results
 from cloud.instances import of_row
 from cloud.jobs import words
 from cloud.prediction import message
@@ -49,6 +52,43 @@ def test_a_prediction_is_told_beside_what_happened() -> None:
     prediction = {"label": "Adelie", "probabilities": [0.7, 0.1, 0.2]}
     told = in_words(TABLES["penguins"], penguin, prediction)
     assert told == "The model says Adelie (70 %); the species is Gentoo: wrong."
+
+
+def test_a_number_is_told_bare_or_by_its_name() -> None:
+    """TensorFlow Serving gives the only output of a signature bare."""
+    table = TABLES["flights_delay"]
+    for prediction in (11.6, {"value": 11.6}):
+        assert in_words(table, FLIGHT, prediction) == (
+            "Flight 2013-01-01 B6641 JFK-SFO 11:00 left 24 minutes late. The model expected it to"
+            " arrive 12 minutes late. It arrived 4 minutes late."
+        )
+        assert in_words(table, None, prediction) == (
+            "The model says 11.6; arr_delay is minutes the arrival is late, negative if early."
+        )
+
+
+def test_bare_numbers_are_scored_and_joined(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = TABLES["flights_delay"]
+    scores = evaluate.score(table, [1.0, 2.0, 6.0], [1.0, 4.0, 4.0])
+    assert scores["mae"] == pytest.approx(4 / 3)
+    results = Results({"0": 1.5, "2": 2.5}, {"1": "no number"}, ["no key"])
+    rows = {"0": {"carrier": "B6"}, "1": {"carrier": "?"}, "2": {"carrier": "AA"}}
+    path = batch_results.write(tmp_path, "job", rows, results)
+    assert path.read_text(encoding="utf-8").splitlines() == [
+        "carrier,predicted_value,error",
+        "B6,1.5,",
+        "?,,no number",
+        "AA,2.5,",
+    ]
+    batch_results.summary(table, results)
+    assert capsys.readouterr().out.splitlines() == [
+        "2 rows predicted, 2 failed.",
+        "  mean arr_delay: 2.00",
+        "  row 1 failed: no number",
+        "  failed: no key",
+    ]
 
 
 @pytest.mark.parametrize(
