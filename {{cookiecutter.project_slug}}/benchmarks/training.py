@@ -96,19 +96,18 @@ def csv_dataset(folder: Path) -> Result:
     splits = {split: dataset(split) for split in datasets.SPLITS}
     inputs, encoded = {}, []
     for name, kind in _kinds(PLAIN).items():
-        values = splits["train"].map(lambda features, _, name=name: features[name])
+        dtypes = {"number": "float32", "integer": "int64"}
+        inputs[name] = keras.Input((1,), name=name, dtype=dtypes.get(kind, "string"))
+        lookup = keras.layers.IntegerLookup if kind == "integer" else keras.layers.StringLookup
         if kind == "number":
-            inputs[name] = keras.Input((1,), name=name)
             layer = keras.layers.Normalization(axis=None)
-            values = values.map(lambda batch: tf.cast(batch, tf.float32))
         else:
-            dtype = "int64" if kind == "integer" else "string"
-            inputs[name] = keras.Input((1,), name=name, dtype=dtype)
-            lookup = keras.layers.IntegerLookup if kind == "integer" else keras.layers.StringLookup
             layer = lookup(output_mode="one_hot")
-            # make_csv_dataset reads whole numbers as int32.
-            values = values.map(lambda batch, dtype=dtype: tf.cast(batch, dtype))
-        layer.adapt(values)
+
+        def column(features: Any, _label: Any, name: str = name) -> Any:
+            return tf.cast(features[name], inputs[name].dtype)[:, tf.newaxis]
+
+        layer.adapt(splits["train"].map(column))
         encoded.append(layer(inputs[name]))
     model = keras.Model(inputs, _network(keras.layers.concatenate(encoded)))
 
@@ -121,7 +120,10 @@ def csv_dataset(folder: Path) -> Result:
 
 
 def ours(folder: Path) -> Result:
-    """This project's trainer, with the checkpoints and the curves that it writes on the way."""
+    """This project's trainer, with the checkpoints and the curves that it writes on the way.
+
+    Its learning rate falls to zero over the three epochs, so it begins higher than the default.
+    """
     from trainer import run as road
     from trainer.loop import Loop
 
@@ -135,7 +137,9 @@ def ours(folder: Path) -> Result:
 
     # The road takes its loop from here; what it does after training is not training's time.
     vars(road)["Loop"] = Watched
-    document = _train(folder, PLAIN, epochs=EPOCHS, batch_size=BATCH, hidden_units=HIDDEN)
+    document = _train(
+        folder, PLAIN, epochs=EPOCHS, batch_size=BATCH, hidden_units=HIDDEN, learning_rate=0.012
+    )
     rates = [metrics["rows_per_second"] for metrics in document["history"]]
     return trained | {"rows_per_second": max(rates[1:]), "auc": document["test"]["auc"]}
 
@@ -301,7 +305,7 @@ def one(task: str, name: str, folder: str, table: str) -> None:
 
 def compare_speed(folder: Path, console: Console) -> None:
     """Prints the three ways side by side; the ratios are to the first one."""
-    columns = ("rows/s of an epoch", "", "s to a trained model", "", "peak memory", "test AUC")
+    columns = ("rows/s of an epoch", "", "s until trained", "", "peak memory", "test AUC")
     printed = Printed(
         "", *columns, title=f"64-32 network, 8 columns, batch {BATCH}, {EPOCHS} epochs"
     )
@@ -313,9 +317,9 @@ def compare_speed(folder: Path, console: Console) -> None:
         printed.add_row(
             name,
             f"{found['rows_per_second']:,.0f}",
-            f"{found['rows_per_second'] / first['rows_per_second']:.1f}x",
+            f"{found['rows_per_second'] / first['rows_per_second']:.1f} times as many",
             f"{found['seconds']:.1f}",
-            f"1/{first['seconds'] / found['seconds']:.1f}",
+            f"{found['seconds'] / first['seconds']:.2f} of it",
             f"{found['memory'] / 1e9:.2f} GB",
             f"{found['auc']:.4f}",
         )
