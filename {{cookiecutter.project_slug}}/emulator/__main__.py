@@ -6,6 +6,7 @@ Serves Cloud Storage, Vertex AI and Cloud Logging on loopback until it is interr
 import argparse
 import asyncio
 import json
+import math
 import os
 import signal
 import socket
@@ -16,6 +17,9 @@ from pathlib import Path
 
 import filelock
 import uvicorn
+
+from emulator.limits import allow_many_files
+from emulator.pace import Pace
 
 HOST = "127.0.0.1"
 IN_USE = 75  # EX_TEMPFAIL of sysexits.h: the same command may succeed later
@@ -37,13 +41,31 @@ def main() -> None:
         default=Path(".emulator"),
         help="folder that holds all it remembers; made when missing",
     )
+    for name, seconds, text in (
+        ("autoscaling-period", Pace.period, "seconds between two looks at the load of a model"),
+        ("autoscaling-window", Pace.window, "seconds that a replica stays unused"),
+        ("idle-scaledown-period", Pace.idle, "seconds without a request before scaling to zero"),
+    ):
+        variable = "EMULATOR_" + name.upper().replace("-", "_")
+        parser.add_argument(
+            f"--{name}",
+            type=_seconds,
+            metavar="SECONDS",
+            default=os.environ.get(variable, str(seconds)),
+            help=f"{text} (${variable}; default: {seconds:g})",
+        )
     options = parser.parse_args()
     data_dir = options.data_dir.absolute()
     data_dir.mkdir(parents=True, exist_ok=True)
     lock = filelock.FileLock(data_dir / "lock")
     try:
         with lock.acquire(blocking=False):
-            serve(_listen(options.port), data_dir)
+            pace = Pace(
+                options.autoscaling_period,
+                options.autoscaling_window,
+                options.idle_scaledown_period,
+            )
+            serve(_listen(options.port), data_dir, pace)
     except filelock.Timeout:
         print(
             f"--data-dir {options.data_dir}: another emulator uses this folder; stop it, or name"
@@ -53,14 +75,25 @@ def main() -> None:
         sys.exit(IN_USE)
 
 
-def serve(listener: socket.socket, data_dir: Path) -> None:
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0.05 <= seconds <= 1e6:
+        raise argparse.ArgumentTypeError(f"expected seconds from 0.05 to 1e6, got {text!r}")
+    return seconds
+
+
+def serve(listener: socket.socket, data_dir: Path, pace: Pace) -> None:
     """Serves on a bound socket until SIGINT or SIGTERM."""
+    allow_many_files()
     from emulator.app import create_app  # Google's messages take a second to import
     from emulator.gateway.front import Front
 
     url = f"http://{HOST}:{listener.getsockname()[1]}"
     config = uvicorn.Config(
-        create_app(data_dir, url),
+        create_app(data_dir, url, pace),
         log_level="warning",
         access_log=False,
         http=Front,

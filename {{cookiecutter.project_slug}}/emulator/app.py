@@ -23,6 +23,7 @@ from emulator.logs import routes as logs_routes
 from emulator.monitoring import routes as monitoring_routes
 from emulator.monitoring.sampler import Sampler
 from emulator.monitoring.series import Series
+from emulator.pace import Pace
 from emulator.storage import routes as storage_routes
 from emulator.store.database import Database
 from emulator.store.documents import Documents
@@ -38,7 +39,7 @@ from emulator.vertex.jobs import Jobs
 from emulator.vertex.models import Models
 from emulator.vertex.operations import Operations
 from emulator.vertex.prediction import Predictions
-from emulator.vertex.scaling import Pace
+from emulator.vertex.request_log import RequestLogs
 from emulator.vertex.serving import ModelServers
 
 # First parts of paths whose rest no bucket's object is: /v1beta1/… could be one, by its form.
@@ -73,8 +74,11 @@ def create_app(data_dir: Path, url: str, pace: Pace | None = None) -> Starlette:
     batch_jobs = BatchJobs(documents, objects, models, operations, batch_runner)
     guard = Guard(urlsplit(url).port)
     gateway = Gateway(guard)
+    request_logs = RequestLogs(objects)
     fleet = Fleet(servers, gateway, pace or Pace())
-    endpoints = Endpoints(documents, models, operations, fleet, gateway)
+    endpoints = Endpoints(
+        documents, models, operations, fleet=fleet, gateway=gateway, request_logs=request_logs
+    )
     series = Series(database)
     sampler = Sampler(series, runner, fleet)
 
@@ -82,6 +86,7 @@ def create_app(data_dir: Path, url: str, pace: Pace | None = None) -> Starlette:
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         sweeping = asyncio.create_task(gateway.run())
         fleet.start()
+        request_logs.start()
         runner.recover()
         endpoints.recover()
         batch_runner.recover()
@@ -92,6 +97,7 @@ def create_app(data_dir: Path, url: str, pace: Pace | None = None) -> Starlette:
         await run_in_threadpool(runner.close)
         await run_in_threadpool(batch_runner.close)
         await run_in_threadpool(fleet.close)
+        await run_in_threadpool(request_logs.close)
         await run_in_threadpool(servers.close)
         database.close()
 

@@ -28,10 +28,10 @@ class RunningEmulator:
         self.process.wait(60)
 
 
-def start_emulator(data_dir: Path) -> RunningEmulator:
+def start_emulator(data_dir: Path, *flags: str) -> RunningEmulator:
     """Starts an emulator and waits until it says that it is ready."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "emulator", "--port", "0", "--data-dir", str(data_dir)],
+        [sys.executable, "-m", "emulator", "--port", "0", "--data-dir", str(data_dir), *flags],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         text=True,

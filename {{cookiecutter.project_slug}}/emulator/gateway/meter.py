@@ -3,6 +3,7 @@
 import math
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import Any
 
 # Exponential buckets as google.api.Distribution has them, in milliseconds: bucket i holds
 # SCALE * GROWTH^(i-1) <= x < SCALE * GROWTH^i, the first all below SCALE, the last all above.
@@ -40,10 +41,6 @@ class Latencies:
             place = int(math.log(milliseconds / SCALE) / _LOG_GROWTH) + 1
             self.buckets[min(place, FINITE_BUCKETS + 1)] += 1
 
-    def copy(self) -> "Latencies":
-        """Returns what was counted so far."""
-        return Latencies(self.count, self.total, self.squares, self.buckets.copy())
-
     def since(self, before: "Latencies") -> "Latencies":
         """Returns what was counted after an earlier copy."""
         buckets = [now - then for now, then in zip(self.buckets, before.buckets, strict=True)]
@@ -53,6 +50,24 @@ class Latencies:
             self.squares - before.squares,
             buckets,
         )
+
+    def distribution(self) -> dict[str, Any]:
+        """Returns a `google.api.Distribution`."""
+        mean = self.total / self.count if self.count else 0.0
+        buckets = self.buckets[: max((i for i, n in enumerate(self.buckets) if n), default=-1) + 1]
+        return {
+            "count": str(self.count),
+            "mean": mean,
+            "sumOfSquaredDeviation": max(0.0, self.squares - self.count * mean * mean),
+            "bucketOptions": {
+                "exponentialBuckets": {
+                    "numFiniteBuckets": FINITE_BUCKETS,
+                    "growthFactor": GROWTH,
+                    "scale": SCALE,
+                }
+            },
+            "bucketCounts": list(map(str, buckets)),
+        }
 
 
 class Meter:
@@ -70,6 +85,15 @@ class Meter:
         self.total = Latencies()
         self.model = Latencies()
         self.overhead = Latencies()
+
+    def since(self, before: "Meter") -> "Meter":
+        """Returns what was counted after an earlier copy; of an empty meter, a copy."""
+        later = Meter()
+        later.answers = self.answers - before.answers
+        later.total = self.total.since(before.total)
+        later.model = self.model.since(before.model)
+        later.overhead = self.overhead.since(before.overhead)
+        return later
 
     def count(self, status: int, begun: float, sent: float, ended: float) -> None:
         """Counts an answer.

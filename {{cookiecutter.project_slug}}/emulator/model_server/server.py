@@ -1,11 +1,9 @@
 """The server's routes, its state from loading to draining, and the loop that runs it."""
 
 import asyncio
-import contextlib
 import gc
 import re
 import signal
-import sys
 import types
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -14,6 +12,7 @@ from urllib.parse import urlsplit
 
 import orjson
 
+from emulator.limits import allow_many_files
 from emulator.model_server import model as models
 from emulator.model_server import payload, source
 from emulator.model_server.batcher import Batcher
@@ -207,7 +206,7 @@ async def serve(options: Options) -> None:
     Raises:
         StartError: it cannot listen or load, or did not drain in time.
     """
-    _allow_many_files()
+    allow_many_files()
     loop = asyncio.get_running_loop()
     stopped = asyncio.Event()
     _on_signals(lambda: loop.call_soon_threadsafe(stopped.set))
@@ -245,16 +244,6 @@ def _load(options: Options, stack: ExitStack) -> models.Model:
     gc.collect()
     gc.freeze()
     return model
-
-
-def _allow_many_files() -> None:
-    """Takes as many connections as the system lets this user have; often 1,024 is the start."""
-    if sys.platform != "win32":
-        import resource
-
-        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-        with contextlib.suppress(ValueError, OSError):  # macOS: unlimited is not always taken
-            resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _on_signals(stop: Callable[[], object]) -> None:

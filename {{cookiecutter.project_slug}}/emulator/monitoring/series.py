@@ -17,28 +17,43 @@ from emulator.store.database import Database
 
 TRAINING_CPU = "ml.googleapis.com/training/cpu/utilization"
 TRAINING_MEMORY = "ml.googleapis.com/training/memory/utilization"
-SERVING_CPU = "aiplatform.googleapis.com/prediction/online/cpu/utilization"
-SERVING_MEMORY = "aiplatform.googleapis.com/prediction/online/memory/bytes_used"
-# All are gauges. TRAINING_*: a fraction, 0 to 1, of all processors or all memory of the machine.
+_ONLINE = "aiplatform.googleapis.com/prediction/online/"
+SERVING_CPU = _ONLINE + "cpu/utilization"
+SERVING_MEMORY = _ONLINE + "memory/bytes_used"
+REPLICAS = _ONLINE + "replicas"
+TARGET_REPLICAS = _ONLINE + "target_replicas"
+PREDICTIONS = _ONLINE + "prediction_count"
+ERRORS = _ONLINE + "error_count"
+RESPONSES = _ONLINE + "response_count"
+LATENCIES = _ONLINE + "prediction_latencies"
+# Kind and type. TRAINING_*: a fraction, 0 to 1, of all processors or all memory of the machine.
 # SERVING_CPU: a fraction of one processor, so more than 1 on several. SERVING_MEMORY: bytes.
-VALUE_TYPES = {
-    TRAINING_CPU: "DOUBLE",
-    TRAINING_MEMORY: "DOUBLE",
-    SERVING_CPU: "DOUBLE",
-    SERVING_MEMORY: "INT64",
+# LATENCIES: milliseconds.
+METRICS = {
+    TRAINING_CPU: ("GAUGE", "DOUBLE"),
+    TRAINING_MEMORY: ("GAUGE", "DOUBLE"),
+    SERVING_CPU: ("GAUGE", "DOUBLE"),
+    SERVING_MEMORY: ("GAUGE", "INT64"),
+    REPLICAS: ("GAUGE", "INT64"),
+    TARGET_REPLICAS: ("GAUGE", "INT64"),
+    PREDICTIONS: ("DELTA", "INT64"),
+    ERRORS: ("DELTA", "INT64"),
+    RESPONSES: ("DELTA", "INT64"),
+    LATENCIES: ("DELTA", "DISTRIBUTION"),
 }
 HISTORY_MICROSECONDS = 24 * 3600 * 1_000_000
 
 SCHEMA = """
-CREATE TABLE IF NOT EXISTS sample (
+CREATE TABLE IF NOT EXISTS point (
     project TEXT NOT NULL,
     metric TEXT NOT NULL,
     series TEXT NOT NULL,
     moment INTEGER NOT NULL,
-    value REAL NOT NULL
+    start INTEGER NOT NULL,
+    value TEXT NOT NULL
 );
-CREATE INDEX IF NOT EXISTS sample_by_metric ON sample (project, metric, moment);
-CREATE INDEX IF NOT EXISTS sample_by_moment ON sample (moment);
+CREATE INDEX IF NOT EXISTS point_by_metric ON point (project, metric, moment);
+CREATE INDEX IF NOT EXISTS point_by_moment ON point (moment);
 """
 
 
@@ -48,17 +63,19 @@ class Sample:
 
     Attributes:
         project: that the series belongs to.
-        metric: type of the metric, one of `VALUE_TYPES`.
+        metric: type of the metric, one of `METRICS`.
         series: JSON `{"metric": {"type", "labels"}, "resource": {"type", "labels"}}`.
         moment: microseconds since the epoch.
-        value: in the unit of the metric.
+        value: in the unit of the metric; a `google.api.Distribution` where that is its type.
+        start: where the interval of a delta begins, in microseconds; 0 for a gauge.
     """
 
     project: str
     metric: str
     series: str
     moment: int
-    value: float
+    value: float | dict[str, Any]
+    start: int = 0
 
 
 def series_of(
@@ -83,12 +100,15 @@ class Series:
         """Stores samples, and forgets what is a day older than `moment`."""
         with self._database.transaction() as connection:
             connection.execute(
-                "DELETE FROM sample WHERE moment < ?", (moment - HISTORY_MICROSECONDS,)
+                "DELETE FROM point WHERE moment < ?", (moment - HISTORY_MICROSECONDS,)
             )
             connection.executemany(
-                "INSERT INTO sample VALUES (?, ?, ?, ?, ?)",
+                "INSERT INTO point VALUES (?, ?, ?, ?, ?, ?)",
                 [
-                    (each.project, each.metric, each.series, each.moment, each.value)
+                    (
+                        *(each.project, each.metric, each.series, each.moment, each.start),
+                        orjson.dumps(each.value).decode(),
+                    )
                     for each in samples
                 ],
             )
@@ -96,8 +116,18 @@ class Series:
     def find(self, project: str, metric: str, start: int, end: int) -> list[Sample]:
         """Returns the samples of a metric with start <= moment <= end: by series, newest first."""
         rows = self._database.connection().execute(
-            "SELECT * FROM sample WHERE project = ? AND metric = ? AND moment BETWEEN ? AND ?"
+            "SELECT * FROM point WHERE project = ? AND metric = ? AND moment BETWEEN ? AND ?"
             " ORDER BY series, moment DESC",
             (project, metric, start, end),
         )
-        return [Sample(*row) for row in rows.fetchall()]
+        return [
+            Sample(
+                row["project"],
+                row["metric"],
+                row["series"],
+                row["moment"],
+                orjson.loads(row["value"]),
+                row["start"],
+            )
+            for row in rows.fetchall()
+        ]

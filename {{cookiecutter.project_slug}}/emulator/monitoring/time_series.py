@@ -14,7 +14,7 @@ import orjson
 
 from emulator import filters
 from emulator.errors import ApiError, invalid_argument, unimplemented
-from emulator.monitoring.series import VALUE_TYPES, Sample, Series
+from emulator.monitoring.series import METRICS, Sample, Series
 from emulator.pages import Position, Window, page, window
 
 LANGUAGE = filters.Language(fields=frozenset({"metric", "resource", "project"}))
@@ -45,9 +45,9 @@ def list_time_series(series: Series, project: str, query: Mapping[str, str]) -> 
             'filter: expected one metric type, as in metric.type="ml.googleapis.com/training/cpu/'
             f'utilization", got {query.get("filter", "")!r}.'
         )
-    if metric not in VALUE_TYPES:
+    if metric not in METRICS:
         raise unimplemented(
-            f"filter: the emulator has the metrics {', '.join(VALUE_TYPES)}, got {metric!r}."
+            f"filter: the emulator has the metrics {', '.join(METRICS)}, got {metric!r}."
         )
     end = _moment(query, "interval.endTime")
     start = _moment(query, "interval.startTime") if query.get("interval.startTime") else end
@@ -113,18 +113,28 @@ def _page(samples: list[Sample], part: Window, *, headers: bool) -> dict[str, An
 
 
 def _time_series(samples: list[Sample], *, headers: bool) -> dict[str, Any]:
-    kind = VALUE_TYPES[samples[0].metric]
+    kind, value_type = METRICS[samples[0].metric]
     document: dict[str, Any] = orjson.loads(samples[0].series)
-    document |= {"metricKind": "GAUGE", "valueType": kind}
+    document |= {"metricKind": kind, "valueType": value_type}
     if not headers:
-        document["points"] = [_point(each, kind) for each in samples]
+        document["points"] = [_point(each, value_type) for each in samples]
     return document
 
 
-def _point(sample: Sample, kind: str) -> dict[str, Any]:
-    moment = datetime.fromtimestamp(sample.moment / 1_000_000, UTC)
-    text = moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-    value = (
-        {"int64Value": str(int(sample.value))} if kind == "INT64" else {"doubleValue": sample.value}
-    )
-    return {"interval": {"startTime": text, "endTime": text}, "value": value}
+def _point(sample: Sample, value_type: str) -> dict[str, Any]:
+    interval = {
+        "startTime": _text(sample.start or sample.moment),
+        "endTime": _text(sample.moment),
+    }
+    value: dict[str, Any]
+    if isinstance(sample.value, dict):
+        value = {"distributionValue": sample.value}
+    elif value_type == "INT64":
+        value = {"int64Value": str(int(sample.value))}
+    else:
+        value = {"doubleValue": sample.value}
+    return {"interval": interval, "value": value}
+
+
+def _text(moment: int) -> str:
+    return datetime.fromtimestamp(moment / 1_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

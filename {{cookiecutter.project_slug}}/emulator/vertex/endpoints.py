@@ -16,6 +16,7 @@ from emulator.vertex.fleet import Fleet
 from emulator.vertex.messages import normalise
 from emulator.vertex.models import Models
 from emulator.vertex.operations import Operations
+from emulator.vertex.request_log import RequestLogs, check_config
 from emulator.vertex.resources import (
     check_display_name,
     in_order,
@@ -37,12 +38,15 @@ GIVEN = (
     "displayName", "description", "labels", "encryptionSpec",
     "predictRequestResponseLoggingConfig",
 )  # fmt: skip
-CHANGEABLE = ("display_name", "description", "labels", "traffic_split")
+CHANGEABLE = (
+    "display_name", "description", "labels", "traffic_split",
+    "predict_request_response_logging_config",
+)  # fmt: skip
 # https://cloud.google.com/vertex-ai/docs/reference/rest/v1/projects.locations.endpoints/mutateDeployedModel
 MUTABLE = (
     "dedicatedResources.minReplicaCount", "dedicatedResources.maxReplicaCount",
     "dedicatedResources.requiredReplicaCount", "dedicatedResources.autoscalingMetricSpecs",
-    "disableContainerLogging",
+    "dedicatedResources.scaleToZeroSpec", "disableContainerLogging",
 )  # fmt: skip
 LANGUAGE = filters.Language(
     fields=frozenset({"displayName", "endpoint", "labels", "createTime", "name"}),
@@ -58,23 +62,26 @@ class Endpoints:
         documents: Documents,
         models: Models,
         operations: Operations,
+        *,
         fleet: Fleet,
         gateway: Gateway,
+        request_logs: RequestLogs,
     ) -> None:
         self._documents = documents
         self._models = models
         self._operations = operations
         self._fleet = fleet
         self._gateway = gateway
+        self._request_logs = request_logs
         self._publishing = threading.Lock()
 
     def recover(self) -> None:
         """Starts the replicas of what is deployed, and goes on with deployments left open."""
         for endpoint in self._documents.list("endpoint"):
-            self._publish(endpoint["name"])
             for deployed in endpoint.get("deployedModels", []):
                 version = self._models.version(f"{deployed['model']}@{deployed['modelVersionId']}")
                 self._fleet.deploy(endpoint["name"], deployed, version)
+            self._publish(endpoint["name"])
         for operation in self._operations.unfinished():
             self._carry_out(operation)
 
@@ -86,6 +93,7 @@ class Endpoints:
         """
         endpoint = normalise("Endpoint", body)
         check_display_name(endpoint)
+        check_config(endpoint)
         given = query.get("endpointId")
         if given and not ENDPOINT_ID.fullmatch(given):
             raise invalid_argument(
@@ -131,6 +139,7 @@ class Endpoints:
                 if field in given:
                     endpoint[field] = given[field]
             check_display_name(endpoint)
+            check_config(endpoint)
             if "trafficSplit" in fields:
                 _check_split(endpoint.get("trafficSplit", {}), _deployed_ids(endpoint))
 
@@ -151,14 +160,14 @@ class Endpoints:
         self._publish(name)
         return self._operations.finished(name, "DeleteOperationMetadata")
 
-    def deploy(self, name: str, body: Any) -> Document:
+    def deploy(self, name: str, body: Any, api: str) -> Document:
         """Begins to serve a model version; returns the operation, done once the server answers.
 
         Raises:
             ApiError: 404 NOT_FOUND for the endpoint or the model; 400 INVALID_ARGUMENT for a
                 malformed request or split; 501 UNIMPLEMENTED for an image that is not emulated.
         """
-        request = normalise("DeployModelRequest", body)
+        request = _normalise_deployment("DeployModelRequest", body, api)
         endpoint = self.get(name)
         deployed = request.get("deployedModel", {})
         if not DEPLOYED_ID.fullmatch(deployed.get("id", "1")) or deployed.get("id") == THIS:
@@ -219,13 +228,13 @@ class Endpoints:
             name, "UndeployModelOperationMetadata", "UndeployModelResponse"
         )
 
-    def mutate(self, name: str, body: Any) -> Document:
+    def mutate(self, name: str, body: Any, api: str) -> Document:
         """Changes the bounds of a deployed model's replicas; returns the operation.
 
         Raises:
             ApiError: 404 NOT_FOUND; 400 INVALID_ARGUMENT for a field that cannot change.
         """
-        request = normalise("MutateDeployedModelRequest", body)
+        request = _normalise_deployment("MutateDeployedModelRequest", body, api)
         given = request.get("deployedModel", {})
         paths = mask_fields(request.get("updateMask"), MUTABLE)
         changed: Document = {}
@@ -290,8 +299,28 @@ class Endpoints:
             endpoint = self._documents.get(name)
             if endpoint is None:
                 self._gateway.splits.pop(name, None)
-            else:
-                self._gateway.splits[name] = Split.of(endpoint.get("trafficSplit", {}))
+                return
+            for deployed in endpoint.get("deployedModels", []):
+                pool = self._gateway.pools.get(deployed["id"])
+                if pool is not None:
+                    version = f"{deployed['model']}@{deployed['modelVersionId']}"
+                    uri = self._models.version(version).get("artifactUri", "")
+                    self._request_logs.switch(endpoint, pool, uri)
+            self._gateway.splits[name] = Split.of(endpoint.get("trafficSplit", {}))
+
+
+def _normalise_deployment(message: str, body: Any, api: str) -> Document:
+    """Reads a request with a `deployedModel`; in v1beta1 that may scale to zero."""
+    try:
+        given = body["deployedModel"]["dedicatedResources"]
+        to_zero = "scaleToZeroSpec" in given or given.get("minReplicaCount") == 0
+    except (TypeError, KeyError, AttributeError):
+        to_zero = False
+    if not to_zero or api != "v1beta1":
+        return normalise(message, body)
+    request = normalise(message, body, api)
+    request["deployedModel"]["dedicatedResources"].setdefault("scaleToZeroSpec", {})
+    return request
 
 
 def _seen(endpoint: Document) -> Document:

@@ -17,11 +17,13 @@ import psutil
 
 from emulator.errors import ApiError, unavailable
 from emulator.gateway.gateway import Gateway
+from emulator.gateway.meter import Meter
 from emulator.gateway.pool import Pool, Version
 from emulator.gateway.upstream import Replica
+from emulator.pace import Pace
 from emulator.processes.usage import Tree
 from emulator.store.documents import Document
-from emulator.vertex.scaling import Autoscaler, Bounds, Pace
+from emulator.vertex.scaling import Autoscaler, Bounds
 from emulator.vertex.serving import GRACE_SECONDS, ModelServer, ModelServers
 
 LOOK_SECONDS = 0.1
@@ -59,6 +61,8 @@ class Deployment:
         autoscaler: decides how many.
         members: all processes that have not ended.
         target: how many there should be.
+        created: microseconds since the epoch.
+        is_proven: whether a replica has come up since the start; before, the load says nothing.
         leaving: whether it is undeployed; written by any thread.
         failure: why no replica came up, where none did.
         failures: starts in a row that did not come up.
@@ -75,6 +79,8 @@ class Deployment:
     autoscaler: Autoscaler
     target: int
     members: list[Member] = field(default_factory=list)
+    created: int = field(default_factory=lambda: time.time_ns() // 1000)
+    is_proven: bool = False
     leaving: bool = False
     failure: ApiError | None = None
     failures: int = 0
@@ -189,6 +195,10 @@ class Fleet:
         """Returns what is deployed."""
         return list(self._deployments.values())
 
+    def measure(self, deployment: Deployment) -> Meter:
+        """Returns a copy of what a deployed model has counted so far."""
+        return self._call(lambda: deployment.pool.meter.since(Meter()))
+
     # For the fleet's own thread
 
     def _run(self) -> None:
@@ -210,7 +220,7 @@ class Fleet:
             if not owed and not deployment.members:
                 self._forget(deployment)
                 return
-        elif now >= deployment.look_at:
+        elif deployment.is_proven and now >= deployment.look_at:
             deployment.look_at = now + self._pace.period
             self._decide(deployment, now)
         elif not deployment.target and deployment.pool.waiting:
@@ -247,7 +257,7 @@ class Fleet:
             member.tree = Tree(server.run.folder)
             member.tree.look()  # what loading took is no load
         member.replica = self._call(lambda: pool.add(server.port, server.predict_route))
-        deployment.failures, deployment.failure = 0, None
+        deployment.failures, deployment.failure, deployment.is_proven = 0, None, True
         with self._changed:
             self._changed.notify_all()
 

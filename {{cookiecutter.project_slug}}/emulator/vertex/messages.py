@@ -5,6 +5,7 @@ is the one Google's servers use (https://protobuf.dev/programming-guides/json): 
 snake case, enums as names or numbers, int64 as strings, timestamps in RFC 3339.
 """
 
+import importlib
 import re
 from typing import Any
 
@@ -15,12 +16,14 @@ from emulator.errors import invalid_argument
 from emulator.requests import kind_of
 
 
-def normalise(message: str, body: Any) -> dict[str, Any]:
+def normalise(message: str, body: Any, api: str = "v1") -> dict[str, Any]:
     """Reads a request body as a message of the API.
 
     Args:
         message: the message's name in `google.cloud.aiplatform.v1`, such as `CustomJob`.
         body: the decoded JSON.
+        api: whose message it is; `v1beta1` has fields that `v1` has not, and takes a second to
+            import.
 
     Returns:
         The same document with camel-case names, enum names and int64 strings.
@@ -31,7 +34,9 @@ def normalise(message: str, body: Any) -> dict[str, Any]:
     """
     if not isinstance(body, dict):
         raise invalid_argument(f"{message}: expected a JSON object, got {kind_of(body)}")
-    target = getattr(aiplatform_v1, message).pb()()
+    name = f"google.cloud.aiplatform_{api}"
+    messages = aiplatform_v1 if api == "v1" else importlib.import_module(name)
+    target = getattr(messages, message).pb()()
     try:
         json_format.ParseDict(body, target)
     except json_format.ParseError as error:

@@ -104,24 +104,14 @@ def routes(
             "",
             lambda name, query, body: endpoints.patch(name, query.get("updateMask"), body),
         ),
-        _item_with_body(
-            "POST",
-            "endpoints",
-            ":deployModel",
-            lambda name, _query, body: endpoints.deploy(name, body),
-        ),
+        _item_of_version("endpoints", ":deployModel", endpoints.deploy),
         _item_with_body(
             "POST",
             "endpoints",
             ":undeployModel",
             lambda name, _query, body: endpoints.undeploy(name, body),
         ),
-        _item_with_body(
-            "POST",
-            "endpoints",
-            ":mutateDeployedModel",
-            lambda name, _query, body: endpoints.mutate(name, body),
-        ),
+        _item_of_version("endpoints", ":mutateDeployedModel", endpoints.mutate),
         _streamed("endpoints", ":predict", predictions.predict),
         _streamed("endpoints", ":rawPredict", predictions.raw_predict),
         *_operations(operations),
@@ -171,6 +161,16 @@ def _item_with_body(
         return await _answer(call, _name(request, kind), _query(request), body)
 
     return Route(_item_path(kind, verb), handle, methods=[method])
+
+
+def _item_of_version(kind: str, verb: str, call: Callable[[str, Any, str], Any]) -> Route:
+    """A method whose body has fields that some versions of the API have not."""
+
+    async def handle(request: Request) -> Response:
+        body = await json_body(request)
+        return await _answer(call, _name(request, kind), body, request.path_params["api"])
+
+    return Route(_item_path(kind, verb), handle, methods=["POST"])
 
 
 def _streamed(kind: str, verb: str, call: Callable[[str, Request], Awaitable[Response]]) -> Route:

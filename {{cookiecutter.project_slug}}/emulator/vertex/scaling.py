@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from emulator.errors import invalid_argument
+from emulator.pace import Pace
 from emulator.store.documents import Document
 
 CPU = "aiplatform.googleapis.com/prediction/online/cpu/utilization"
@@ -19,22 +20,6 @@ DEFAULT_TARGET = 60  # percent
 TOLERANCE = 0.1  # a load this near to its target changes nothing
 MOST_REPLICAS = 64
 DURATION = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?s")
-
-
-@dataclass(frozen=True)
-class Pace:
-    """How soon replicas come and go; all in seconds.
-
-    Attributes:
-        period: between two looks at the load.
-        window: for which a replica that is no longer needed stays.
-        idle: without a request, after which a model that scales to zero does so, where its
-            `scaleToZeroSpec` gives no other.
-    """
-
-    period: float = 1.0
-    window: float = 60.0
-    idle: float = 300.0
 
 
 @dataclass(frozen=True)
@@ -72,7 +57,7 @@ class Bounds:
                 f"{name}.minReplicaCount: expected at least 1, or 0 in a v1beta1 request (scale to"
                 " zero)."
             )
-        if least < 0 or (least and to_zero):
+        if least < 0 or (least and to_zero is not None):
             raise invalid_argument(f"{name}.minReplicaCount: scaling to zero wants 0, got {least}.")
         most = resources.get("maxReplicaCount", max(least, 1))
         if most < max(least, 1):

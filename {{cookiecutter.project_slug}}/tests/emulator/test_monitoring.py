@@ -16,10 +16,17 @@ from google.auth.credentials import AnonymousCredentials
 from googleapiclient import discovery
 from googleapiclient.errors import HttpError
 
+from emulator.gateway.meter import Latencies
 from emulator.monitoring.series import (
+    ERRORS,
     HISTORY_MICROSECONDS,
+    LATENCIES,
+    PREDICTIONS,
+    REPLICAS,
+    RESPONSES,
     SERVING_CPU,
     SERVING_MEMORY,
+    TARGET_REPLICAS,
     TRAINING_CPU,
     TRAINING_MEMORY,
     Sample,
@@ -29,7 +36,8 @@ from emulator.monitoring.series import (
 from emulator.store.database import Database
 from tests.conftest import Clients
 from tests.emulator.discovery import validator
-from tests.emulator.test_endpoints import deploy, exports, upload_export
+from tests.emulator.model_server_process import eventually
+from tests.emulator.test_endpoints import deploy, exports, predict, undeploy, upload_export
 from tests.emulator.test_jobs import create, spec, wait
 
 __all__ = ["exports"]  # a fixture
@@ -168,6 +176,57 @@ def test_a_deployed_model_shows_how_busy_it_is(
     clients.endpoints.undeploy_model(endpoint=endpoint.name, deployed_model_id=deployed).result(
         timeout=60
     )
+
+
+def test_predictions_are_counted_and_timed(
+    clients: Clients, monitoring: Any, exports: Path
+) -> None:
+    clients.storage.create_bucket("counted-bucket", location="us-central1")
+    model = upload_export(clients, exports / "2", "gs://counted-bucket/2").model
+    endpoint = clients.endpoints.create_endpoint(
+        parent=clients.location, endpoint={"display_name": "counted"}
+    ).result(timeout=60)
+    deployed = deploy(clients, endpoint.name, model, {"0": 100})
+    for document in ({"instances": [{"x": 1.0}]}, {"instances": [{"z": 1.0}]}):
+        for _ in range(3):
+            predict(clients, endpoint.name, document)
+    condition = f'metric.labels.deployed_model_id="{deployed}"'
+
+    def total(metric: str, extra: str = "") -> int:
+        found = series(monitoring, f'metric.type="{metric}" AND {condition}{extra}')
+        points = [point for each in found for point in each["points"]]
+        assert all(each["metricKind"] == "DELTA" for each in found)
+        return sum(
+            int(point["value"].get("distributionValue", {}).get("count", 0))
+            or int(point["value"].get("int64Value", 0))
+            for point in points
+        )
+
+    eventually(lambda: total(PREDICTIONS) == 6)
+    assert total(ERRORS) == 3
+    assert total(RESPONSES, ' AND metric.labels.response_code="2xx"') == 3
+    assert total(RESPONSES, ' AND metric.labels.response_code="4xx"') == 3
+    for kind in ("total", "model", "overhead"):
+        assert total(LATENCIES, f' AND metric.labels.latency_type="{kind}"') == 6
+    for metric in (REPLICAS, TARGET_REPLICAS):
+        [gauge] = series(monitoring, f'metric.type="{metric}" AND {condition}')
+        assert (gauge["metricKind"], gauge["points"][0]["value"]) == ("GAUGE", {"int64Value": "1"})
+    undeploy(clients, endpoint.name, deployed)
+
+
+def test_a_distribution_says_where_its_values_lie() -> None:
+    latencies = Latencies()
+    for milliseconds in (0.05, 0.1, 1.0, 1.0, 1e9):
+        latencies.add(milliseconds)
+    found = latencies.distribution()
+    layout = found["bucketOptions"]["exponentialBuckets"]
+    counts = list(map(int, found["bucketCounts"]))
+    assert (counts[0], counts[1], counts[-1], sum(counts)) == (1, 1, 1, 5)
+    assert len(counts) == layout["numFiniteBuckets"] + 2
+    place = counts.index(2)
+    low = layout["scale"] * layout["growthFactor"] ** (place - 1)
+    assert low <= 1.0 < low * layout["growthFactor"]
+    assert found["mean"] == pytest.approx((2.15 + 1e9) / 5)
 
 
 @pytest.mark.parametrize(
