@@ -63,12 +63,13 @@ def make_default(
     Raises:
         UserError: others go on answering; they stay deployed.
     """
-    traffic.move_all(client, endpoint_name, deployed_id, instance)
+    traffic.move_all(client, endpoint_name, deployed_id)
     name = version.name.partition("@")[0]
     former = client.models.get_model(name=f"{name}@{DEFAULT}")
     if former.version_id != version.version_id:
         _alias(client, f"{name}@{former.version_id}", PREVIOUS)
         _alias(client, f"{name}@{version.version_id}", DEFAULT)
+    traffic.wait_until_moved(client, endpoint_name, deployed_id, instance)
     deployments.undeploy_others(client, endpoint_name, deployed_id)
     trained_by = f" ({version.labels['job']})" if "job" in version.labels else ""
     say(

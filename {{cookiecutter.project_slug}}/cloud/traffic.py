@@ -105,8 +105,16 @@ def move(client: Client, endpoint_name: str, split: Split) -> None:
     )
 
 
-def move_all(client: Client, endpoint_name: str, deployed_id: str, instance: Instance) -> None:
-    """Gives one deployed model all traffic, and waits until the others get no more of it.
+def move_all(client: Client, endpoint_name: str, deployed_id: str) -> None:
+    """Gives one deployed model all traffic."""
+    split = shares(client.endpoints.get_endpoint(name=endpoint_name))
+    move(client, endpoint_name, dict.fromkeys(split, 0) | {deployed_id: 100})
+
+
+def wait_until_moved(
+    client: Client, endpoint_name: str, deployed_id: str, instance: Instance
+) -> None:
+    """Waits until a deployed model with all traffic is the only one that answers.
 
     Nobody says when a new split has come everywhere, and whoever undeploys a model before that
     makes requests fail.
@@ -120,8 +128,6 @@ def move_all(client: Client, endpoint_name: str, deployed_id: str, instance: Ins
     Raises:
         UserError: others go on answering.
     """
-    split = shares(client.endpoints.get_endpoint(name=endpoint_name))
-    move(client, endpoint_name, dict.fromkeys(split, 0) | {deployed_id: 100})
     deadline = time.monotonic() + MOVE_SECONDS
     with step("Moving the traffic"):
         while not _answers_alone(client, endpoint_name, deployed_id, instance):
@@ -129,7 +135,7 @@ def move_all(client: Client, endpoint_name: str, deployed_id: str, instance: Ins
                 raise UserError(
                     f"Other versions still answer {MOVE_SECONDS:.0f} s after the traffic was moved,"
                     " so they were left where they are; 'nox -s versions' shows them, and"
-                    " 'nox -s promote' ends them."
+                    " 'nox -s promote -- default' ends them."
                 )
             time.sleep(client.poll_seconds)
 

@@ -2,6 +2,7 @@
 
 import itertools
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -80,6 +81,20 @@ def test_a_version_that_fails_is_not_proven(
     client: Any = None
     with pytest.raises(UserError, match=sentence):
         deployments.see_it_answer(client, "endpoint", "new", {})
+
+
+def test_the_traffic_has_moved_once_nobody_else_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    old, new = Probe("old", 200, ""), Probe("new", 200, "")
+    left = iter([new, new, old, new, old, *[new] * traffic.IN_A_ROW])
+    monkeypatch.setattr(traffic, "probe", lambda *_arguments: next(left))
+    client: Any = SimpleNamespace(poll_seconds=0)
+    traffic.wait_until_moved(client, "endpoint", "new", {})
+    assert list(left) == []
+
+    monkeypatch.setattr(traffic, "probe", lambda *_arguments: old)
+    monkeypatch.setattr(traffic, "MOVE_SECONDS", -1)
+    with pytest.raises(UserError, match="Other versions still answer"):
+        traffic.wait_until_moved(client, "endpoint", "new", {})
 
 
 AUC = Evaluation({"auc": 0.9}, "auc", higher_is_better=True, test_rows="a")
