@@ -64,6 +64,11 @@ def said(table: Table, prediction: Outputs) -> str:
     return f"{prediction['label']} ({sure:.0f} %)"
 
 
+def counted(number: int, noun: str) -> str:
+    """Writes how many there are of something: `1 row`, `5,912 rows`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def minutes(delay: float) -> str:
     """Writes a delay in minutes: `12 minutes late`, `3 minutes early`, `on time`."""
     if round(delay) == 0:

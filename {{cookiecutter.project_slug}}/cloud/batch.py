@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cloud import batch_results, data, instances, lookup
+from cloud.answers import counted
 from cloud.batch_results import KEY, Inputs
 from cloud.client import Client
 from cloud.console import next_commands, out, say, step
@@ -130,7 +131,7 @@ def upload(client: Client, inputs: Inputs, name: str) -> str:
     """Writes instances to the bucket as JSON lines, and returns their URI."""
     keyed = ({KEY: key} | instance for key, instance in inputs.instances.items())
     text = "".join(json.dumps(each) + "\n" for each in keyed)
-    with step(f"Uploading {len(inputs.instances):,} instances"):
+    with step(f"Uploading {counted(len(inputs.instances), 'instance')}"):
         client.bucket.blob(name).upload_from_string(text, content_type="application/jsonl")
     return f"gs://{client.config.bucket}/{name}"
 

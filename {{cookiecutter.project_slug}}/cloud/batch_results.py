@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cloud.answers import counted
 from cloud.client import Client
 from cloud.console import say
 from cloud.instances import Instance
@@ -110,7 +111,7 @@ def summary(table: Table, results: Results) -> None:
     """Prints how many rows were predicted, and what; and why others were not."""
     predictions = [outputs(each) for each in results.predictions.values()]
     failed = [*results.errors.values(), *results.nameless]
-    say(f"{len(predictions):,} rows predicted, {len(failed):,} failed.", "bold")
+    say(f"{counted(len(predictions), 'row')} predicted, {len(failed):,} failed.", "bold")
     if predictions and table.label.kind == "regression":
         mean = sum(each["value"] for each in predictions) / len(predictions)
         say(f"  mean {table.label.name}: {mean:.2f}")

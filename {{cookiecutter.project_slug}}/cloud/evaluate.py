@@ -4,6 +4,7 @@ import argparse
 from typing import Any
 
 from cloud import evaluations, instances, lookup, prediction, traffic
+from cloud.answers import counted
 from cloud.client import Client
 from cloud.console import out, say, step, table
 from cloud.errors import UserError
@@ -71,7 +72,7 @@ def ask(client: Client, version: Any, found: list[Instance]) -> list[Prediction]
         )
     url = prediction.endpoint_url(client)
     predictions: list[Prediction] = []
-    with step(f"Asking version {number} about {len(found):,} rows"):
+    with step(f"Asking version {number} about {counted(len(found), 'row')}"):
         for chunk in instances.in_requests(found):
             for _ in range(traffic.tries(share)):
                 answer = prediction.ask(client, url, chunk)

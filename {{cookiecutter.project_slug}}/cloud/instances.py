@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -31,8 +32,20 @@ def truth(text: str) -> bool:
     return text.lower() in TRUE
 
 
+def finite(text: str) -> float:
+    """Reads a number.
+
+    Raises:
+        ValueError: it is none, or one that JSON has no room for.
+    """
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"expected a finite number, got {text!r}")
+    return number
+
+
 READ: dict[Kind, Callable[[str], Any]] = {
-    "number": float,
+    "number": finite,
     "integer": int,
     "category": str,
     "boolean": truth,

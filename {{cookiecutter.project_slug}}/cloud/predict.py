@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 from cloud import config, instances, lookup, prediction, traffic
-from cloud.answers import in_words
+from cloud.answers import counted, in_words
 from cloud.client import Client
 from cloud.console import err, next_commands, out, say, step, table
 from cloud.errors import UserError
@@ -113,7 +113,8 @@ def predict_file(client: Client, url: str, path: Path) -> int:
         versions.add(answer.version)
         for each in answer.predictions:
             print(json.dumps(each))
-    err.print(f"{len(found):,} predictions of version {', '.join(sorted(versions))}", style="dim")
+    told = f"{counted(len(found), 'prediction')} of version {', '.join(sorted(versions))}"
+    err.print(told, style="dim")
     return 0
 
 

@@ -7,6 +7,8 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+import requests
+
 from cloud import lookup
 from cloud.client import Client
 from cloud.errors import UserError
@@ -49,7 +51,10 @@ def ask(client: Client, url: str, chunk: list[Instance]) -> Answer:
     Raises:
         UserError: the endpoint refuses them; the message is the model server's.
     """
-    response = client.session.post(url, json={"instances": chunk})
+    try:
+        response = client.session.post(url, json={"instances": chunk})
+    except requests.exceptions.InvalidJSONError as error:
+        raise UserError("Expected finite numbers, got one that JSON has no room for.") from error
     if response.status_code != 200:
         raise UserError(f"The endpoint answered {response.status_code}: {message(response.text)}")
     body = response.json()

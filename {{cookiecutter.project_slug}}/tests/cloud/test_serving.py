@@ -315,6 +315,8 @@ def test_a_bad_table_is_named_with_its_line(
             ("predict", "--body-mass-g", "heavy"),
             "body_mass_g: expected a number (body",
         ),
+        (("predict", "--body-mass-g", "nan"), "body_mass_g: expected a number (body"),
+        (("predict", "--instance", '{"body_mass_g": 1e999}'), "Expected finite numbers"),
         (("predict", "--year", "2007", "--row", "1"), "got --row and flags of features; give one"),
         (("predict", "--file", "no-such.csv"), "no-such.csv cannot be read: No such file"),
         (
