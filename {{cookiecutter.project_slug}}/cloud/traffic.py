@@ -18,7 +18,7 @@ from cloud.instances import Instance
 Split = dict[str, int]
 
 # How seldom asking again and again may miss a version that gets traffic.
-MISSED = 1e-4
+MISSED = 1e-6
 # The traffic has moved once so many answers in a row are the new version's.
 IN_A_ROW = 20
 MOVE_SECONDS = 300.0
@@ -71,7 +71,7 @@ def version_shares(endpoint: Any) -> Split:
 def tries(share: int) -> int:
     """Returns how many requests reach a version with a share of the traffic, in per cent.
 
-    They all miss it once in 10,000 times, if each request is routed by itself.
+    They all miss it once in a million times, if each request is routed by itself.
     """
     return 1 if share >= 100 else math.ceil(math.log(MISSED) / math.log1p(-share / 100))
 
