@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import socket
 import subprocess
 import sys
@@ -77,6 +78,29 @@ def test_a_prediction_and_its_equal_curl_command(project: Project) -> None:
     assert re.search(r"Flight \S+ \S+ \S+.* left .* It arrived .*: (not )?late\.", printed)
 
 
+@pytest.mark.parametrize("program", ["curl", "gcloud"])
+def test_a_dry_run_prints_commands_that_submit_the_job(
+    project: Project, tmp_path: Path, program: str
+) -> None:
+    if shutil.which(program) is None or shutil.which("bash") is None:
+        pytest.skip(f"{program} is not installed")
+    name = f"by-{program}"
+    printed = project.run("submit", "--dry-run", "--name", name, "--", *TINY)
+    assert "No job matches" in project.run("jobs", "--filter", f'display_name="{name}-*"')
+    command = printed.partition(f"The same with {program}:\n")[2].partition("\nJSON\n")[0]
+    address = json.loads((project.folder / "emulator" / "address.json").read_text())
+    environment = os.environ | {
+        "CLOUDSDK_CONFIG": str(tmp_path),
+        "CLOUDSDK_AUTH_DISABLE_CREDENTIALS": "true",
+        "CLOUDSDK_CORE_DISABLE_PROMPTS": "1",
+        "CLOUDSDK_COMPONENT_MANAGER_DISABLE_UPDATE_CHECK": "true",
+        "CLOUDSDK_API_ENDPOINT_OVERRIDES_AIPLATFORM": f"{address['url']}/",
+    }
+    subprocess.run(["bash", "-c", command + "\nJSON\n"], env=environment, check=True)
+    [line] = project.run("jobs", "--filter", f'display_name="{name}-*"').splitlines()[1:]
+    project.run("cancel", line.split()[0])
+
+
 def test_the_log_is_read_by_severity(project: Project) -> None:
     assert "Epoch 2/2" in project.run("logs")
     assert "Epoch" not in project.run("logs", "--severity", "error")
@@ -89,7 +113,9 @@ def test_the_log_is_read_by_severity(project: Project) -> None:
 def test_tensorboard_shows_every_job_as_runs(project: Project) -> None:
     project.run("submit", "--name", "second", "--", *TINY)
     project.run("logs", "--follow")
-    names = [line.split()[0] for line in project.run("jobs").splitlines()[1:]]
+    listed = project.run("jobs", "--filter", 'state="JOB_STATE_SUCCEEDED"').splitlines()[1:]
+    names = [line.split()[0] for line in listed]
+    assert [name.partition("-")[0] for name in names] == ["second", "first"]
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]
@@ -100,15 +126,15 @@ def test_tensorboard_shows_every_job_as_runs(project: Project) -> None:
         stdout=subprocess.DEVNULL,
     )
     url = f"http://127.0.0.1:{port}/data"
-    wanted = {f"{name}/logs/{part}" for name in names[:2] for part in ("train", "eval")}
+    wanted = {f"{name}/logs/{part}" for name in names for part in ("train", "eval")}
     try:
         while not wanted <= set(runs := get(f"{url}/runs", process)):
             time.sleep(0.2)
         run = next(run for run in runs if run.startswith("second-") and run.endswith("/eval"))
         while not (tags := get(f"{url}/plugin/scalars/tags", process).get(run)):
             time.sleep(0.2)
-        [tag] = [tag for tag in tags if tag.endswith("auc")]
-        points = get(f"{url}/plugin/scalars/scalars?run={run}&tag={tag}", process)
+        assert {"epoch_auc", "epoch_loss"} <= tags.keys()
+        points = get(f"{url}/plugin/scalars/scalars?run={run}&tag=epoch_auc", process)
         assert [point[1] for point in points] == [1, 2]  # a point an epoch: time, step, value
         assert all(0 < point[2] <= 1 for point in points)
     finally:
