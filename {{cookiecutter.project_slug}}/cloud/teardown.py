@@ -11,6 +11,7 @@ from cloud import cancel, lookup, provision
 from cloud.client import Client
 from cloud.console import say, step
 from cloud.errors import UserError
+from cloud.needed import is_labelled
 
 OPERATION_SECONDS = 3600.0
 
@@ -87,11 +88,11 @@ def serving(client: Client) -> Iterator[Made]:
     """Yields the endpoints, with what they serve, and the models."""
     location = client.config.location
     for endpoint in client.endpoints.list_endpoints(parent=location):
-        if provision.is_labelled(client, endpoint.labels):
+        if is_labelled(client, endpoint.labels):
             title = f"endpoint {endpoint.display_name}, {len(endpoint.deployed_models)} deployed"
             yield Made(title, partial(remove_endpoint, client, endpoint))
     for model in client.models.list_models(parent=location):
-        if provision.is_labelled(client, model.labels):
+        if is_labelled(client, model.labels):
             title = f"model {model.display_name} with its versions"
             yield Made(title, partial(remove_model, client, model))
 
@@ -100,11 +101,11 @@ def jobs(client: Client) -> Iterator[Made]:
     """Yields the training jobs and the batch predictions."""
     location = client.config.location
     for job in client.jobs.list_custom_jobs(parent=location):
-        if provision.is_labelled(client, job.labels):
+        if is_labelled(client, job.labels):
             title = f"job {job.display_name}, {job.state.name}"
             yield Made(title, partial(remove_job, client, job))
     for job in client.jobs.list_batch_prediction_jobs(parent=location):
-        if provision.is_labelled(client, job.labels):
+        if is_labelled(client, job.labels):
             title = f"batch prediction {job.display_name}, {job.state.name}"
             yield Made(title, partial(remove_batch, client, job))
 
