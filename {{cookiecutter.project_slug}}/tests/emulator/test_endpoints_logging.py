@@ -45,7 +45,8 @@ def test_answers_are_logged_while_it_is_switched_on(clients: Clients, exports: P
     eventually(lambda: len(rows(clients, endpoint.name)) == 2)
     first, second = rows(clients, endpoint.name)
     assert first["request_payload"] == ['{"x":1.0}', '{"x":2.0}']
-    assert first["response_payload"] == ['{"y":2.0,"twice":2.0}', '{"y":4.0,"twice":4.0}']
+    answered = [json.loads(each) for each in first["response_payload"]]
+    assert answered == [{"y": 2.0, "twice": 2.0}, {"y": 4.0, "twice": 4.0}]
     assert (first["endpoint"], first["deployed_model_id"]) == (
         endpoint.name.rpartition("/")[2],
         deployed,
