@@ -7,3 +7,7 @@ class UserError(Exception):
 
 class StopRequestedError(Exception):
     """The process was asked to end (SIGTERM); what it has trained is in a checkpoint."""
+
+
+class WorkerLostError(Exception):
+    """Another worker ended in the middle of a step; this one cannot go on without it."""

@@ -16,13 +16,16 @@ from trainer import evaluate, report
 from trainer.board import Board
 from trainer.checkpoint import Checkpoints, Progress
 from trainer.data import Array
-from trainer.errors import StopRequestedError, UserError
+from trainer.errors import StopRequestedError, UserError, WorkerLostError
 from trainer.model import Head
 from trainer.preprocess import BLOCK, Encoded
 from trainer.settings import RISING, Settings
 from trainer.shuffle import Shuffle
 
 Tensor = Any
+
+# What a step raises when another worker ends within it.
+LOST = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError)
 
 
 def choose_strategy() -> Any:
@@ -111,6 +114,7 @@ class Loop:
         Raises:
             StopRequestedError: `stop` was set.
             UserError: the loss is no number.
+            WorkerLostError: another worker has ended.
         """
         progress = checkpoints.restore()
         keep = partial(checkpoints.save, progress) if save else _keep_nothing
@@ -205,7 +209,10 @@ class Loop:
                 count = len(chunk)
                 # One shape, one compilation: the last chunk ends in steps that are not taken.
                 chunk = np.pad(chunk, [(0, size - count), (0, 0)])
-                losses = self.run_steps(tf.constant(chunk), tf.constant(count), *data).numpy()
+                try:
+                    losses = self.run_steps(tf.constant(chunk), tf.constant(count), *data).numpy()
+                except LOST as error:
+                    raise WorkerLostError(str(error.message).partition("\n")[0]) from error
                 self._check(losses, progress)
                 progress.loss_sum += float(losses.sum(dtype=np.float64))
                 progress.step += count

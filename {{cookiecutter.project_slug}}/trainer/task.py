@@ -11,15 +11,18 @@ from contextlib import contextmanager
 from types import FrameType
 
 from trainer import report
-from trainer.errors import StopRequestedError, UserError
+from trainer.errors import StopRequestedError, UserError, WorkerLostError
 from trainer.settings import parse
 
 STANDARD_ERROR = 2
 TERMINATED = 128 + signal.SIGTERM  # what a shell reports of a process that a signal ended
+# One of the codes after which Vertex AI restarts a replica, as after its machine's failure. Source:
+# https://cloud.google.com/vertex-ai/docs/training/exit-codes.
+RESTARTABLE = 134
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs a training; returns the exit code: 0, or 1 after one sentence about a mistake."""
+    """Runs a training; returns the exit code, which is 0 or comes after one sentence."""
     settings = parse(arguments)
     stop = threading.Event()
 
@@ -38,6 +41,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except StopRequestedError:
         report.fail("Asked to end (SIGTERM): saved a checkpoint; start again to go on from it.")
         return TERMINATED
+    except WorkerLostError as error:
+        report.fail(f"Another worker was lost ({error}): ends, to be restarted with it.")
+        return RESTARTABLE
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise

@@ -55,9 +55,9 @@ def _outside_a_job(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def unused_ports() -> list[int]:
-    """Two ports that nobody listens on."""
+    """Four ports that nobody listens on."""
     with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(2)]
+        sockets = [stack.enter_context(socket.socket()) for _ in range(4)]
         for one in sockets:
             one.bind(("127.0.0.1", 0))
         return [one.getsockname()[1] for one in sockets]

@@ -1,5 +1,6 @@
 """`python -m trainer.task` as a user, a job and a killer see it."""
 
+import errno
 import json
 import os
 import signal
@@ -165,47 +166,18 @@ def read_terminal(controller: int) -> bytes:
         return b""
 
 
-TWO_DEVICES = """
-import sys, threading
-import tensorflow as tf
-tf.config.set_logical_device_configuration(
-    tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
-)
-from trainer import run, settings
-run.choose_strategy = lambda: tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
-run.run(settings.parse(sys.argv[1:]), threading.Event())
-"""
-
-
-def test_replicas_share_the_same_batches(
-    make_settings: MakeSettings, tmp_path: Path, unused_ports: list[int]
+def test_too_little_disk_is_one_line(
+    make_settings: MakeSettings,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    alone = history(run(make_settings("penguins"), threading.Event()))
+    def savez(file: Any, **_: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), file.name)
 
-    devices = make_settings("penguins", at=str(tmp_path / "devices"))
-    done = subprocess.run(
-        [sys.executable, "-c", TWO_DEVICES, *devices.arguments()],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-
-    machines = make_settings("penguins", at=str(tmp_path / "machines"))
-    hosts = [f"127.0.0.1:{port}" for port in unused_ports]
-    cluster = {"chief": hosts[:1], "worker": hosts[1:]}
-    workers = [
-        start(
-            machines,
-            TF_CONFIG=json.dumps({"cluster": cluster, "task": {"type": role, "index": 0}}),
-        )
-        for role in cluster
-    ]
-    for worker in workers:
-        _, err = worker.communicate()
-        assert (worker.returncode, err) == (0, "")
-    assert len(list(Path(machines.log_dir, "train").iterdir())) == 1  # the chief's
-
-    for settings in (devices, machines):
-        for expected, found in zip(alone, history(evaluation(settings)), strict=True):
-            assert found == pytest.approx(expected, rel=1e-3)
+    monkeypatch.setattr("numpy.savez", savez)
+    settings = make_settings("penguins")
+    assert task.main(settings.arguments()) == 1
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said.startswith(settings.checkpoint_dir)
+    assert "expected room on the disk, got none" in said
+    assert not Path(settings.checkpoint_dir, "checkpoint.json").exists()
