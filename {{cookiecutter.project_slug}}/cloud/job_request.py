@@ -132,9 +132,11 @@ def custom_job(
         },
     }
     pools = [pool | {"replica_count": 1}]
+    scheduling: dict[str, Any] = {"timeout": {"seconds": options.timeout}}
     if options.replicas > 1:
         pools.append(pool | {"replica_count": options.replicas - 1})
-    scheduling: dict[str, Any] = {"timeout": {"seconds": options.timeout}}
+        # Workers that train together cannot go on without the one that is lost.
+        scheduling["restart_job_on_worker_restart"] = True
     if options.spot:
         scheduling["strategy"] = "SPOT"
     spec: dict[str, Any] = {

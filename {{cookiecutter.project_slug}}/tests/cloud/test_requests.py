@@ -35,7 +35,8 @@ def test_a_job_is_a_custom_job() -> None:
     package, *arguments = chief["containerSpec"]["args"]
     assert package == "/gcs/b/packages/x/trainer-1.0.0-py3-none-any.whl"
     assert arguments == ["--epochs=3"]
-    assert document["jobSpec"]["scheduling"] == {"timeout": "60s"}
+    expected = {"timeout": "60s", "restartJobOnWorkerRestart": True}
+    assert document["jobSpec"]["scheduling"] == expected
     assert document["jobSpec"]["baseOutputDirectory"] == {"outputUriPrefix": "gs://b/jobs/name-1"}
 
 
