@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -115,7 +116,7 @@ class Fleet:
         self._deployments: dict[str, Deployment] = {}
         self._changed = threading.Condition()
         self._wake = threading.Event()
-        self._closing = False
+        self._closing = threading.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = threading.Thread(target=self._run, name="fleet", daemon=True)
 
@@ -126,7 +127,7 @@ class Fleet:
 
     def close(self) -> None:
         """Ends all replicas and waits for that."""
-        self._closing = True
+        self._closing.set()
         self._wake.set()
         self._thread.join()
         members = [each for one in self._deployments.values() for each in one.members]
@@ -202,12 +203,16 @@ class Fleet:
     # For the fleet's own thread
 
     def _run(self) -> None:
-        while not self._closing:
+        while not self._closing.is_set():
             self._wake.wait(LOOK_SECONDS)
             self._wake.clear()
             for deployment in self.deployments():
-                if not self._closing:
+                if self._closing.is_set():
+                    return
+                try:
                     self._tend(deployment)
+                except Exception:  # a fault of ours with one model must not end the others' care
+                    traceback.print_exc()
 
     def _tend(self, deployment: Deployment) -> None:
         now = time.monotonic()
@@ -216,7 +221,7 @@ class Fleet:
         if deployment.leaving:
             # Nothing new comes; what waits for a replica still gets one.
             owed = self._call(lambda: deployment.pool.outstanding)
-            deployment.target = max(min(len(deployment.staying), 1), 1) if owed else 0
+            deployment.target = 1 if owed else 0
             if not owed and not deployment.members:
                 self._forget(deployment)
                 return

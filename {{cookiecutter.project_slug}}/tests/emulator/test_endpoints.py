@@ -37,7 +37,7 @@ def exports(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def upload_export(clients: Clients, export: Path, uri: str, parent: str = "") -> Any:
+def upload_export(clients: Clients, export: Path, uri: str, parent: str = "", env: Any = ()) -> Any:
     bucket, _, prefix = uri.removeprefix("gs://").partition("/")
     for file in export.rglob("*"):
         if file.is_file():
@@ -53,6 +53,7 @@ def upload_export(clients: Clients, export: Path, uri: str, parent: str = "") ->
                 "--model_name=times",
                 "--model_base_path=$(AIP_STORAGE_URI)",
             ],
+            "env": list(env),
             "health_route": "/v1/models/times",
             "predict_route": "/v1/models/times:predict",
         },
