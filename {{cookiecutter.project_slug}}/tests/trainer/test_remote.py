@@ -1,6 +1,7 @@
 """Cloud Storage through Google's own client, on the emulator."""
 
 import functools
+import gzip
 import itertools
 import json
 import threading
@@ -108,6 +109,23 @@ def test_the_whole_road_on_gs_uris_with_an_interruption(
     assert len(contents(bucket, "jobs/one/log_dir/train/")) == 2
     checkpoints = contents(bucket, "jobs/one/checkpoint_dir/")
     assert set(checkpoints) == {POINTER, *json.loads(checkpoints[POINTER])["newest_first"]}
+
+
+def test_shards_are_found_by_a_pattern_and_read_as_streams(
+    bucket: Any, data: dict[str, dict[str, Path]]
+) -> None:
+    path, table = data["penguins"]["train"], TABLES["penguins"]
+    header, *lines = path.read_bytes().splitlines(keepends=True)
+    for shard, part in enumerate((lines[:90], lines[90:])):
+        content = gzip.compress(header + b"".join(part))
+        bucket.blob(f"shards/deep/train-{shard}.csv.gz").upload_from_string(content)
+    bucket.blob("shards/deep/test-0.csv.gz").upload_from_string(b"another")
+    source = Source(f"gs://{bucket.name}/shards/*/train-*.csv.gz", table, with_keys=True)
+    rows = read(source)
+    assert rows.fingerprint() == read(Source(str(path), table, with_keys=True)).fingerprint()
+    assert len(source.digests) == 2
+    with pytest.raises(UserError, match=r"gs://.*/none-\*\.csv: expected files of such names"):
+        read(Source(f"gs://{bucket.name}/none-*.csv", table))
 
 
 def test_a_file_that_grows_is_there_at_each_size_that_was_seen(bucket: Any, tmp_path: Path) -> None:
