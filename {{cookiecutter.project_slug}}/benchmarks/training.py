@@ -323,9 +323,9 @@ def compare_speed(folder: Path, console: Console) -> None:
         printed.add_row(
             name,
             f"{found['rows_per_second']:,.0f}",
-            f"{found['rows_per_second'] / first['rows_per_second']:.1f} times as many",
+            f"{found['rows_per_second'] / first['rows_per_second']:.1f}x",
             f"{found['seconds']:.1f}",
-            f"{found['seconds'] / first['seconds']:.2f} of it",
+            f"{found['seconds'] / first['seconds']:.2f}x",
             f"{found['memory'] / 1e9:.2f} GB",
             f"{found['auc']:.4f}",
         )
