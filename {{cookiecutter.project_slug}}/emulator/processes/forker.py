@@ -263,6 +263,7 @@ def main(name: str, descriptor: int) -> None:
     gc.collect()
     gc.freeze()  # a collection in a child would write to, and so copy, what it shares
     _Server(module, control).run()
+    os._exit(0)  # at once, for the children wait for it; Python's own end takes TensorFlow seconds
 
 
 if __name__ == "__main__":
