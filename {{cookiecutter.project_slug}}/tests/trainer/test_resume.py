@@ -27,7 +27,7 @@ KILLS = 20
 KILL_AND_GO_ON = """
 import json, os, random, signal, sys, threading, traceback
 from trainer import loop, run, settings
-import google.cloud.storage
+import matplotlib.backends.backend_agg, matplotlib.backends.backend_svg, matplotlib.figure
 
 kills, undisturbed, first, *rest = int(sys.argv[1]), sys.argv[2], *sys.argv[3:]
 POINTS = {"open", "os.rename", "os.remove"}
@@ -84,7 +84,7 @@ while ended.count(-signal.SIGKILL) < kills or ended[-1] != 0:
     if ended and ended[-1] == 0:
         arguments = json.loads(next(folders))
     enough = ended.count(-signal.SIGKILL) >= kills
-    code, _ = forked(arguments, 0 if enough else chance.randint(1, points // 3))
+    code, _ = forked(arguments, 0 if enough else chance.randint(1, points // 4))
     ended.append(code)
     assert code in (0, -signal.SIGKILL), code
 print(json.dumps({"ended": ended, "points": points}))
@@ -142,19 +142,20 @@ def stop_after_steps(monkeypatch: pytest.MonkeyPatch, calls: int) -> threading.E
     return stop
 
 
-@pytest.mark.parametrize("window_rows", [10_000, 500], ids=["memory", "disk"])
+@pytest.mark.parametrize(("window_rows", "calls"), [(1_000, 3), (100, 4)], ids=["memory", "disk"])
 def test_stopped_within_an_epoch_it_ends_with_the_same_weights(
     window_rows: int,
+    calls: int,
     make_settings: MakeSettings,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
     """The steps that XLA compiles; the test of random points has the others."""
-    undisturbed = make_settings(window_rows=window_rows)
+    undisturbed = make_settings("penguins", window_rows=window_rows)
     expected = train(undisturbed)
-    stopped = make_settings(at=str(tmp_path / "stopped"), window_rows=window_rows)
+    stopped = make_settings("penguins", at=str(tmp_path / "stopped"), window_rows=window_rows)
     with monkeypatch.context() as patch, pytest.raises(StopRequestedError):
-        run(stopped, stop_after_steps(patch, 30))
+        run(stopped, stop_after_steps(patch, calls))
     assert without_speed(train(stopped)) == without_speed(expected)
     assert weights_of(stopped) == weights_of(undisturbed)
 
