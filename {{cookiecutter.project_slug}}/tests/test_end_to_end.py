@@ -102,8 +102,10 @@ def test_a_dry_run_prints_commands_that_submit_the_job(
 
 
 def test_the_log_is_read_by_severity(project: Project) -> None:
-    assert "Epoch 2/2" in project.run("logs")
-    assert "Epoch" not in project.run("logs", "--severity", "error")
+    listed = project.run("jobs", "--filter", 'display_name="first-*"')
+    name = listed.splitlines()[1].split()[0]
+    assert "Epoch 2/2" in project.run("logs", name)
+    assert "Epoch" not in project.run("logs", name, "--severity", "error")
 
 
 @pytest.mark.skipif(
