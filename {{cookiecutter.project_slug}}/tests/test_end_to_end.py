@@ -184,7 +184,7 @@ def test_a_job_that_raises_shows_its_reason(project: Project) -> None:
     finally:
         blob.upload_from_string(whole, content_type="text/csv")
     assert ran.returncode == 1
-    assert "expected a column 'dep_delay'" in ran.stdout
+    assert "expected one column 'dep_delay'" in ran.stdout
     assert "JOB_STATE_FAILED" in ran.stdout
     assert "exited with a non-zero status of 1" in ran.stderr
     assert "dep_delay" in ran.stderr
