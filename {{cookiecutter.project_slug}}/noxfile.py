@@ -14,6 +14,14 @@ import nox
 # its own, without TensorFlow.
 ENVIRONMENT = Path(".venv")
 TENSORBOARD_ENVIRONMENT = Path(".venv-tensorboard")
+BENCH_ENVIRONMENTS = Path("build/bench")
+OTHER_SERVERS = {
+    "fastapi": ("fastapi", "uvicorn[standard]"),
+    "litserve": ("litserve",),
+    "bentoml": ("bentoml",),
+    "mlflow": ("mlflow",),
+}
+TENSORFLOW = "tensorflow>=2.21,<2.22"
 # TensorFlow starts in 4.5 s with compiled bytecode and in 12 s without; uv compiles when asked.
 COMPILE = {"UV_COMPILE_BYTECODE": "1"}
 
@@ -26,7 +34,7 @@ def install(
     session: nox.Session,
     *wanted: str,
     environment: Path = ENVIRONMENT,
-    constraints: str = "constraints.txt",
+    constraints: str | None = "constraints.txt",
 ) -> str:
     """Installs what uv's flags want, as pinned, and returns the environment's Python."""
     if find_spec("uv") is None:
@@ -39,7 +47,8 @@ def install(
         session.run(*uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(environment))
     python = str(environment / ("Scripts/python.exe" if os.name == "nt" else "bin/python"))
     session.run(
-        *(*uv, "pip", "install", "--python", python, *wanted, "--constraint", constraints),
+        *(*uv, "pip", "install", "--python", python, *wanted),
+        *(("--constraint", constraints) if constraints else ()),
         *(() if is_new else ("--quiet",)),  # the first time takes long, and shows its progress
         env=COMPILE,
     )
@@ -203,6 +212,19 @@ def tensorboard(session: nox.Session) -> None:
 def bench_training(session: nox.Session) -> None:
     """Compare the trainer's speed and quality with what people use instead; takes minutes."""
     session.run(install_project(session, "dev"), "-m", "benchmarks.training", *session.posargs)
+
+
+@nox.session
+def bench_serving(session: nox.Session) -> None:
+    """Compare the model server and the endpoint with what people use instead; takes minutes."""
+    if "--cost" not in session.posargs:
+        # Their requirements contradict each other's.
+        for name, packages in OTHER_SERVERS.items():
+            environment = BENCH_ENVIRONMENTS / name
+            install(session, TENSORFLOW, *packages, environment=environment, constraints=None)
+    python = install_project(session, "dev")
+    where = ("--environments", str(BENCH_ENVIRONMENTS))
+    session.run(python, "-m", "benchmarks.serving", *where, *session.posargs)
 
 
 @nox.session

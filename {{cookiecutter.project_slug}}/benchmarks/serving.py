@@ -1,8 +1,8 @@
-"""python benchmarks/serving.py --environments build/bench
+"""nox -s bench_serving
 
 Compares prediction servers on one SavedModel and one machine, in one run: requests a second,
-latency, memory, and the time to the first answer. `nox -s bench_serving` makes the environments of
-the others first. `--cost` measures ours instead: how the cost grows with instances, features,
+latency, memory, and the time to the first answer. The session makes an environment for each of the
+others first. `--cost` measures ours instead: how the cost grows with instances, features,
 connections and versions. `--write docs/serving.md` puts the tables into that page.
 """
 
@@ -137,7 +137,8 @@ def model_of(folder: Path, features: int) -> Path:
     """Returns the folder of the SavedModel with so many features; makes it where it is missing."""
     model = folder / str(features)
     if not model.exists():
-        words = [sys.executable, HERE / "saved_models.py", model, "--features", str(features)]
+        script = str(HERE / "saved_models.py")
+        words = [sys.executable, script, str(model), "--features", str(features)]
         subprocess.run(words, check=True, capture_output=True)
     return model
 

@@ -11,7 +11,7 @@ import litserve
 from starlette.requests import Request
 
 
-class Predictor(litserve.LitAPI):  # type: ignore[misc]
+class Predictor(litserve.LitAPI):
     """Decodes requests, and predicts for a list of them at a time."""
 
     def setup(self, _device: Any) -> None:

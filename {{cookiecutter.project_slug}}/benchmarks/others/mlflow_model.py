@@ -11,7 +11,7 @@ from typing import Any
 import mlflow
 
 
-class Predictor(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
+class Predictor(mlflow.pyfunc.PythonModel):
     """Predicts for the rows of a data frame."""
 
     def load_context(self, context: Any) -> None:  # noqa: ARG002, called by name
