@@ -3,7 +3,7 @@
 Compares prediction servers on one SavedModel and one machine, in one run: requests a second,
 latency, memory, and the time to the first answer. The session makes an environment for each of the
 others first. `--cost` measures ours instead: how the cost grows with instances, features,
-connections and versions. `--write docs/serving.md` puts the tables into that page.
+connections and versions.
 """
 
 import argparse
@@ -149,20 +149,6 @@ def as_markdown(rows: list[list[str]]) -> str:
     return "\n".join([head, "|" + "---|" * len(rows[0]), *body])
 
 
-def write(page: Path, mark: str, table: str) -> None:
-    """Puts a table between the marks of a page.
-
-    Raises:
-        SystemExit: the page has no such marks.
-    """
-    begin, end = f"<!-- {mark} -->\n", f"\n<!-- end of {mark} -->"
-    text = page.read_text(encoding="utf-8")
-    if begin not in text or end not in text:
-        raise SystemExit(f"{page}: expected the marks {begin.strip()} and {end.strip()}; add them.")
-    before, _, rest = text.partition(begin)
-    page.write_text(before + begin + table + end + rest.partition(end)[2], encoding="utf-8")
-
-
 def main() -> None:
     """Runs what the command line asks for, and prints a table."""
     parser = argparse.ArgumentParser(description="Compares prediction servers.")
@@ -170,12 +156,11 @@ def main() -> None:
     parser.add_argument("--servers", nargs="*", help="only those whose names begin so")
     parser.add_argument("--seconds", type=float, default=5.0, help="length of each measurement")
     parser.add_argument("--cost", action="store_true", help="how the cost of ours grows")
-    parser.add_argument("--write", type=Path, metavar="PAGE", help="put the table into this page")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         if given.cost:
-            mark, rows = "cost", cost_table(folder, given.seconds)
+            rows = cost_table(folder, given.seconds)
         else:
             model = model_of(folder, FEATURES)
             servers = [Endpoint(), ours()]
@@ -186,11 +171,8 @@ def main() -> None:
             if given.servers:
                 chosen = tuple(given.servers)
                 servers = [server for server in servers if server.name.startswith(chosen)]
-            mark, rows = "comparison", comparison_table(compare(servers, model, given.seconds))
-    table = as_markdown(rows)
-    print(table)
-    if given.write is not None:
-        write(given.write, mark, table)
+            rows = comparison_table(compare(servers, model, given.seconds))
+    print(as_markdown(rows))
 
 
 if __name__ == "__main__":
