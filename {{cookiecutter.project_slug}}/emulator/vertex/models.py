@@ -2,7 +2,8 @@
 
 Source: https://cloud.google.com/vertex-ai/docs/reference/rest/v1/projects.locations.models and
 https://cloud.google.com/vertex-ai/docs/model-registry/model-alias. Each version is one document,
-named `…/models/ID@VERSION`; exactly one version of a model carries the alias `default`.
+named `…/models/ID@VERSION`; exactly one version of a model carries the alias `default`. A document
+of the model's own name counts its versions.
 """
 
 import re
@@ -76,7 +77,7 @@ class Models:
         with self._database.transaction():
             name = self._name(location, request)
             versions = self._versions(name)
-            number = 1 + max((int(each["versionId"]) for each in versions), default=0)
+            number = self._next_number(name)
             if not versions:
                 aliases = [DEFAULT, *aliases]
             for alias in aliases:
@@ -212,7 +213,7 @@ class Models:
             if not versions:
                 raise missing("Model", name)
             self._refuse_deployed(versions)
-            for each in versions:
+            for each in (*versions, {"name": name}):
                 self._documents.delete(each["name"])
         return self._operations.finished(name, "DeleteOperationMetadata")
 
@@ -229,6 +230,16 @@ class Models:
 
     def _versions(self, model: str) -> list[Document]:
         return self._documents.list("modelVersion", model)
+
+    def _next_number(self, name: str) -> int:
+        """Returns the number of a model's next version; a deleted one's is not given again."""
+        model = self._documents.get(name)
+        if model is None:
+            model = {"name": name, "lastVersion": 0}
+            self._documents.create("model", name.rpartition("/")[0], model)
+        number: int = model["lastVersion"] + 1
+        self._documents.update(name, lambda document: document.update(lastVersion=number))
+        return number
 
     def _name(self, location: str, request: Document) -> str:
         parent = request.get("parentModel")

@@ -81,6 +81,13 @@ def test_default_passes_on_when_its_version_is_deleted(clients: Clients, model: 
         clients.models.delete_model_version(name=f"{model}@3")
 
 
+def test_the_number_of_a_deleted_version_is_not_given_again(
+    clients: Clients, artifact: str, model: str
+) -> None:
+    clients.models.delete_model_version(name=f"{model}@3").result(timeout=60)
+    assert upload(clients, artifact, model).model_version_id == "4"
+
+
 def test_a_patch_changes_what_the_mask_names(clients: Clients, model: str) -> None:
     changed = clients.models.update_model(
         model={"name": model, "display_name": "renamed", "description": "ignored"},
