@@ -56,11 +56,11 @@ def follow(client: Client, job: Any) -> int:
     say(f"{job.display_name}: {state}")
     try:
         for event in events(client, job.name):
-            if isinstance(event, str):
+            if not isinstance(event, str):
+                print_entry(event)
+            elif event != state:
                 state = event
                 say(f"{job.display_name}: {state}", "bold")
-            else:
-                print_entry(event)
     except KeyboardInterrupt:
         say(f"\nThe job goes on; 'nox -s cancel -- {job.display_name}' ends it.")
         return 130
