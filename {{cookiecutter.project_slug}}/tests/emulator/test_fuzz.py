@@ -1,6 +1,6 @@
 """Requests that no client would send to Vertex AI and Cloud Logging: none breaks the emulator.
 
-The methods, parameters and bodies come from Google's discovery documents. FUZZ_EXAMPLES=10000 in
+The methods, parameters and bodies come from Google's discovery documents. FUZZ_EXAMPLES=20000 in
 the environment takes as many, other ones each time.
 """
 
@@ -26,7 +26,7 @@ from tests.conftest import ROOT, Clients, RunningEmulator
 from tests.emulator.discovery import validator
 from tests.emulator.test_jobs import run, spec
 
-EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "300"))
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "10000"))
 LOCATION = "projects/test-project/locations/us-central1"
 COLLECTIONS = ("customJobs", "models", "endpoints", "operations")
 STATUSES = {

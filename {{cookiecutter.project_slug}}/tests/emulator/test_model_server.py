@@ -163,9 +163,11 @@ def test_what_is_not_plain_http_is_refused_and_closed(
     assert set(json.loads(answer.partition(b"\r\n\r\n")[2])) == {"error"}
 
 
-def test_a_body_cut_short_gets_no_answer_and_harms_nobody(server: ModelServer) -> None:
-    assert talk(server, GOOD[:-5]) == b""
-    assert talk(server, GOOD[:30]) == b""
+def test_a_request_cut_short_is_told_so_and_harms_nobody(server: ModelServer) -> None:
+    for part in (GOOD[:-5], GOOD[:30]):
+        answer = talk(server, part)
+        assert answer.startswith(b"HTTP/1.1 400 Bad Request\r\n"), answer
+        assert b"it had come" in answer
     assert server.predict({"instances": [FLIGHT]}, "/predict").status_code == 200
 
 

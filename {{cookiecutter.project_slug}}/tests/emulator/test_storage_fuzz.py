@@ -12,7 +12,7 @@ import requests
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-EXAMPLES = 250
+EXAMPLES = 2_000
 BUCKETS = ["fuzzed", "fuzzed-too"]
 NAMES = ["name", "other", "a/b", "../../escaped", "..", "%2e%2e", "", "ü", "\ud800", "\0"]
 
