@@ -176,7 +176,8 @@ def test_going_on_before_a_damaged_checkpoint_ends_the_same(
     assert without_speed(train(settings)) == without_speed(expected)
 
 
-def test_another_network_does_not_go_on_from_a_checkpoint(trained: Trained) -> None:
-    other = dataclasses.replace(trained.settings, hidden_units=(16,))
+def test_another_network_does_not_go_on_from_a_checkpoint(trained: Trained, tmp_path: Path) -> None:
+    logs = str(tmp_path)  # those of the trained one are for other tests to read
+    other = dataclasses.replace(trained.settings, hidden_units=(16,), log_dir=logs)
     with pytest.raises(UserError, match=r"hidden_units \[16\], got one with \[8\]"):
         train(other)
