@@ -180,13 +180,13 @@ def deploy(host: str, model: Path, versions: int) -> str:
     return endpoint
 
 
-def post(url: str, body: Any) -> dict[str, Any]:
-    """Posts JSON and returns the answer."""
+def post(url: str, body: Any) -> Any:
+    """Posts JSON and returns the JSON of the answer."""
     request = urllib.request.Request(  # noqa: S310, loopback
         url, json.dumps(body).encode(), {"Content-Type": "application/json"}
     )
     with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310, loopback
-        return dict(json.load(answer))
+        return json.load(answer)
 
 
 def done(host: str, operation: dict[str, Any]) -> dict[str, Any]:
