@@ -41,7 +41,6 @@ _IGNORED_FLAGS = (
     "rest_api_timeout_in_ms",
     "saved_model_tags",
     "tensorflow_inter_op_parallelism",
-    "tensorflow_intra_op_parallelism",
     "tensorflow_session_parallelism",
     "xla_cpu_compilation_enabled",
 )
@@ -102,6 +101,13 @@ def parse_options(argv: Sequence[str], environ: Mapping[str, str]) -> Options:
         metavar="BYTES",
         help="bodies that may wait for the model; more are refused with 503 (default: 64000000)",
     )
+    parser.add_argument(
+        "--tensorflow_intra_op_parallelism",
+        type=_natural,
+        default=0,
+        metavar="THREADS",
+        help="threads that an op may use (default: 0, as many as there are processors)",
+    )
     for flag in _IGNORED_FLAGS:
         parser.add_argument(f"--{flag}", nargs="?", help=argparse.SUPPRESS)
     args = parser.parse_args(argv)
@@ -122,6 +128,7 @@ def parse_options(argv: Sequence[str], environ: Mapping[str, str]) -> Options:
         max_batch_size=args.max_batch_size,
         max_body=args.max_body_bytes,
         max_waiting=args.max_waiting_bytes,
+        intra_op_threads=args.tensorflow_intra_op_parallelism,
     )
 
 
@@ -134,6 +141,12 @@ def _port(text: str) -> int:
 def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"expected a whole number from 1, got {text!r}")
+    return int(text)
+
+
+def _natural(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"expected a whole number from 0, got {text!r}")
     return int(text)
 
 

@@ -82,12 +82,16 @@ class Model:
     definition: dict[str, Any]
 
 
-def load(folder: Path) -> Model:
+def load(folder: Path, intra_op_threads: int = 0) -> Model:
     """Loads the SavedModel in a version's folder and warms it up.
 
     A graph session, not `tf.saved_model.load`: it is what TensorFlow Serving runs, takes the
     SavedModels of TensorFlow 1 as well, loads in a tenth of the time, and its callable takes and
     returns numpy arrays in a fifth of the time of an eager call.
+
+    Args:
+        folder: of the version.
+        intra_op_threads: that an op may use, 0 for as many as there are processors.
 
     Raises:
         StartError: the folder's content does not load.
@@ -96,7 +100,8 @@ def load(folder: Path) -> Model:
     from google.protobuf import json_format
 
     graph = tf.Graph()
-    session = tf.compat.v1.Session(graph=graph)
+    config = tf.compat.v1.ConfigProto(intra_op_parallelism_threads=intra_op_threads)
+    session = tf.compat.v1.Session(graph=graph, config=config)
     try:
         with graph.as_default():
             meta_graph = tf.compat.v1.saved_model.load(session, ["serve"], str(folder))

@@ -43,6 +43,7 @@ class Options:
         max_batch_size: rows at which a batch is split.
         max_body: bytes of a request's body.
         max_waiting: bytes of the bodies that may wait for the model.
+        intra_op_threads: that an op may use, 0 for as many as there are processors.
     """
 
     model_dir: str
@@ -54,6 +55,7 @@ class Options:
     max_batch_size: int
     max_body: int
     max_waiting: int
+    intra_op_threads: int
 
 
 class Server:
@@ -64,14 +66,14 @@ class Server:
         self.connections: set[Connection] = set()
         self.draining = False
         self._options = options
-        self._model: models.Model | None = None
+        self.model: models.Model | None = None
         self._predict_routes = {options.predict_route}
         self._metrics = Metrics()
         self._batcher = Batcher(options.max_batch_size, options.max_waiting, self._metrics)
 
     def ready(self, model: models.Model) -> None:
         """Starts to answer predictions."""
-        self._model = model
+        self.model = model
 
     def admit(self, headers: dict[bytes, bytes]) -> RequestError | None:
         """Refuses what a web page of another site sends through the user's browser."""
@@ -90,12 +92,12 @@ class Server:
         try:
             if request.method == "GET" and path == METRICS_ROUTE:
                 respond(200, self._metrics.text(self._batcher.waiting), "text/plain; version=0.0.4")
-            elif self._model is None:
+            elif self.model is None:
                 raise RequestError(503, "The model is still loading; send the request again later")
             elif request.method == "POST":
-                self._predict(self._model, path, request.body, respond)
+                self._predict(self.model, path, request.body, respond)
             else:
-                respond(200, self._describe(self._model, request.method, path), _JSON)
+                respond(200, self._describe(self.model, request.method, path), _JSON)
         except RequestError as error:
             if request.method == "POST":
                 self._metrics.count_answer(error.status)
@@ -200,8 +202,12 @@ class Server:
         self._batcher.close()
 
 
-async def serve(options: Options) -> None:
+async def serve(options: Options, kind: type[Server] = Server) -> None:
     """Listens, loads the model, and answers until SIGTERM or SIGINT; then drains.
+
+    Args:
+        options: how to serve.
+        kind: what answers.
 
     Raises:
         StartError: it cannot listen or load, or did not drain in time.
@@ -210,7 +216,7 @@ async def serve(options: Options) -> None:
     loop = asyncio.get_running_loop()
     stopped = asyncio.Event()
     _on_signals(lambda: loop.call_soon_threadsafe(stopped.set))
-    server = Server(options)
+    server = kind(options)
     try:
         listener = await loop.create_server(
             lambda: Connection(server), options.host, options.port, backlog=_BACKLOG
@@ -239,7 +245,7 @@ async def serve(options: Options) -> None:
 
 
 def _load(options: Options, stack: ExitStack) -> models.Model:
-    model = models.load(source.find(options.model_dir, stack))
+    model = models.load(source.find(options.model_dir, stack), options.intra_op_threads)
     # What TensorFlow's import made stays for ever: collections need not look at it again.
     gc.collect()
     gc.freeze()

@@ -266,11 +266,16 @@ def encode_rows(outputs: dict[str, Array]) -> bytes:
 
 def encode_columns(outputs: dict[str, Array]) -> bytes:
     """Writes `{"outputs": ...}`: the bare value of one output, else an object of outputs."""
-    parts = {name: _dump(_readable(name, array)) for name, array in outputs.items()}
+    parts = {name: encode_value(name, array) for name, array in outputs.items()}
     if len(parts) == 1:
         (part,) = parts.values()
         return b'{"outputs":' + part + b"}"
     return _dump_plain({"outputs": {name: orjson.Fragment(part) for name, part in parts.items()}})
+
+
+def encode_value(name: str, array: Array) -> bytes:
+    """Writes the JSON value of an output."""
+    return _dump(_readable(name, array))
 
 
 def _readable(name: str, array: Array) -> Any:

@@ -1,8 +1,8 @@
 """python -m emulator.processes.forker MODULE DESCRIPTOR
 
-Imports MODULE, calls its `warm_up`, and then forks a process that runs `MODULE.main` for each who
-asks: what took seconds to import is there at once, in memory that all share. Linux alone: elsewhere
-system libraries do not promise to live through a fork.
+Imports MODULE, calls its `warm_up`, and then forks a process for each who asks, which runs a
+package as `python -m` would: what took seconds to import is there at once, in memory that all
+share. Linux alone: elsewhere system libraries do not promise to live through a fork.
 
 It runs one thread and nothing of what it has imported, since what other threads hold at a fork is
 held for ever in the child. The sockets keep the messages apart (SOCK_SEQPACKET):
@@ -36,13 +36,20 @@ import psutil
 IS_SUPPORTED = sys.platform == "linux"
 MOST_STARTS = 3  # of a forker that ends by itself
 MESSAGE_BYTES = 16 * 1024
+# What is freed stays with the process, up to 128 MB: blocks of rows come one after another, and
+# fresh pages for each cost nearly as much as its predictions.
+KEEP_MEMORY = {
+    "PYTHONMALLOC": "malloc",
+    "MALLOC_MMAP_THRESHOLD_": str(32 << 20),
+    "MALLOC_TRIM_THRESHOLD_": str(128 << 20),
+}
 
 
 class Forker:
     """The emulator's side: starts the forker when it is first needed.
 
     Args:
-        module: that the forks run.
+        module: whose `warm_up` imports what the forks need.
         log: file for what the forker itself prints.
     """
 
@@ -91,6 +98,7 @@ class Forker:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", __name__, self.module, str(theirs.fileno())],
                 cwd=Path(__file__).parents[2],
+                env=os.environ | KEEP_MEMORY,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -152,8 +160,7 @@ def _pair() -> tuple[socket.socket, socket.socket]:
 class _Server:
     """The forker's own side."""
 
-    def __init__(self, module: Any, control: socket.socket) -> None:
-        self._module = module
+    def __init__(self, control: socket.socket) -> None:
         self._control = control
         self._channels: dict[int, socket.socket] = {}  # by PID
         self._lifeline = os.pipe()
@@ -209,7 +216,7 @@ class _Server:
                 channel.send(str(os.waitstatus_to_exitcode(status)).encode())
 
     def _become(self, folder: Path, channel: socket.socket, descriptors: list[int]) -> None:
-        """Turns this process, just forked, into a run of the module; does not return."""
+        """Turns this process, just forked, into a run of a package; does not return."""
         code = 1
         try:
             signal.set_wakeup_fd(-1)
@@ -225,7 +232,7 @@ class _Server:
             for each in self._channels.values():
                 each.close()
             threading.Thread(target=_end_with, args=(self._lifeline[0],), daemon=True).start()
-            code = _run(self._module, json.loads((folder / "spec.json").read_bytes()))
+            code = _run(json.loads((folder / "spec.json").read_bytes()))
         except BaseException:
             traceback.print_exc()
         finally:
@@ -239,14 +246,14 @@ def _end_with(lifeline: int) -> None:
     os._exit(128 + signal.SIGKILL)
 
 
-def _run(module: Any, spec: dict[str, Any]) -> int:
-    """Runs the module as `python -m` would; returns the exit code."""
+def _run(spec: dict[str, Any]) -> int:
+    """Runs a package's `__main__` as `python -m` would; returns the exit code."""
     os.environ.clear()
     os.environ.update(spec["env"])
     os.chdir(spec["cwd"])
     sys.argv = spec["argv"][2:]  # behind `python -m`
     try:
-        module.main()
+        importlib.import_module(f"{sys.argv[0]}.__main__").main()
     except SystemExit as error:
         if error.code is None or isinstance(error.code, int):
             return error.code or 0
@@ -258,11 +265,10 @@ def _run(module: Any, spec: dict[str, Any]) -> int:
 def main(name: str, descriptor: int) -> None:
     """Runs the forker."""
     control = socket.socket(fileno=descriptor)
-    module = importlib.import_module(name)
-    module.warm_up()
+    importlib.import_module(name).warm_up()
     gc.collect()
     gc.freeze()  # a collection in a child would write to, and so copy, what it shares
-    _Server(module, control).run()
+    _Server(control).run()
     os._exit(0)  # at once, for the children wait for it; Python's own end takes TensorFlow seconds
 
 

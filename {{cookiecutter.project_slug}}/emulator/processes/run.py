@@ -59,7 +59,7 @@ class Run:
             env: its whole environment.
             cwd: where it runs.
             ends_with_emulator: whether it ends when this process does.
-            forker: forks the command, `python -m` and the forker's module, where it can.
+            forker: forks the command, `python -m` and a package, where it can.
 
         Raises:
             OSError: the supervisor itself cannot start.

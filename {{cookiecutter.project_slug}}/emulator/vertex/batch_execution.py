@@ -1,47 +1,51 @@
-"""Runs batch prediction jobs: from input files through a model server to result files.
+"""Runs batch prediction jobs: from input files through replicas of the model to result files.
 
-One thread a job reads rows and writes results; meanwhile several requests are with the job's own
-model server, a process that ends with the job. What is in memory at a time is a few batches.
+One thread a job cuts the input into blocks and writes results in their order; meanwhile the job's
+own replicas, processes that end with the job, read the blocks, predict and put the results into
+words. What is in memory at a time is a few blocks.
 """
 
+import os
 import shutil
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import count, cycle
 from pathlib import Path
 from typing import Any
 
+from emulator.batch.blocks import (
+    BLOCK_BYTES,
+    BLOCK_RECORDS,
+    Block,
+    Place,
+    count_rows,
+    read_blocks,
+    read_header,
+)
+from emulator.batch.replica import Replica, ReplicaLostError
+from emulator.batch.rows import MOST_ROW_BYTES
+from emulator.batch.task import INTERNAL, Done, Task
 from emulator.errors import ApiError
 from emulator.store.documents import Document, Documents
 from emulator.store.objects import Objects, Ref
 from emulator.times import now
 from emulator.vertex.batch_output import BatchOutput, Checkpoint
-from emulator.vertex.batch_predictor import INTERNAL, Outcome, Predictor, ServerLostError
-from emulator.vertex.batch_rows import (
-    MOST_ROW_BYTES,
-    InstanceConfig,
-    Row,
-    RowError,
-    Start,
-    count_rows,
-    read_rows,
-)
 from emulator.vertex.models import Models
 from emulator.vertex.operations import GRPC_CODES
-from emulator.vertex.serving import ModelServers
+from emulator.vertex.serving import ModelServer, ModelServers
 from emulator.vertex.states import ENDED, to_pending, to_running
 
 KIND = "batchPredictionJob"
 MOST_RUNNING = 2  # jobs at once; the others wait in JOB_STATE_QUEUED
-BATCH_ROWS = 4096
-BATCH_BYTES = 4 * 1024 * 1024
-IN_FLIGHT = 3  # batches: one with the model, one that waits for it, one that is read or written
+MOST_REPLICAS = 10  # of a job that does not say
+IN_FLIGHT = 2  # blocks of a replica: one that it works on, one that waits or is written
 SAVE_SECONDS = 0.5  # between checkpoints; a killed job does again what came behind the last
-MOST_RESTARTS = 3  # of a job's model server, without a row done in between
+MOST_RESTARTS = 3  # of a job's replicas, without a row done in between
 CANCELLED = 1  # google.rpc.Code
 
 
@@ -69,10 +73,12 @@ class Source:
 
 
 @dataclass(frozen=True)
-class _Batch:
+class _Work:
+    """A block, with the number of its file and how to read it."""
+
     source: int
-    uri: str
-    rows: list[Row]
+    task: Task
+    block: Block
 
 
 class BatchRunner:
@@ -82,7 +88,7 @@ class BatchRunner:
         documents: where jobs and their states are kept.
         objects: Cloud Storage, with the input and for the output.
         models: the model registry.
-        servers: starts the model servers.
+        servers: starts the replicas.
         folder: a folder of each job's own is made in here.
     """
 
@@ -126,8 +132,6 @@ class BatchRunner:
             self._run(name)
         except ApiError as error:
             self._fail(name, GRPC_CODES.get(error.status, INTERNAL), error.message)
-        except RowError as error:
-            self._fail(name, GRPC_CODES["INVALID_ARGUMENT"], str(error))
         except Exception as error:
             self._fail(name, INTERNAL, f"Internal error of the emulator: {error!r}")
             raise
@@ -136,15 +140,14 @@ class BatchRunner:
         job = self._documents.update(name, to_pending)
         if job is None or job["state"] in ENDED:
             return
-        job_id = name.rpartition("/")[2]
-        folder = self._folder / job_id
+        folder = self._folder / name.rpartition("/")[2]
         restarts, done = 0, 0
         while True:
             try:
-                with BatchOutput(folder) as output:
-                    self._attempt(job, output)
+                output = BatchOutput(folder)
+                self._attempt(job, output)
                 break
-            except ServerLostError as error:
+            except ReplicaLostError as error:
                 restarts = restarts + 1 if output.reached.done == done else 1
                 done = output.reached.done
                 if restarts > MOST_RESTARTS:
@@ -154,115 +157,126 @@ class BatchRunner:
                     self._end(name, "JOB_STATE_CANCELLED", _cancelled)
                     break
                 return
-            finally:
-                self._servers.stop(job_id)
         shutil.rmtree(folder, ignore_errors=True)
 
     def _attempt(self, job: Document, output: BatchOutput) -> None:
         """Does the rows that are left, and publishes all.
 
         Raises:
-            ApiError: the model server does not start, or an input file is gone or changed.
-            ServerLostError: the model server ended.
+            ApiError: a replica does not start, or an input file is gone, changed, or cannot be
+                read as the job says.
+            ReplicaLostError: a replica ended.
         """
         name = job["name"]
         sources = [Source(**each) for each in job["sources"]]
-        total = sum(self._count(source, job) for source in sources)
+        servers = self._start_replicas(job, sources)
+        try:
+            total = sum(self._count(source, job) for source in sources)  # while they start
+            self._check(name)
+            for server in servers:
+                server.wait()
+            self._documents.update(name, to_running)
+            self._say(name, output.reached, total)
+            self._predict(job, sources, servers, output, total)
+        finally:
+            for server in servers:
+                server.stop()
+        output.save()
+        self._say(name, output.reached, output.reached.done)
         self._check(name)
-        predictor = self._start_server(job)
-        self._documents.update(name, to_running)
-        self._say(name, output.reached, total)
+        self._publish(job, output)
+
+    def _predict(
+        self,
+        job: Document,
+        sources: list[Source],
+        servers: list[ModelServer],
+        output: BatchOutput,
+        total: int,
+    ) -> None:
+        """Does the rows that are left."""
         saved = time.monotonic()
 
         def save() -> None:
             nonlocal saved
             if time.monotonic() - saved >= SAVE_SECONDS:
                 output.save()
-                self._say(name, output.reached, total)
-                self._check(name)
+                self._say(job["name"], output.reached, total)
+                self._check(job["name"])
                 saved = time.monotonic()
 
-        batches = self._batches(job, sources, output)
-        with closing(_predicted(predictor, batches, meanwhile=save)) as predicted:
-            for batch, outcome in predicted:
-                last = batch.rows[-1]
-                output.add(outcome, batch.source, Start(last.end, last.place))
+        replicas = [Replica(server.port) for server in servers]
+        blocks = self._blocks(job, sources, output)
+        with closing(_predicted(replicas, blocks, meanwhile=save)) as predicted:
+            for work, done in predicted:
+                output.add(done, work.source, work.block.end)
                 save()
-        output.save()
-        self._say(name, output.reached, output.reached.done)
-        self._check(name)
-        self._publish(job, output)
 
     def _count(self, source: Source, job: Document) -> int:
         _stored, file = self._objects.open(source.ref)
         with file:
             return count_rows(file, job["inputConfig"]["instancesFormat"])
 
-    def _start_server(self, job: Document) -> Predictor:
+    def _start_replicas(self, job: Document, sources: list[Source]) -> list[ModelServer]:
+        """Starts as many replicas as the job allows, but not more than can be of use."""
+        resources = job["dedicatedResources"]
+        size = sum(self._objects.stat(source.ref).size for source in sources)
+        replicas = min(
+            int(resources.get("maxReplicaCount") or MOST_REPLICAS),
+            os.cpu_count() or 1,
+            1 + size // BLOCK_BYTES,
+        )
         version = self._models.version(f"{job['model'].partition('@')[0]}@{job['modelVersionId']}")
         container = version["containerSpec"]
-        # The job's own requests are larger than those an endpoint takes.
-        limit = f"--max-body-bytes={2 * (BATCH_BYTES + MOST_ROW_BYTES)}"
-        larger = container | {"args": [*container.get("args", []), limit]}
+        flags = (
+            # A block ends with a whole row.
+            f"--max-body-bytes={2 * (BLOCK_BYTES + MOST_ROW_BYTES)}",
+            # The replicas share the processors.
+            f"--tensorflow_intra_op_parallelism={1 if replicas > 1 else 0}",
+        )
+        larger = container | {"args": [*container.get("args", []), *flags]}
         deployed = {
             "id": job["name"].rpartition("/")[2],
             "model": version["name"].partition("@")[0],
             "modelVersionId": version["versionId"],
         }
-        self._servers.begin(job["name"], deployed, version | {"containerSpec": larger})
-        server = self._servers.wait(deployed["id"])
-        return Predictor(server.url + server.predict_route, job.get("modelParameters"))
+        changed = version | {"containerSpec": larger}
+        return [
+            self._servers.launch(job["name"], deployed, changed, "emulator.batch")
+            for _ in range(replicas)
+        ]
 
-    def _batches(
-        self, job: Document, sources: list[Source], output: BatchOutput
-    ) -> Iterator[_Batch]:
-        """Yields the rows behind the checkpoint, in batches of one file each."""
-        most = int(job.get("manualBatchTuningParameters", {}).get("batchSize", BATCH_ROWS))
+    def _blocks(self, job: Document, sources: list[Source], output: BatchOutput) -> Iterator[_Work]:
+        """Yields the blocks behind the checkpoint."""
+        file_format = job["inputConfig"]["instancesFormat"]
+        most = int(job.get("manualBatchTuningParameters", {}).get("batchSize", BLOCK_RECORDS))
         reached = output.reached
+        places = count(reached.blocks)
         for number, source in enumerate(sources):
             if number < reached.source:
                 continue
-            start = Start(reached.end, reached.place) if number == reached.source else Start()
-            rows: list[Row] = []
-            size = 0
-            for row in self._rows(job, source, start):
-                rows.append(row)
-                size += len(row.sent)
-                if len(rows) >= most or size >= BATCH_BYTES:
-                    yield _Batch(number, source.uri, rows)
-                    rows, size = [], 0
-            if rows:
-                yield _Batch(number, source.uri, rows)
-
-    def _rows(self, job: Document, source: Source, start: Start) -> Iterator[Row]:
-        given = job.get("instanceConfig", {})
-        config = InstanceConfig(
-            given.get("instanceType", ""),
-            given.get("keyField", ""),
-            tuple(given.get("includedFields", ())),
-            tuple(given.get("excludedFields", ())),
-        )
-        _stored, file = self._objects.open(source.ref)
-        with file:
-            try:
-                yield from read_rows(
-                    file, job["inputConfig"]["instancesFormat"], config, self._fetch, start
-                )
-            except RowError as error:
-                raise RowError(f"{source.uri}: {error}.") from error
-
-    def _fetch(self, uri: str) -> bytes:
-        bucket, _, name = uri.removeprefix("gs://").partition("/")
-        if not uri.startswith("gs://"):
-            raise RowError(f"expected a URI gs://BUCKET/OBJECT, got {uri[:80]!r}")
-        try:
-            stored, file = self._objects.open(Ref(bucket, name))
-        except ApiError as error:
-            raise RowError(f"there is no object {uri}") from error
-        with file:
-            if stored.size > MOST_ROW_BYTES:
-                raise RowError(f"expected at most {MOST_ROW_BYTES} bytes, got {stored.size}")
-            return file.read()
+            begin = Place()
+            if number == reached.source:
+                begin = Place(reached.offset, reached.records)
+            _stored, file = self._objects.open(source.ref)
+            with file:
+                header = b""
+                if file_format == "csv":
+                    header, behind = read_header(file)
+                    begin = max(begin, behind, key=lambda each: each.offset)
+                for block in read_blocks(file, file_format, begin, most):
+                    place = next(places)
+                    task = Task(
+                        uri=source.uri,
+                        file_format=file_format,
+                        config=job.get("instanceConfig", {}),
+                        results=str(output.results(place).absolute()),
+                        errors=str(output.errors(place).absolute()),
+                        before=block.begin.records,
+                        header=header.decode("latin-1"),
+                        problem=block.problem,
+                    )
+                    yield _Work(number, task, block)
 
     def _publish(self, job: Document, output: BatchOutput) -> None:
         reached = output.reached
@@ -302,36 +316,38 @@ class BatchRunner:
 
 
 def _predicted(
-    predictor: Predictor, batches: Iterator[_Batch], meanwhile: Callable[[], None]
-) -> Generator[tuple[_Batch, Outcome]]:
-    """Yields each batch with its outcome, in order, while the next are on their way.
+    replicas: Sequence[Replica], work: Iterator[_Work], meanwhile: Callable[[], None]
+) -> Generator[tuple[_Work, Done]]:
+    """Yields each block when it is done, in order, while the next are on their way.
 
     Args:
-        predictor: closed at the end.
-        batches: what to predict.
+        replicas: take turns; closed at the end.
+        work: what to predict.
         meanwhile: called now and then while an answer is awaited; may raise to break off.
     """
-    waiting: deque[tuple[_Batch, Future[Outcome]]] = deque()
-    with ThreadPoolExecutor(IN_FLIGHT, thread_name_prefix="predict") as threads:
+    most = IN_FLIGHT * len(replicas)
+    waiting: deque[tuple[_Work, Future[Done]]] = deque()
+    with ThreadPoolExecutor(most, thread_name_prefix="predict") as threads:
         try:
-            for batch in batches:
-                future = threads.submit(predictor.predict, batch.uri, batch.rows)
-                waiting.append((batch, future))
-                if len(waiting) == IN_FLIGHT:
+            for each, replica in zip(work, cycle(replicas), strict=False):
+                future = threads.submit(replica.predict, each.task, each.block.data)
+                waiting.append((each, future))
+                if len(waiting) == most:
                     yield _first(waiting, meanwhile)
             while waiting:
                 yield _first(waiting, meanwhile)
         finally:
-            predictor.close()  # else the threads would wait for answers that nobody wants
+            for replica in replicas:
+                replica.close()  # else the threads would wait for answers that nobody wants
 
 
 def _first(
-    waiting: deque[tuple[_Batch, Future[Outcome]]], meanwhile: Callable[[], None]
-) -> tuple[_Batch, Outcome]:
-    batch, future = waiting.popleft()
+    waiting: deque[tuple[_Work, Future[Done]]], meanwhile: Callable[[], None]
+) -> tuple[_Work, Done]:
+    work, future = waiting.popleft()
     while not wait([future], timeout=SAVE_SECONDS).done:
         meanwhile()
-    return batch, future.result()
+    return work, future.result()
 
 
 def _failure(code: int, message: str) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from typing import Any
 
 from emulator import filters
+from emulator.batch.rows import FORMATS
 from emulator.errors import ApiError, invalid_argument, unimplemented
 from emulator.store.documents import Document, Documents
 from emulator.store.listing import glob_pattern
@@ -16,7 +17,6 @@ from emulator.store.objects import Objects, Ref
 from emulator.times import now
 from emulator.vertex import states
 from emulator.vertex.batch_execution import KIND, BatchRunner, Source
-from emulator.vertex.batch_rows import FORMATS
 from emulator.vertex.messages import normalise
 from emulator.vertex.models import Models
 from emulator.vertex.operations import Operations

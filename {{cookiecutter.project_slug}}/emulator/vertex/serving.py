@@ -12,7 +12,7 @@ import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from emulator.errors import ApiError, failed_precondition, unavailable, unimplemented
+from emulator.errors import ApiError, failed_precondition, unimplemented
 from emulator.processes.forker import Forker
 from emulator.processes.run import Run
 from emulator.store.documents import Document
@@ -55,6 +55,20 @@ class ModelServer:
         except ProcessLookupError:
             return True
 
+    def wait(self) -> None:
+        """Waits until it answers.
+
+        Raises:
+            ApiError: 400 FAILED_PRECONDITION where it ended instead, with its last words.
+        """
+        self.ready.wait()
+        if self.failure is not None:
+            raise self.failure
+
+    def stop(self) -> None:
+        """Lets it finish what it has accepted, and end."""
+        self.run.stop(GRACE_SECONDS)
+
     def is_healthy(self) -> bool:
         """Whether the health route answers 200."""
         try:
@@ -65,7 +79,7 @@ class ModelServer:
 
 
 class ModelServers:
-    """Starts, finds and stops model servers.
+    """Starts model servers.
 
     Args:
         folder: each server has a folder of its own in here.
@@ -76,7 +90,6 @@ class ModelServers:
         self._folder = folder
         self._forker = Forker("emulator.model_server.__main__", folder / "forker.log")
         self._url = url
-        self._servers: dict[str, ModelServer] = {}
 
     def check(self, version: Document) -> None:
         """Refuses a model whose image the emulator cannot stand for.
@@ -91,17 +104,20 @@ class ModelServers:
                 f" (…/tensorflow/serving:TAG) alone, got {image!r}."
             )
 
-    def begin(self, endpoint: str, deployed: Document, version: Document) -> None:
-        """Starts the one server of a deployed model; `wait` tells when it answers."""
-        self._servers[deployed["id"]] = self.launch(endpoint, deployed, version)
-
-    def launch(self, endpoint: str, deployed: Document, version: Document) -> ModelServer:
+    def launch(
+        self,
+        endpoint: str,
+        deployed: Document,
+        version: Document,
+        package: str = "emulator.model_server",
+    ) -> ModelServer:
         """Starts a server of a deployed model, and returns it at once.
 
         Args:
             endpoint: the resource's name.
             deployed: the DeployedModel.
             version: the Model.
+            package: that stands for the container.
         """
         container = version["containerSpec"]
         port = free_ports(1)[0]
@@ -130,7 +146,7 @@ class ModelServers:
         run = Run(self._folder / f"{deployed['id']}-{uuid.uuid4().hex[:8]}")
         root = Path(__file__).parents[2]
         run.start(
-            [sys.executable, "-m", "emulator.model_server", *arguments],
+            [sys.executable, "-m", package, *arguments],
             env,
             root,
             ends_with_emulator=True,
@@ -141,42 +157,8 @@ class ModelServers:
         threading.Thread(target=_watch, args=(server,), daemon=True).start()
         return server
 
-    def find(self, deployed_id: str) -> ModelServer:
-        """Returns the server of a deployed model, which may not be ready yet.
-
-        Raises:
-            ApiError: 503 UNAVAILABLE where there is none.
-        """
-        server = self._servers.get(deployed_id)
-        if server is None:
-            raise unavailable(f"The deployed model {deployed_id} has no server; try again.")
-        return server
-
-    def wait(self, deployed_id: str) -> ModelServer:
-        """Waits until a server answers, and returns it.
-
-        Raises:
-            ApiError: 400 FAILED_PRECONDITION where it ended instead, with its last words.
-        """
-        server = self.find(deployed_id)
-        server.ready.wait()
-        if server.failure is not None:
-            raise server.failure
-        return server
-
-    def stop(self, deployed_id: str) -> None:
-        """Lets a server finish what it has accepted, and end."""
-        server = self._servers.pop(deployed_id, None)
-        if server is not None:
-            server.run.stop(GRACE_SECONDS)
-
     def close(self) -> None:
-        """Ends all servers and waits for that."""
-        servers = list(self._servers.values())
-        for server in servers:
-            server.run.stop(1.0)
-        for server in servers:
-            server.run.wait(5.0)
+        """Ends the forker, and with it the servers that it has forked."""
         self._forker.close()
 
 

@@ -1,4 +1,4 @@
-"""Rows of a batch prediction's input: read one after the other, made into instances.
+"""Rows of a batch prediction's input, each made into an instance.
 
 Source of the formats and of what each becomes:
 https://cloud.google.com/vertex-ai/docs/predictions/get-batch-predictions and the messages
@@ -8,17 +8,18 @@ CRC-32C of the length, the data, and the masked CRC-32C of the data).
 """
 
 import base64
-import gzip
+import io
 import json
 import math
 import struct
-import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, NamedTuple
 
 import google_crc32c
 import orjson
+
+from emulator.batch.task import Task
 
 FORMATS = ("jsonl", "csv", "tf-record", "tf-record-gzip", "file-list")
 MOST_ROW_BYTES = 10 * 1024 * 1024
@@ -36,13 +37,11 @@ class Record(NamedTuple):
 
     Attributes:
         place: number of its line, or of the TFRecord, from 1.
-        end: offset behind it, in the file or in what it unpacks to.
         data: its bytes.
         problem: why it cannot be read; "" where it can.
     """
 
     place: int
-    end: int
     data: bytes
     problem: str = ""
 
@@ -52,7 +51,6 @@ class Row(NamedTuple):
 
     Attributes:
         place: as of its `Record`.
-        end: as of its `Record`.
         label: a member of a JSON object that names the row in the output: `"instance":…` or
             `"key":…`.
         sent: the instance for the model, JSON.
@@ -60,23 +58,9 @@ class Row(NamedTuple):
     """
 
     place: int
-    end: int
     label: bytes
     sent: bytes
     problem: str = ""
-
-
-@dataclass(frozen=True)
-class Start:
-    """Where to read on in a file.
-
-    Attributes:
-        end: the `end` of the last row that was read.
-        place: its `place`.
-    """
-
-    end: int = 0
-    place: int = 0
 
 
 @dataclass(frozen=True)
@@ -95,131 +79,103 @@ class InstanceConfig:
     included: tuple[str, ...] = ()
     excluded: tuple[str, ...] = ()
 
+    @classmethod
+    def of(cls, given: Mapping[str, Any]) -> "InstanceConfig":
+        """Reads the message as JSON has it."""
+        return cls(
+            given.get("instanceType", ""),
+            given.get("keyField", ""),
+            tuple(given.get("includedFields", ())),
+            tuple(given.get("excludedFields", ())),
+        )
+
     @property
     def as_is(self) -> bool:
         """Whether rows go to the model as they stand in the file."""
         return self == InstanceConfig()
 
+    def sends(self, name: str) -> bool:
+        """Whether a field of an object goes to the model."""
+        if self.included:
+            return name in self.included
+        return name != self.key and name not in self.excluded
 
-def read_rows(
-    file: BinaryIO,
-    file_format: str,
-    config: InstanceConfig,
-    fetch: Callable[[str], bytes],
-    start: Start,
-) -> Iterator[Row]:
-    """Yields the rows of one input file behind `start`.
+
+def read_rows(data: bytes, task: Task, fetch: Callable[[str], bytes]) -> Iterator[Row]:
+    """Yields the rows of whole records of a file.
 
     Args:
-        file: the file, at its beginning.
-        file_format: one of `FORMATS`.
-        config: what is sent of a row, and what names it.
+        data: the records.
+        task: how to read them.
         fetch: returns the content of an object by its gs:// URI, for file-list; raises RowError.
-        start: where to begin.
 
     Raises:
-        RowError: the header of a csv file cannot be read, or has no column of the key's name.
+        RowError: the header cannot be read, or has no column of the key's name.
     """
+    config, file_format = InstanceConfig.of(task.config), task.file_format
     convert: Callable[[bytes], tuple[bytes, bytes]]
     if file_format == "csv":
-        header = next(records(file, "csv", Start()), Record(0, 0, b""))
-        file.seek(0)
-        convert = _csv_converter(header, config)
-        start = max(start, Start(header.end, header.place), key=lambda each: each.end)
+        convert = _csv_converter(task, config)
     elif file_format == "jsonl":
         convert = _as_it_is if config.as_is else lambda line: _configured(line, config)
     elif file_format == "file-list":
         convert = lambda line: _fetched(line, fetch)  # noqa: E731, one of four
     else:
         convert = _encoded
-    for record in records(file, file_format, start):
+    records = _tf_records if file_format.startswith("tf-record") else _lines
+    for record in records(data, task.before):
         if record.problem:
-            yield Row(record.place, record.end, b'"instance":null', b"", record.problem)
+            yield Row(record.place, b'"instance":null', b"", record.problem)
             continue
         try:
             label, sent = convert(record.data)
         except RowError as error:
             label = b'"instance":' + orjson.dumps(record.data.decode("utf-8", "replace"))
-            yield Row(record.place, record.end, label, b"", str(error))
+            yield Row(record.place, label, b"", str(error))
         else:
-            yield Row(record.place, record.end, label, sent)
+            yield Row(record.place, label, sent)
+    if task.problem:
+        yield Row(task.before + 1, b'"instance":null', b"", task.problem)
 
 
-def count_rows(file: BinaryIO, file_format: str) -> int:
-    """Returns how many rows a file has."""
-    count = sum(1 for _record in records(file, file_format, Start()))
-    return max(0, count - 1) if file_format == "csv" else count
+def _lines(data: bytes, before: int) -> Iterator[Record]:
+    """Yields the lines; those that are blank are none."""
+    lines = data.split(b"\n")
+    if not lines[-1]:
+        lines.pop()
+    for place, line in enumerate(lines, start=before + 1):
+        if len(line) >= MOST_ROW_BYTES:
+            yield Record(place, b"", f"expected a line of at most {MOST_ROW_BYTES} bytes")
+        elif text := line.strip():
+            yield Record(place, text)
 
 
-def records(file: BinaryIO, file_format: str, start: Start) -> Iterator[Record]:
-    """Yields the records of a file behind `start`; lines that are blank are none.
-
-    A record that is damaged has a `problem`. Where nothing behind it can be found again, as in a
-    TFRecord file that is cut short, it is the last.
-    """
-    if file_format == "tf-record":
-        return _tf_records(file, start)
-    if file_format == "tf-record-gzip":
-        return _unpacked(file, start)
-    return _lines(file, start)
-
-
-def _lines(file: BinaryIO, start: Start) -> Iterator[Record]:
-    file.seek(start.end)
-    end, place = start.end, start.place
-    while line := file.readline(MOST_ROW_BYTES):
-        place += 1
-        end += len(line)
-        if len(line) == MOST_ROW_BYTES and not line.endswith(b"\n"):
-            while more := file.readline(MOST_ROW_BYTES):
-                end += len(more)
-                if more.endswith(b"\n"):
-                    break
-            yield Record(place, end, b"", f"expected a line of at most {MOST_ROW_BYTES} bytes")
-            continue
-        text = line.strip()
-        if text:
-            yield Record(place, end, text)
-
-
-def _unpacked(file: BinaryIO, start: Start) -> Iterator[Record]:
-    last = start
-    try:
-        with gzip.GzipFile(fileobj=file, mode="rb") as unpacked:
-            for record in _tf_records(unpacked, start):
-                last = Start(record.end, record.place)
-                yield record
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        yield Record(last.place + 1, last.end, b"", f"the file does not unpack: {error}")
-
-
-def _tf_records(file: Any, start: Start) -> Iterator[Record]:
-    file.seek(start.end)
-    end, place = start.end, start.place
+def _tf_records(data: bytes, before: int) -> Iterator[Record]:
+    """Yields the records; a damaged length is the last, as nothing is found again behind it."""
+    file, place = io.BytesIO(data), before
     while header := file.read(HEADER.size):
         place += 1
         if len(header) < HEADER.size:
-            yield Record(place, end, b"", "the file ends within a record")
+            yield Record(place, b"", "the file ends within a record")
             return
         length, checksum = HEADER.unpack(header)
-        if _masked_crc(header[:8]) != checksum:
+        if masked_crc(header[:8]) != checksum:
             problem = "the length of the record is damaged, or the file is no TFRecord file"
-            yield Record(place, end, b"", f"{problem}; what follows is not read")
+            yield Record(place, b"", f"{problem}; what follows is not read")
             return
-        end += HEADER.size + length + CHECKSUM.size
-        if length > MOST_ROW_BYTES:
-            file.seek(end)
-            yield Record(place, end, b"", f"expected at most {MOST_ROW_BYTES} bytes, got {length}")
+        if length > MOST_ROW_BYTES:  # nothing of it is in `data`
+            yield Record(place, b"", f"expected at most {MOST_ROW_BYTES} bytes, got {length}")
             continue
-        data, tail = file.read(length), file.read(CHECKSUM.size)
+        record, tail = file.read(length), file.read(CHECKSUM.size)
         if len(tail) < CHECKSUM.size:
-            yield Record(place, end, b"", "the file ends within a record")
+            yield Record(place, b"", "the file ends within a record")
             return
-        damaged = _masked_crc(data) != CHECKSUM.unpack(tail)[0]
-        yield Record(place, end, data, "the data of the record is damaged" if damaged else "")
+        damaged = masked_crc(record) != CHECKSUM.unpack(tail)[0]
+        yield Record(place, record, "the data of the record is damaged" if damaged else "")
 
 
-def _masked_crc(data: bytes) -> int:
+def masked_crc(data: bytes) -> int:
+    """Returns the checksum that TFRecord files have of their parts."""
     crc: int = google_crc32c.value(data)
     return (((crc >> 15) | (crc << 17)) + CRC_MASK) & 0xFFFFFFFF
 
@@ -240,9 +196,7 @@ def _configured(line: bytes, config: InstanceConfig) -> tuple[bytes, bytes]:
         if config.key not in value:
             raise RowError(f"the key field {config.key!r} is missing")
         label = b'"key":' + _dump(value[config.key])
-    names = config.included or tuple(
-        name for name in value if name not in config.excluded and name != config.key
-    )
+    names = config.included or tuple(name for name in value if config.sends(name))
     absent = [name for name in names if name not in value]
     if absent:
         raise RowError(f"the field {absent[0]!r} of includedFields is missing")
@@ -253,15 +207,16 @@ def _configured(line: bytes, config: InstanceConfig) -> tuple[bytes, bytes]:
     return label, _dump({name: value[name] for name in names})
 
 
-def _csv_converter(
-    header: Record, config: InstanceConfig
-) -> Callable[[bytes], tuple[bytes, bytes]]:
+def _csv_converter(task: Task, config: InstanceConfig) -> Callable[[bytes], tuple[bytes, bytes]]:
     """Makes arrays of rows. A cell in double quotes is a string, any other a number."""
-    names = [name for name, _quoted in _cells(header.data)] if header.data else []
+    try:
+        names = [name for name, _quoted in _cells(task.header.encode("latin-1").strip())]
+    except RowError as error:
+        raise RowError(f"{task.uri}: the header: {error}.") from error
     if config.key and config.key not in names:
         raise RowError(
-            f"the header has no column {config.key!r}, which instanceConfig.keyField names; it has"
-            f" {', '.join(names) or 'none'}"
+            f"{task.uri}: the header has no column {config.key!r}, which instanceConfig.keyField"
+            f" names; it has {', '.join(names) or 'none'}."
         )
     key = names.index(config.key) if config.key else None
 
