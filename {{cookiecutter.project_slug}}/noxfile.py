@@ -244,6 +244,12 @@ def bench_serving(session: nox.Session) -> None:
 
 
 @nox.session
+def bench_batch(session: nox.Session) -> None:
+    """Compare batch prediction with what people write first, and with the limit."""
+    session.run(install_project(session, "dev"), "-m", "benchmarks.batch", *session.posargs)
+
+
+@nox.session
 def tests(session: nox.Session) -> None:
     """Run the tests against a real emulator."""
     python = install_project(session, "dev")

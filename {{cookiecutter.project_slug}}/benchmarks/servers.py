@@ -22,6 +22,7 @@ import psutil
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 START_SECONDS = 180.0
+LOCATION = "v1/projects/bench/locations/us-central1"
 
 
 @dataclass
@@ -127,8 +128,8 @@ class Endpoint(Server):
                 yield Running(started, url, body, time.monotonic() - begun)
 
 
-def deploy(host: str, model: Path, versions: int) -> str:
-    """Uploads the model to an emulator and deploys it; returns the endpoint's name."""
+def upload(host: str, model: Path) -> tuple[Any, str]:
+    """Uploads a model to an emulator; returns the bucket, and the model's name."""
     from google.auth.credentials import AnonymousCredentials
     from google.cloud import storage
 
@@ -142,7 +143,6 @@ def deploy(host: str, model: Path, versions: int) -> str:
         if file.is_file():
             name = f"model/{file.relative_to(model).as_posix()}"
             bucket.blob(name).upload_from_filename(file)
-    location = f"{host}/v1/projects/bench/locations/us-central1"
     container = {
         "imageUri": "us-docker.pkg.dev/bench/tensorflow/serving:2.19.1",
         "args": [
@@ -158,15 +158,21 @@ def deploy(host: str, model: Path, versions: int) -> str:
         "artifactUri": "gs://bench/model",
         "containerSpec": container,
     }
-    uploaded = done(host, post(f"{location}/models:upload", {"model": described}))
-    made = done(host, post(f"{location}/endpoints", {"displayName": "m"}))
+    uploaded = done(host, post(f"{host}/{LOCATION}/models:upload", {"model": described}))
+    return bucket, str(uploaded["model"])
+
+
+def deploy(host: str, model: Path, versions: int) -> str:
+    """Uploads the model to an emulator and deploys it; returns the endpoint's name."""
+    _bucket, name = upload(host, model)
+    made = done(host, post(f"{host}/{LOCATION}/endpoints", {"displayName": "m"}))
     endpoint = str(made["name"])
     ids: list[str] = []
     for _ in range(versions):
         split = dict.fromkeys(ids, 100 // versions)
         request = {
             "deployedModel": {
-                "model": uploaded["model"],
+                "model": name,
                 "dedicatedResources": {
                     "machineSpec": {"machineType": "n1-standard-2"},
                     "minReplicaCount": 1,
