@@ -3,6 +3,7 @@
 import base64
 import gzip
 import json
+import random
 import struct
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import google_crc32c
+import psutil
 import pytest
 import requests
 from google.api_core import exceptions
@@ -19,6 +21,7 @@ from google.api_core import exceptions
 from tests.conftest import Clients, RunningEmulator, start_emulator
 from tests.emulator.discovery import validator
 from tests.emulator.test_endpoints import upload_export
+from tests.emulator.test_endpoints_under_load import running_pids
 
 # Made in a process of its own, to keep TensorFlow out of this one:
 # - price: two named inputs; row-wise, so that a row's neighbours do not matter.
@@ -506,9 +509,12 @@ def test_requests_fit_googles_description(clients: Clients, models: dict[str, st
 
 
 def test_a_killed_job_goes_on(exports: Path, tmp_path: Path) -> None:
-    """Killed with -9 several times in the midst of its rows, it does each row once, in order."""
-    rows = flights(30_000)
-    rows[7777] = {"hours": "late", "carrier": "UA"}
+    """The emulator or a replica killed with -9 at random moments: each row once, in order."""
+    rows = flights(50_000)
+    bad = [7_777, 12_000, 49_999]
+    for place in bad:
+        rows[place] = {"hours": "late", "carrier": "UA"}
+    chance = random.Random(5)  # noqa: S311, no secret
     running: RunningEmulator = start_emulator(tmp_path / "data")
     try:
         clients = Clients(running.url)
@@ -522,12 +528,17 @@ def test_a_killed_job_goes_on(exports: Path, tmp_path: Path) -> None:
             job_of(model, ["gs://batch-bucket/in/*"], manual_batch_tuning_parameters=tuning),
         )
         reached = 0
-        for _kill in range(3):
+        for kill in range(9):
             while counts(job)[0] <= reached:
                 job = clients.jobs.get_batch_prediction_job(name=job.name)
                 assert job.state.name not in ENDED, "it ended before it was killed; add rows"
                 time.sleep(0.01)
+            time.sleep(chance.uniform(0, 0.3))
             reached = counts(job)[0]
+            if kill % 3 == 2:
+                victim = min(running_pids(running, job.name.rpartition("/")[2]))
+                psutil.Process(victim).kill()
+                continue
             running.process.kill()
             running.process.wait()
             running = start_emulator(tmp_path / "data")
@@ -535,12 +546,13 @@ def test_a_killed_job_goes_on(exports: Path, tmp_path: Path) -> None:
             job = clients.jobs.get_batch_prediction_job(name=job.name)
             assert counts(job)[0] >= reached
         job = wait(clients, job.name)
-        assert (job.state.name, counts(job)) == ("JOB_STATE_SUCCEEDED", (29_999, 1, 0))
-        [error] = output(clients, job, "errors_stats")
-        assert "1.jsonl, row 7778:" in error["error"]["message"]
-        del rows[7777]
+        good = [row for place, row in enumerate(rows) if place not in bad]
+        assert (job.state.name, counts(job)) == ("JOB_STATE_SUCCEEDED", (len(good), 3, 0))
+        messages = [line["error"]["message"] for line in output(clients, job, "errors_stats")]
+        places = [message.partition(": ")[0].rpartition("/")[2] for message in messages]
+        assert places == ["1.jsonl, row 7778", "2.jsonl, row 1", "2.jsonl, row 38000"]
         lines = output(clients, job)
-        assert [line["instance"] for line in lines] == rows
-        assert [line["prediction"] for line in lines] == prices(rows)
+        assert [line["instance"] for line in lines] == good
+        assert [line["prediction"] for line in lines] == prices(good)
     finally:
         running.stop()

@@ -2,6 +2,8 @@
 
 import contextlib
 import dataclasses
+import functools
+import itertools
 import socket
 import threading
 from collections.abc import Callable
@@ -11,12 +13,15 @@ from typing import Any
 import pytest
 
 from cloud import datasets
+from tests.conftest import RunningEmulator
+from trainer import remote
 from trainer.columns import TABLES, Table
 from trainer.data import Rows, Source, read
 from trainer.run import run
 from trainer.settings import FOLDERS, Settings
 
 MakeSettings = Callable[..., Settings]
+_numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="session")
@@ -51,6 +56,18 @@ def make_settings(data: dict[str, dict[str, Path]], tmp_path: Path) -> MakeSetti
 def _outside_a_job(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("CLUSTER_SPEC", "CLOUD_ML_JOB_ID", "TF_CONFIG", *FOLDERS.values()):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def bucket(emulator: RunningEmulator, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A new bucket of the emulator, which the trainer's client looks at."""
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", emulator.url)
+    monkeypatch.setattr(remote, "INTERVAL", 0.05)
+    # A client of this emulator, where one of another is remembered.
+    monkeypatch.setattr(remote, "_client", functools.cache(remote._client.__wrapped__))
+    from google.cloud import storage
+
+    return storage.Client().create_bucket(f"trainer-{next(_numbers)}")
 
 
 @pytest.fixture

@@ -1,8 +1,6 @@
 """Cloud Storage through Google's own client, on the emulator."""
 
-import functools
 import gzip
-import itertools
 import json
 import threading
 from pathlib import Path
@@ -13,7 +11,6 @@ import pytest
 import tensorflow as tf
 from google.cloud import storage
 
-from tests.conftest import RunningEmulator
 from trainer import remote, report
 from trainer.checkpoint import POINTER
 from trainer.columns import TABLES
@@ -23,18 +20,6 @@ from trainer.remote import Mirror
 from trainer.run import run
 
 from .conftest import MakeSettings, settings_in
-
-_numbers = itertools.count(1)
-
-
-@pytest.fixture
-def bucket(emulator: RunningEmulator, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """A new bucket of the emulator, which the trainer's client looks at."""
-    monkeypatch.setenv("STORAGE_EMULATOR_HOST", emulator.url)
-    monkeypatch.setattr(remote, "INTERVAL", 0.05)
-    # A client of this emulator, where one of another is remembered.
-    monkeypatch.setattr(remote, "_client", functools.cache(remote._client.__wrapped__))
-    return storage.Client().create_bucket(f"trainer-{next(_numbers)}")
 
 
 @pytest.fixture

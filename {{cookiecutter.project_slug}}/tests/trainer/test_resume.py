@@ -15,6 +15,7 @@ from trainer.checkpoint import POINTER
 from trainer.errors import StopRequestedError, UserError
 from trainer.loop import Loop
 from trainer.run import run
+from trainer.settings import Settings
 
 from .conftest import MakeSettings, Trained, train, weights_of, without_speed
 
@@ -26,7 +27,9 @@ KILLS = 20
 # and the points that an undisturbed training has.
 KILL_AND_GO_ON = """
 import json, os, random, signal, sys, threading, traceback
-from trainer import loop, run, settings
+from trainer import loop, remote, run, settings
+remote.INTERVAL = 0.02
+import google.cloud.storage
 import matplotlib.backends.backend_agg, matplotlib.backends.backend_svg, matplotlib.figure
 
 kills, undisturbed, first, *rest = int(sys.argv[1]), sys.argv[2], *sys.argv[3:]
@@ -91,18 +94,24 @@ print(json.dumps({"ended": ended, "points": points}))
 """
 
 
+@pytest.mark.parametrize("place", ["disk", "bucket"])
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
 @pytest.mark.skipif(sys.platform == "darwin", reason="macOS does not fork what has threads")
 def test_killed_at_random_points_it_ends_with_the_same_bits(
-    make_settings: MakeSettings, tmp_path: Path
+    place: str, bucket: Any, make_settings: MakeSettings, tmp_path: Path
 ) -> None:
-    """With windows on scratch disk and dropout: the data's order and the random state count."""
+    """With windows on scratch disk and dropout: the data's order and the random state count.
+
+    In a bucket each attempt begins with an empty scratch folder, as on another machine, and the
+    kills fall into uploads too.
+    """
     values: dict[str, Any] = {
         "table": "penguins", "dropout": 0.2, "window_rows": 100, "checkpoint_seconds": 0.0,
         "steps_per_execution": 2,
     }  # fmt: skip
+    base = str(tmp_path) if place == "disk" else f"gs://{bucket.name}"
     undisturbed = make_settings(**values)
-    folders = [make_settings(at=str(tmp_path / str(n)), **values) for n in range(KILLS)]
+    folders = [make_settings(at=f"{base}/{n}", **values) for n in range(KILLS)]
     done = subprocess.run(
         [
             *(sys.executable, "-c", KILL_AND_GO_ON, str(KILLS)),
@@ -116,13 +125,26 @@ def test_killed_at_random_points_it_ends_with_the_same_bits(
     ended = json.loads(done.stdout.splitlines()[-1])["ended"]
     assert ended.count(-9) == KILLS
     assert "Passed over" not in done.stdout
+    assert done.stdout.count("Going on after") >= KILLS / 2
     expected = json.loads(Path(undisturbed.model_dir, "evaluation.json").read_text())
     finished = folders[: ended.count(0)]
     assert finished
+    if place == "bucket":
+        finished = [downloaded(settings, bucket, tmp_path) for settings in finished]
     for settings in finished:
         found = json.loads(Path(settings.model_dir, "evaluation.json").read_text())
         assert without_speed(found) == without_speed(expected)
         assert weights_of(settings) == weights_of(undisturbed)
+
+
+def downloaded(settings: Settings, bucket: Any, folder: Path) -> Settings:
+    """Returns the settings with a local copy of the model's folder in the bucket."""
+    prefix = settings.model_dir.removeprefix(f"gs://{bucket.name}/")
+    for blob in bucket.list_blobs(prefix=prefix):
+        path = folder / blob.name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        blob.download_to_filename(path)
+    return dataclasses.replace(settings, model_dir=str(folder / prefix))
 
 
 def stop_after_steps(monkeypatch: pytest.MonkeyPatch, calls: int) -> threading.Event:
