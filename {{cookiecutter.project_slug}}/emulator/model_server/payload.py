@@ -5,6 +5,7 @@ Source: https://www.tensorflow.org/tfx/serving/api_rest#predict_api
 
 import difflib
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,8 @@ import orjson
 from emulator.model_server.errors import RequestError, invalid
 from emulator.model_server.model import DEFAULT_SIGNATURE, Signature
 from emulator.model_server.tensors import MismatchError, is_base64, json_type, show
+
+_LONG = 100  # digits; no integer that a model takes has as many
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,14 +82,42 @@ def _load(body: bytes) -> Any:
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        if b"NaN" not in body and b"Infinity" not in body:
-            raise invalid(f"JSON Parse error: {error}") from None
-    try:  # TensorFlow Serving takes these tokens, which are not in the JSON standard
-        document = json.loads(body.decode())
+        reason = str(error)
+    try:
+        text = body.decode()
+        if "NaN" in text or "Infinity" in text:
+            return _load_with_tokens(text)
+    except UnicodeDecodeError as error:
+        reason = f"Byte {error.start} is not UTF-8; send text in UTF-8, not compressed"
+    except RecursionError:
+        reason = "Lists and objects are nested too deep"
+    except UnicodeEncodeError as error:
+        half = error.object[error.start]
+        reason = f"A string has \\u{ord(half):04x} alone, which is half of a character"
+    except ValueError as error:
+        reason = str(error)
+    raise invalid(f"JSON Parse error: {reason}")
+
+
+def _load_with_tokens(text: str) -> Any:
+    """Reads JSON with NaN, Infinity and -Infinity, which TensorFlow Serving takes as well."""
+    document = json.loads(text, parse_float=_finite, parse_int=_whole)
+    if "\\u" in text:
         json.dumps(document, ensure_ascii=False).encode()  # refuses halves of surrogate pairs
-    except (ValueError, RecursionError) as error:
-        raise invalid(f"JSON Parse error: {error}") from None
     return document
+
+
+def _finite(digits: str) -> float:
+    """Reads a number; the parser's own way takes 1e999 for Infinity."""
+    number = float(digits)
+    if math.isinf(number):
+        raise ValueError(f"{digits[:80]} is beyond the largest number, 1.8e308")
+    return number
+
+
+def _whole(digits: str) -> int | float:
+    """Reads an integer; Python's own way refuses more than 4,300 digits in words of its own."""
+    return int(digits) if len(digits) < _LONG else _finite(digits)
 
 
 def _signature(name: Any, signatures: dict[str, Signature]) -> Signature:
@@ -99,8 +130,8 @@ def _signature(name: Any, signatures: dict[str, Signature]) -> Signature:
         return signatures[name or DEFAULT_SIGNATURE]
     except KeyError:
         raise invalid(
-            f'Serving signature name: "{name or DEFAULT_SIGNATURE}" not found in signature def; '
-            f"this model has {_names(signatures) or 'none that takes inputs'}"
+            f"Serving signature name: {show(name or DEFAULT_SIGNATURE)} not found in signature "
+            f"def; this model has {_names(signatures) or 'none that takes inputs'}"
         ) from None
 
 
@@ -144,7 +175,7 @@ def _columns_of_inputs(inputs: Any, signature: Signature) -> Sequence[Any]:
             return [inputs]
         raise invalid(
             "inputs is a plain value/list, but expecting an object as multiple input tensors "
-            f"required as per tensorinfo_map: {_names(signature.names)}"
+            f"required as per tensorinfo_map: {_names(signature.names)}; got {show(inputs)}"
         )
     problem = _key_problem(inputs, signature)
     if problem:
@@ -170,10 +201,12 @@ def _common_length(columns: Sequence[Any], signature: Signature) -> int:
         lengths[spec.name] = len(column)
     if len(set(lengths.values())) > 1:
         sizes = ", ".join(f"{name}: {length}" for name, length in lengths.items())
-        raise invalid(f"The lists of 'inputs' have different numbers of rows ({sizes})")
+        raise invalid(
+            f"The lists of 'inputs' have different numbers of rows ({sizes}); send as many in each"
+        )
     rows = len(columns[0])
     if not rows:
-        raise invalid("No values in the lists of 'inputs'")
+        raise invalid("No values in the lists of 'inputs'; send at least one row")
     return rows
 
 
@@ -198,4 +231,4 @@ def _key_problem(given: dict[str, Any], signature: Signature) -> str:
 
 
 def _names(names: Any) -> str:
-    return ", ".join(map(str, list(names)[:50]))
+    return ", ".join(name if len(name) <= 80 else name[:80] + "..." for name in list(names)[:50])

@@ -6,6 +6,7 @@ number in a string, no fraction for an integer, nothing that would lose its valu
 
 import base64
 import binascii
+import json
 import math
 import re
 import sys
@@ -225,7 +226,10 @@ def _decode_base64(spec: TensorSpec, value: dict[str, Any], row: int | None) -> 
         return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
     except (binascii.Error, ValueError):
         raise MismatchError(
-            spec.name, row, f"Unable to base64 decode JSON Value: {show(text)}"
+            spec.name,
+            row,
+            f"Unable to base64 decode JSON Value: {show(text)}; send the alphabet with + and /, "
+            "without spaces",
         ) from None
 
 
@@ -242,6 +246,8 @@ def show(value: Any, limit: int = 80) -> str:
         text = orjson.dumps(value).decode()
     except (TypeError, ValueError):  # an integer beyond 64 bits, or lists nested deeper than that
         text = str(value) if isinstance(value, int) else f"({json_type(value)})"
+    if "null" in text and isinstance(value, (list, dict)):  # which may stand for NaN
+        text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     return text if len(text) <= limit else text[:limit] + "..."
 
 
