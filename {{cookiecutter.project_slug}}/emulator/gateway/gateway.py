@@ -31,7 +31,7 @@ _TARGET = re.compile(
     r":(predict|rawPredict)(?:\?.*)?",
     re.DOTALL,
 )
-_STATUSES = {400: "INVALID_ARGUMENT", 403: "PERMISSION_DENIED", 408: "DEADLINE_EXCEEDED"}
+_STATUSES = {403: "PERMISSION_DENIED", 408: "DEADLINE_EXCEEDED", 503: "UNAVAILABLE"}
 
 
 @dataclass(frozen=True)
@@ -76,6 +76,7 @@ class Gateway:
         self.max_body = MOST_BYTES
         self.connections: set[Connection] = set()
         self.draining = False
+        self.receiving = 0
         self.splits: dict[str, Split] = {}
         self.pools: dict[str, Pool] = {}
         self.call_seconds = call_seconds
@@ -139,7 +140,7 @@ class Gateway:
     def _pool(self, name: str) -> Pool:
         split = self.splits.get(name)
         if split is None:
-            raise missing("Endpoint", name)
+            raise missing("Endpoint", name[:500])
         if not split.ids:
             raise failed_precondition(
                 f"{name} has no deployed model with traffic; deploy a model version to it first."

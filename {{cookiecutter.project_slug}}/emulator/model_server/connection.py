@@ -15,6 +15,7 @@ import httptools
 from emulator.model_server.errors import RequestError
 
 MAX_HEAD = 64 * 1024  # bytes of request line and headers
+MAX_RECEIVING = 256_000_000  # bytes of bodies, of all connections, that are not whole yet
 REQUEST_SECONDS = 60.0  # for the whole of a request to arrive, Vertex AI's own limit
 IDLE_SECONDS = 600.0  # between requests
 LINGER_SECONDS = 10.0  # for a refused client to read why, and close
@@ -54,6 +55,7 @@ class Service(Protocol):
     max_body: int
     connections: "set[Connection]"
     draining: bool
+    receiving: int  # bytes of bodies that are not whole yet
 
     def admit(self, headers: dict[bytes, bytes]) -> RequestError | None:
         """Says why a request with these headers is not taken, if so."""
@@ -81,11 +83,12 @@ class Connection(asyncio.Protocol):
         self._writable = True
         self._reset()
         self._in_request = False
+        self._counted = 0  # bytes of the body that the service's sum has
         self._deadline = self._loop.time() + IDLE_SECONDS
 
     def _reset(self) -> None:
         self._url = b""
-        self._body: list[bytes] = []
+        self._body: bytes | bytearray = b""
         self._size = 0
         self._head_size = 0  # bytes of the target and the headers
         self._unparsed = 0  # bytes received since the data in which the head began
@@ -105,6 +108,7 @@ class Connection(asyncio.Protocol):
         """Forgets the client, with what it still waits for."""
         self._service.connections.discard(self)
         self._queue.clear()
+        self._count(0)
 
     def data_received(self, data: bytes) -> None:
         """Feeds the parser, which calls the `on_` methods below."""
@@ -117,8 +121,8 @@ class Connection(asyncio.Protocol):
             pass  # refused in on_headers_complete; here the parser only says that it stopped
         except httptools.HttpParserError as error:
             self._refuse(RequestError(400, f"Malformed HTTP request: {error}"))
-        if self._in_request and not self._in_body:
-            self._check_head(self._unparsed)
+        if self._in_request:
+            self._check_part()
 
     def eof_received(self) -> bool:
         """Keeps the connection open for the answers that a half-closed client still reads."""
@@ -169,7 +173,8 @@ class Connection(asyncio.Protocol):
         elif name == b"content-encoding" and value.lower() != b"identity":
             self._refuse(
                 RequestError(
-                    415, f"Content-Encoding {value.decode('latin-1')} is not read; send plain JSON"
+                    415,
+                    f"Content-Encoding {value.decode('latin-1')!r} is not read; send plain JSON",
                 )
             )
 
@@ -192,9 +197,15 @@ class Connection(asyncio.Protocol):
         """Collects the body up to the limit."""
         self._size += len(body)
         if self._size > self._service.max_body:
-            self._refuse(self._too_large("more"))
-        if not self._refused:
-            self._body.append(body)
+            self._refuse(self._too_large("more bytes"))
+        if self._refused:
+            return
+        if self._size == len(body):
+            self._body = body
+        else:
+            if isinstance(self._body, bytes):
+                self._body = bytearray(self._body)
+            self._body += body
 
     def on_message_complete(self) -> None:
         """Queues the request behind those of the same connection."""
@@ -202,13 +213,15 @@ class Connection(asyncio.Protocol):
         self._deadline = self._loop.time() + IDLE_SECONDS
         if self._refused:
             return
-        body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
+        if self._counted:
+            self._count(0)
+        body = bytes(self._body)
         method = self._parser.get_method().decode("ascii")
         request = Request(method, self._url.decode("latin-1"), self._headers, body)
         # The answer to HEAD has its body all the same; closed behind it, no client misreads it.
         keep_alive = self._parser.should_keep_alive() and method != "HEAD"
         self._queue.append((request, keep_alive))
-        if self._answering:
+        if self._answering or not self._writable:
             self._transport.pause_reading()
         else:
             self._next()
@@ -238,7 +251,37 @@ class Connection(asyncio.Protocol):
 
     def _check_head(self, size: int) -> None:
         if size > MAX_HEAD:
-            self._refuse(RequestError(431, f"The request's head exceeds {MAX_HEAD} bytes"))
+            self._refuse(
+                RequestError(
+                    431, f"The request's head exceeds {MAX_HEAD} bytes; send fewer headers"
+                )
+            )
+
+    def _check_part(self) -> None:
+        """Bounds what is kept of a request that is not whole yet."""
+        if not self._in_body:
+            self._check_head(self._unparsed)
+            return
+        if self._unparsed - self._size > MAX_HEAD + self._service.max_body:
+            self._refuse(
+                RequestError(
+                    400,
+                    "The body's chunks come with too many bytes around them; send larger chunks",
+                )
+            )
+        self._count(0 if self._refused else self._size)
+        if self._service.receiving > MAX_RECEIVING:
+            self._refuse(
+                RequestError(
+                    503,
+                    f"More than {MAX_RECEIVING} bytes of requests are on their way; send this one "
+                    "again later",
+                )
+            )
+
+    def _count(self, size: int) -> None:
+        self._service.receiving += size - self._counted
+        self._counted = size
 
     def _too_large(self, size: str) -> RequestError:
         return RequestError(
@@ -252,6 +295,8 @@ class Connection(asyncio.Protocol):
         if not self._refused:
             self._refused = True
             self._in_request = False
+            self._body = b""
+            self._count(0)
             self._queue.append((error, False))
             self._next()
 

@@ -8,7 +8,6 @@ import types
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 import orjson
 
@@ -17,7 +16,7 @@ from emulator.model_server import model as models
 from emulator.model_server import payload, source
 from emulator.model_server.batcher import Batcher
 from emulator.model_server.connection import Connection, Request, Respond
-from emulator.model_server.errors import RequestError, StartError, fault, invalid
+from emulator.model_server.errors import RequestError, StartError, fault
 from emulator.model_server.metrics import Metrics
 
 DRAIN_SECONDS = 60.0  # the longest that an accepted request may take to its answer
@@ -65,6 +64,7 @@ class Server:
         self.max_body = options.max_body
         self.connections: set[Connection] = set()
         self.draining = False
+        self.receiving = 0
         self._options = options
         self.model: models.Model | None = None
         self._predict_routes = {options.predict_route}
@@ -78,8 +78,12 @@ class Server:
     def admit(self, headers: dict[bytes, bytes]) -> RequestError | None:
         """Refuses what a web page of another site sends through the user's browser."""
         origin = headers.get(b"origin")
-        if origin and urlsplit(origin).netloc != headers.get(b"host"):
-            return RequestError(403, "Requests of web pages from other origins are refused")
+        if origin and origin.partition(b"://")[2] != headers.get(b"host"):
+            return RequestError(
+                403,
+                "Requests of web pages from other origins are refused; the Origin is "
+                f"{origin[:200].decode('latin-1')!r}",
+            )
         return None
 
     def refusal(self, error: RequestError) -> bytes:
@@ -112,7 +116,7 @@ class Server:
             if verb in {":classify", ":regress"}:
                 raise RequestError(501, f"{verb[1:]} is not served here; use predict")
             if verb != ":predict":
-                raise invalid(f"Malformed request: POST {path}")
+                raise self._malformed(400, "POST", path)
             self._predict_routes.add(path)  # the next time it is found at once
 
         def deliver(status: int, answer: bytes) -> None:
@@ -125,7 +129,7 @@ class Server:
         """Returns the model's status, or its metadata."""
         verb = "" if path == self._options.health_route else self._match(method, path, model)
         if method != "GET" or verb not in {"", "/metadata"}:
-            raise invalid(f"Malformed request: {method} {path}")
+            raise self._malformed(400, method, path)
         if verb:
             return self._metadata(model)
         if self.draining:
@@ -136,21 +140,24 @@ class Server:
         """Returns what follows the model's name and version in the path."""
         match = _ROUTE.fullmatch(path)
         if match is None:
-            own = f"/v1/models/{self._options.model_name}"
-            raise RequestError(
-                400 if path.startswith("/v1/") else 404,
-                f"Malformed request: {method} {path[:200]}; this server has "
-                f"POST {own}:predict, GET {own}, GET {own}/metadata",
-            )
+            raise self._malformed(400 if path.startswith("/v1/") else 404, method, path)
         name, version, verb = match.groups()
         if name != self._options.model_name or version not in {None, str(model.version)}:
-            wanted = f"Specific({name}, {version})" if version else f"Latest({name})"
+            wanted = f"Specific({name[:80]}, {version[:20]})" if version else f"Latest({name[:80]})"
             raise RequestError(
                 404,
                 f"Servable not found for request: {wanted}; this server has model "
                 f"{self._options.model_name}, version {model.version}",
             )
         return verb or ""
+
+    def _malformed(self, status: int, method: str, path: str) -> RequestError:
+        own = f"/v1/models/{self._options.model_name}"
+        return RequestError(
+            status,
+            f"Malformed request: {method} {path[:200]}; this server has "
+            f"POST {own}:predict, GET {own}, GET {own}/metadata",
+        )
 
     def _status(self, model: models.Model) -> bytes:
         return orjson.dumps(

@@ -274,6 +274,51 @@ def test_a_split_is_followed() -> None:
     assert 3400 < chosen.count("1") < 3800  # 3600 expected; 10 standard deviations either way
 
 
+def test_bodies_on_their_way_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "MAX_RECEIVING", 1000)
+    top = b"POST /v1/x HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 900\r\n\r\n"
+
+    async def main() -> None:
+        gateway = Gateway(Guard(80))
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(lambda: Connection(gateway), "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+
+        async def begin(part: bytes) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(top + part)
+            return reader, writer
+
+        async def until(count: int) -> None:
+            while gateway.receiving != count:
+                await asyncio.sleep(0)
+
+        reader, writer = await begin(b"x" * 500)
+        await until(500)
+        refused, other = await begin(b"x" * 600)
+        text = (await refused.read()).decode()
+        assert text.startswith("HTTP/1.1 503 "), text
+        error = json.loads(text.partition("\r\n\r\n")[2])["error"]
+        assert error["status"] == "UNAVAILABLE"
+        assert gateway.receiving == 500
+        _lost, third = await begin(b"x" * 100)
+        await until(600)
+        third.transport.abort()
+        await until(500)
+        writer.write(b"x" * 400)
+        assert (await reader.readline()).startswith(b"HTTP/1.1 400 ")
+        assert gateway.receiving == 0
+        for each in (writer, other):
+            each.close()
+        server.close()
+
+    async def bounded() -> None:
+        async with asyncio.timeout(60):
+            await main()
+
+    asyncio.run(bounded())
+
+
 def test_a_slow_client_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connections, "REQUEST_SECONDS", 0.1)
 

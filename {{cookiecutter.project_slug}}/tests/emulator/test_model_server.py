@@ -1,5 +1,6 @@
 """The model server as a process: start, batches, connections, drain."""
 
+import contextlib
 import json
 import signal
 import socket
@@ -201,6 +202,24 @@ def test_chunks_and_slow_bytes_make_a_request(server: ModelServer) -> None:
         for byte in GOOD:
             connection.send(bytes([byte]))
         assert connection.recv(65536).endswith(b'{"predictions":[1.5]}')
+
+
+def test_a_client_that_does_not_read_is_not_read(server: ModelServer) -> None:
+    """Its requests stay with it, however many it sends; the server keeps none of them."""
+    many = b"GET /health HTTP/1.1\r\nHost: h\r\n\r\n" * 5000
+    sent = 0
+    with socket.create_connection(server.address, timeout=2) as connection:
+        with contextlib.suppress(TimeoutError):
+            while sent < 100_000_000:
+                sent += connection.send(many)
+        assert sent < 100_000_000
+        assert server.predict({"instances": [FLIGHT]}, "/predict").json() == {"predictions": [1.5]}
+        connection.settimeout(60)
+        connection.shutdown(socket.SHUT_WR)
+        answers = b"".join(iter(lambda: connection.recv(1 << 20), b""))
+    whole, part = divmod(sent, len(many) // 5000)
+    assert answers.count(b"HTTP/1.1 200 OK") == whole
+    assert answers.count(b"HTTP/1.1 400 Bad Request") == bool(part)
 
 
 def test_a_client_that_expects_continue_is_asked_for_the_body(server: ModelServer) -> None:
