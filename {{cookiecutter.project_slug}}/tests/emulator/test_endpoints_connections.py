@@ -14,6 +14,7 @@ import requests
 
 from emulator.limits import allow_many_files
 from tests.conftest import Clients
+from tests.emulator.model_server_process import ModelServer, start_model_server
 from tests.emulator.test_endpoints import deploy, exports, predict, undeploy, upload_export
 from tests.emulator.test_safety import ask
 
@@ -21,6 +22,7 @@ __all__ = ["exports"]  # a fixture
 
 MANY = 10_000
 BODY = b'{"instances": [{"x": 2.0}]}'
+PREDICT = "/v1/models/default:predict"
 
 
 @pytest.fixture(scope="module")
@@ -38,9 +40,18 @@ def endpoint(clients: Clients, exports: Path) -> Iterator[str]:
     undeploy(clients, name, deployed)
 
 
-def exchange(clients: Clients, *parts: bytes, end: bool = False) -> bytes:
+@pytest.fixture(scope="module")
+def model_server(exports: Path) -> Iterator[ModelServer]:
+    """A server of the same model, without an endpoint before it."""
+    server = start_model_server("--model-dir", str(exports / "2"), "--port", "0")
+    yield server
+    assert server.predict(json.loads(BODY)).json()["predictions"] == [{"y": 4.0, "twice": 4.0}]
+    assert server.stop() == (0, "", "")
+
+
+def exchange(address: str, *parts: bytes, end: bool = False) -> bytes:
     """Sends bytes on a connection of its own, and returns all that comes until it is closed."""
-    url = urlsplit(clients.url)
+    url = urlsplit(address)
     with socket.create_connection((url.hostname, url.port), timeout=60) as connection:
         for part in parts:
             connection.sendall(part)
@@ -56,7 +67,9 @@ def head(clients: Clients, endpoint: str, *lines: str, verb: str = "predict") ->
     """The head of a request for a prediction, whose connection closes behind it."""
     host = urlsplit(clients.url).netloc
     first = f"POST /v1/{endpoint}:{verb} HTTP/1.1"
-    return "\r\n".join([first, f"Host: {host}", "Connection: close", *lines, "", ""]).encode()
+    return "\r\n".join([first, f"Host: {host}", "Connection: close", *lines, "", ""]).encode(
+        "latin-1"
+    )
 
 
 def error_of(answer: bytes, status: int) -> str:
@@ -108,20 +121,20 @@ def test_a_path_may_be_quoted(clients: Clients, endpoint: str) -> None:
 
 def test_an_endpoint_that_does_not_exist(clients: Clients) -> None:
     name = f"{clients.location}/endpoints/404404"
-    answer = exchange(clients, head(clients, name, f"Content-Length: {len(BODY)}"), BODY)
+    answer = exchange(clients.url, head(clients, name, f"Content-Length: {len(BODY)}"), BODY)
     assert name in error_of(answer, 404)
 
 
 def test_a_request_in_small_parts(clients: Clients, endpoint: str) -> None:
     text = head(clients, endpoint, f"Content-Length: {len(BODY)}") + BODY
-    answer = exchange(clients, *(text[i : i + 1] for i in range(len(text))))
+    answer = exchange(clients.url, *(text[i : i + 1] for i in range(len(text))))
     assert json.loads(answer.partition(b"\r\n\r\n")[2])["predictions"]
 
 
 def test_a_chunked_body(clients: Clients, endpoint: str) -> None:
     chunks = [b"%x\r\n%b\r\n" % (len(part), part) for part in (BODY[:5], BODY[5:])]
     top = head(clients, endpoint, "Transfer-Encoding: chunked")
-    answer = exchange(clients, top, *chunks, b"0\r\n\r\n")
+    answer = exchange(clients.url, top, *chunks, b"0\r\n\r\n")
     assert json.loads(answer.partition(b"\r\n\r\n")[2])["predictions"]
 
 
@@ -133,7 +146,7 @@ def test_pipelined_requests_are_answered_in_order(clients: Clients, endpoint: st
         % (endpoint.encode(), host.encode(), len(body), body)
         for body in bodies
     )
-    answers = exchange(clients, text, end=True).split(b"HTTP/1.1 200 OK\r\n")[1:]
+    answers = exchange(clients.url, text, end=True).split(b"HTTP/1.1 200 OK\r\n")[1:]
     found = [json.loads(each.partition(b"\r\n\r\n")[2])["predictions"][0]["y"] for each in answers]
     assert found == [2.0 * number for number in range(20)]
 
@@ -141,44 +154,160 @@ def test_pipelined_requests_are_answered_in_order(clients: Clients, endpoint: st
 @pytest.mark.parametrize("length", [0, 1, len(BODY) - 1])
 def test_a_body_cut_short(clients: Clients, endpoint: str, length: int) -> None:
     top = head(clients, endpoint, f"Content-Length: {len(BODY)}")
-    answer = exchange(clients, top, BODY[:length], end=True)
+    answer = exchange(clients.url, top, BODY[:length], end=True)
     assert "ended before" in error_of(answer, 400)
 
 
-@pytest.mark.parametrize(
-    ("lines", "status"),
-    [
-        (["Content-Length: 1500001"], 413),
-        (["Content-Length: -1"], 400),
-        (["Content-Length: 1", "Content-Encoding: gzip"], 415),
-        (["Content-Length: 0"], 400),
-        (["X: " + "y" * 70_000], 431),
-        (["no colon"], 400),
-    ],
-    ids=lambda value: str(value)[:40],
-)
-def test_a_bad_head(clients: Clients, endpoint: str, lines: list[str], status: int) -> None:
-    assert error_of(exchange(clients, head(clients, endpoint, *lines)), status)
+def message_of(answer: bytes, status: int) -> str:
+    """Returns the message of the model server's error, which is TensorFlow Serving's."""
+    top, _, body = answer.partition(b"\r\n\r\n")
+    assert top.startswith(b"HTTP/1.1 %d " % status), answer
+    error = json.loads(body)
+    assert set(error) == {"error"}
+    message: str = error["error"]
+    return message
+
+
+CHUNKED = "Transfer-Encoding: chunked"
+BAD_HTTP: dict[str, tuple[list[str], bytes, int, str]] = {
+    "too large": (["Content-Length: 1500001"], b"", 413, "1500001 bytes, the limit is 1500000"),
+    "negative": (["Content-Length: -1"], b"", 400, "Invalid character in Content-Length"),
+    "no number": (["Content-Length: 0x2"], b"{}", 400, "Invalid character in Content-Length"),
+    "without length": (["Content-Length: "], b"{}", 400, "Empty Content-Length"),
+    "beyond 64 bits": (["Content-Length: " + "9" * 5000], b"", 400, "Content-Length overflow"),
+    "two lengths": (["Content-Length: 2"] * 2, b"{}", 400, "Duplicate Content-Length"),
+    "list of lengths": (["Content-Length: 2, 2"], b"{}", 400, "Invalid character in Content-L"),
+    "both": (["Content-Length: 2", CHUNKED], b"2\r\n{}\r\n0\r\n\r\n", 400, "can't be present with"),
+    "both, turned": ([CHUNKED, "Content-Length: 2"], b"2\r\n{}\r\n0\r\n\r\n", 400, "can't be pres"),
+    "coding": (["Transfer-Encoding: gzip"], b"{}", 400, "invalid `Transfer-Encoding`"),
+    "chunk": ([CHUNKED], b"zz\r\n{}", 400, "Invalid character in chunk size"),
+    "negative chunk": ([CHUNKED], b"-1\r\n{}", 400, "Invalid character in chunk size"),
+    "huge chunk": ([CHUNKED], b"f" * 20 + b"\r\n{}", 400, "Chunk size overflow"),
+    "longer chunk": ([CHUNKED], b"1\r\n{}\r\n0\r\n\r\n", 400, "Expected LF after chunk data"),
+    "chunk cut short": ([CHUNKED], b"9\r\n{", 400, "ended before all of it had come"),
+    "chunks without end": (
+        [CHUNKED],
+        b"16e361\r\n" + b" " * 1_500_001,
+        413,
+        "the limit is 1500000",
+    ),
+    "small chunks": ([CHUNKED], b"1;" + b"y" * 20 + b"\r\n \r\n" * 100_000, 400, "chunk"),
+    "endless extension": ([CHUNKED], b"1;" + b"y" * 3_000_000, 400, "send larger chunks"),
+    "endless trailer": ([CHUNKED], b"0\r\nX: " + b"y" * 3_000_000, 400, "send larger chunks"),
+    "trailers": ([CHUNKED], b"0\r\n" + b"X: y\r\n" * 30_000, 431, "head exceeds 65536 bytes"),
+    "cut short": (["Content-Length: 9"], b"{}", 400, "ended before all of it had come"),
+    "gzip": (["Content-Length: 1", "Content-Encoding: gzip"], b"x", 415, "'gzip' is not read"),
+    "empty": (["Content-Length: 0"], b"", 400, "The document is empty"),
+    "long header": (["X: " + "y" * 70_000], b"", 431, "head exceeds 65536 bytes"),
+    "headers": (["X: y"] * 30_000, b"", 431, "head exceeds 65536 bytes"),
+    "no colon": (["no colon"], b"", 400, "Invalid header token"),
+    "NUL": (["X: \x00"], b"", 400, "Invalid header value char"),
+    "folded": (["X: y\r\n z"], b"", 400, "Unexpected whitespace after header value"),
+    "origin": (["Origin: http://[::1"], b"", 403, "http://[::1"),
+    "no origin": (["Origin: http://\xff"], b"", 403, "http://\xff"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_HTTP)
+def test_bad_http(clients: Clients, endpoint: str, model_server: ModelServer, name: str) -> None:
+    """The endpoint and the model server say the same, each in its own form."""
+    lines, body, status, words = BAD_HTTP[name]
+    answer = exchange(clients.url, head(clients, endpoint, *lines), body, end=True)
+    assert words in error_of(answer, status)
+    first = f"POST {PREDICT} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n"
+    top = (first + "".join(line + "\r\n" for line in lines) + "\r\n").encode("latin-1")
+    answer = exchange(model_server.url, top, body, end=True)
+    assert words in message_of(answer, status)
+
+
+NAN = b'{"a": NaN, "instances": '
+BAD_BODIES: list[tuple[bytes, str]] = [
+    (b"", "The document is empty"),
+    (b" ", "input data is empty"),
+    (b"null", "null Is not object"),
+    (b"\x00" * 1000, "JSON Parse error: unexpected character"),
+    (b"\x1f\x8b\x08\x00", "Byte 1 is not UTF-8; send text in UTF-8, not compressed"),
+    (b'{"instances": [{"x": 1}]} {}', "unexpected content after document"),
+    (b'{"instances": [{"x": 1}', "unexpected end of data"),
+    (b'{"instances": [{"x": 1},]}', "trailing comma"),
+    (b'{"instances": [{"x": "\xff"}]}', "Byte 22 is not UTF-8"),
+    (b'{"instances": [{"x": "\\ud800"}]}', "no low surrogate in string"),
+    (NAN + b'[{"x": "\\ud800"}]}', "A string has \\ud800 alone"),
+    (b'{"instances": [{"x": "a\\u0000b"}]}', '"a\\u0000b" Type: String is not of expected type'),
+    (b"[" * 1_500_000, "depth limit exceeded"),
+    (NAN + b"[" * 100_000, "Lists and objects are nested too deep"),
+    (b'{"instances": [{"x": ' + b"[" * 500 + b"]" * 500 + b"}]}", "Type: Array is not of expected"),
+    (b'{"instances": [{"x": 1e999}]}', "number is infinity when parsed as double"),
+    (b'{"instances": [{"x": ' + b"1" * 400 + b"}]}", "number is infinity when parsed as double"),
+    (NAN + b'[{"x": 1e999}]}', "1e999 is beyond the largest number"),
+    (NAN + b'[{"x": ' + b"1" * 5000 + b"}]}", "is beyond the largest number"),
+    (NAN + b'[{"x": ' + b"1" * 150 + b"}]}", "without loss of precision"),
+    (b'{"instances": null}', "null Expecting 'instances' to be a list/array"),
+    (b'{"instances": "x"}', "\"x\" Expecting 'instances' to be a list/array"),
+    (b'{"instances": {"x": 1}}', "Expecting 'instances' to be a list/array"),
+    (b'{"instances": []}', "send at least one instance"),
+    (b'{"instances": [[]]}', "element: 0 key: x of 'instances' list"),
+    (b'{"instances": [[1], [1, 2]]}', "element: 0 key: x of 'instances' list"),
+    (b'{"instances": [1, {"x": 1}]}', "got object at item 1 of input list"),
+    (b'{"instances": [{"x": 1}, 1]}', "element: 1 of 'instances' list"),
+    (b'{"instances": [{}]}', "Missing named input: x."),
+    (b'{"instances": [{"x": 1}, {"y": 1}]}', "element: 1 of 'instances' list. Missing named"),
+    (b'{"instances": [{"x": 1, "y": 1}]}', 'does not have named input: "y"'),
+    (b'{"instances": [{"' + b"y" * 1_000_000 + b'": 1}]}', "yyy...."),
+    (b'{"instances": [{"x": "late"}]}', '"late" Type: String is not of expected type: float32'),
+    (b'{"instances": [{"x": "' + b"9" * 1_000_000 + b'"}]}', "99..."),
+    (b'{"instances": [{"x": null}]}', "null Type: Null is not of expected type"),
+    (b'{"instances": [{"x": true}]}', "true Type: Boolean is not of expected type"),
+    (b'{"instances": [{"x": [NaN]}]}', "[NaN] Type: Array is not of expected type"),
+    (b'{"instances": [{"x": {"b64": "QQ=="}}]}', "Type: Object is not of expected type"),
+    (b'{"instances": [{"x": 1e39}]}', "the largest is 3.40282e+38"),
+    (b'{"instances": [{"x": 16777217}]}', "for a larger one write a decimal point"),
+    (b'{"instances": [{"x": 1}], "inputs": {"x": [1]}}', "only one of 'inputs' or 'instances'"),
+    (b'{"instances": [{"x": 1}], "signature_name": 7}', "'signature_name' key must be a string"),
+    (b'{"instances": [1], "signature_name": "z"}', '"z" not found in signature def'),
+    (b'{"instances": [1], "signature_name": "' + b"z" * 1_000_000 + b'"}', "zzz... not found"),
+    (b'{"' + b"k" * 1_000_000 + b'": 1}', "the request has kkk"),
+    (b'{"inputs": null}', "null Type: Null is not a list"),
+    (b'{"inputs": {"x": 1}}', "1 Type: Number is not a list"),
+    (b'{"inputs": {"x": []}}', "send at least one row"),
+]
+
+
+@pytest.mark.parametrize(("body", "words"), BAD_BODIES, ids=lambda value: repr(value[:40]))
+def test_a_bad_body(
+    clients: Clients, endpoint: str, model_server: ModelServer, body: bytes, words: str
+) -> None:
+    """The endpoint passes on what the model server says: a sentence, however long the body."""
+    top = f"POST {PREDICT} HTTP/1.1\r\nConnection: close\r\nContent-Length: {len(body)}\r\n\r\n"
+    answer = exchange(model_server.url, top.encode(), body)
+    message = message_of(answer, 400)
+    assert words in message
+    assert len(message) < 500
+    assert "\n" not in message
+    length = f"Content-Length: {len(body)}"
+    answer = exchange(clients.url, head(clients, endpoint, length), body)
+    assert json.loads(error_of(answer, 400)) == {"error": message}
+    raw = exchange(clients.url, head(clients, endpoint, length, verb="rawPredict"), body)
+    assert message_of(raw, 400) == message
 
 
 @pytest.mark.parametrize(
-    "body",
+    ("data", "status", "words"),
     [
-        b"",
-        b"[" * 100_000,
-        b'{"instances": [{"x": "\xff"}]}',
-        b'{"instances": [{"x": 1e999}]}',
-        b'{"instances": [{"x": 1}, {"y": 1}]}',
-        b'{"instances": [{"x": [[1]]}]}',
-        b'{"instances": {"x": 1}}',
-        b'{"instances": [{"x": 1}], "signature_name": 7}',
-        b"\x00" * 1000,
+        (b"BREW / HTTP/1.1\r\n\r\n", 400, "Send HTTP/1.1 without TLS"),
+        (b"\x16\x03\x01\x02\x00\n\x01\x00\x01\xfc\x03\x03", 400, "Send HTTP/1.1 without TLS"),
+        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400, "Send HTTP/1.1 without TLS"),
+        (b"GET /" + b"a" * 1_000_000, 431, "head exceeds 65536 bytes"),
+        (b"GET / HTTP/1.1\r\nX: " + b"y" * 1_000_000, 431, "head exceeds 65536 bytes"),
+        (b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 100_000, 431, "head exceeds 65536 bytes"),
     ],
-    ids=lambda value: repr(value[:40]),
+    ids=lambda value: repr(value)[:30],
 )
-def test_a_bad_body(clients: Clients, endpoint: str, body: bytes) -> None:
-    answer = exchange(clients, head(clients, endpoint, f"Content-Length: {len(body)}"), body)
-    assert error_of(answer, 400)
+def test_bad_http_that_is_no_prediction(
+    clients: Clients, endpoint: str, data: bytes, status: int, words: str
+) -> None:
+    assert words in error_of(exchange(clients.url, data, end=True), status)
+    _ = endpoint  # asked once more when the last test has ended
 
 
 def may_open() -> int:
