@@ -2,7 +2,8 @@
 
 Trains the same network on all flights in three ways, each in a process of its own, and compares
 the quality of ours with scikit-learn's models on the same rows. Takes about five minutes on two
-cores; `--part speed` and `--part quality` do one half.
+cores; `--part speed` and `--part quality` do one half. `--part workers` trains with one, two and
+four workers on this machine instead.
 """
 
 import argparse
@@ -10,6 +11,7 @@ import contextlib
 import dataclasses
 import json
 import os
+import socket
 import subprocess
 import sys
 import tempfile
@@ -17,28 +19,33 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from unittest import mock
 
 import numpy as np
-import pandas as pd
 import psutil
 from rich.console import Console
 from rich.table import Table as Printed
 
-from cloud import datasets
 from trainer import evaluate
 from trainer.columns import FLIGHTS, TABLES, Table
+
+# A way that does without pandas does not pay for its import.
+if TYPE_CHECKING:
+    pass
 
 BATCH = 512
 EPOCHS = 3
 HIDDEN = (64, 32)
+SPLITS = ("train", "eval", "test")
+SPLIT_BY = ("row", "day")  # as cloud/datasets.py has them, which imports pandas
+WORKERS = (1, 2, 4)
+WORKERS_BATCHES = (512, 8_192)
 # Without the weather, which a recipe for a flights table would not have at hand.
 PLAIN = dataclasses.replace(FLIGHTS, name="flights_plain", columns=FLIGHTS.columns[:8])
 COMPARED = {table.name: table for table in (PLAIN, FLIGHTS)}
 
 Array = np.ndarray[Any, Any]
-Frames = dict[str, pd.DataFrame]
 Result = dict[str, float]
 
 
@@ -48,6 +55,7 @@ def feature_space(folder: Path) -> Result:
     Source: https://keras.io/examples/structured_data/structured_data_classification_with_feature_space.
     """
     import keras
+    import pandas as pd
     import tensorflow as tf
 
     def dataset(split: str) -> Any:
@@ -61,7 +69,7 @@ def feature_space(folder: Path) -> Result:
         wanted = kinds.get(_kinds(PLAIN)[column], "string_categorical")
         return getattr(keras.utils.FeatureSpace, wanted)()
 
-    splits = {split: dataset(split) for split in datasets.SPLITS}
+    splits = {split: dataset(split) for split in SPLITS}
     space = keras.utils.FeatureSpace({name: kind(name) for name in _kinds(PLAIN)}, "concat")
     space.adapt(splits["train"].map(lambda features, _: features))
     encoded = {
@@ -94,7 +102,7 @@ def csv_dataset(folder: Path) -> Result:
         )
         return rows.map(lambda features, label: (features, tf.cast(label == "yes", tf.int32)))
 
-    splits = {split: dataset(split) for split in datasets.SPLITS}
+    splits = {split: dataset(split) for split in SPLITS}
     inputs, encoded = {}, []
     for name, kind in _kinds(PLAIN).items():
         dtypes = {"number": "float32", "integer": "int64"}
@@ -168,6 +176,7 @@ def _network(features: Any) -> Any:
 def _fit(model: Any, splits: dict[str, Any], folder: Path) -> Result:
     """Trains and scores a Keras model; only the training rows' part of an epoch is its speed."""
     import keras
+    import pandas as pd
 
     class Clock(keras.callbacks.Callback):  # type: ignore[misc]
         begun = 0.0
@@ -203,7 +212,7 @@ def _train(folder: Path, table: Table, **values: Any) -> dict[str, Any]:
     from trainer.run import run
     from trainer.settings import FOLDERS, Settings
 
-    values |= {f"{split}_data": str(folder / f"{split}.csv") for split in datasets.SPLITS}
+    values |= {f"{split}_data": str(folder / f"{split}.csv") for split in SPLITS}
     # The road knows its tables by name, and this one only here.
     known = mock.patch.dict(TABLES, {table.name: table})
     with known, tempfile.TemporaryDirectory() as place:
@@ -248,6 +257,8 @@ def quality_of_boosting(folder: Path, table: Table) -> Result:
 
 
 def _fit_and_score(model: Any, folder: Path, table: Table) -> Result:
+    import pandas as pd
+
     frames = {name: pd.read_csv(folder / f"{name}.csv") for name in ("train", "test")}
     late = {name: (frame["late"] == "yes").to_numpy(int) for name, frame in frames.items()}
     features = {name: frame[list(_kinds(table))].copy() for name, frame in frames.items()}
@@ -353,23 +364,71 @@ def compare_quality(folder: Path, console: Console, split_by: str) -> None:
     console.print(printed)
 
 
+def with_workers(folder: Path, count: int, batch: int) -> Result:
+    """Trains with so many workers on this machine, as a job's replicas do."""
+    with contextlib.ExitStack() as stack:
+        place = stack.enter_context(tempfile.TemporaryDirectory())
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        hosts = [f"127.0.0.1:{each.getsockname()[1]}" for each in sockets]
+        for each in sockets:
+            each.close()
+        words = [f"--{split}-data={folder / f'{split}.csv'}" for split in SPLITS]
+        words += [f"--{name}-dir={place}/{name}" for name in ("model", "checkpoint", "log")]
+        words += [f"--epochs={EPOCHS}", f"--batch-size={batch}"]
+        running = []
+        for index in range(count):
+            task = {"type": "worker" if index else "chief", "index": max(0, index - 1)}
+            cluster = {"chief": hosts[:1], "worker": hosts[1:]}
+            config = {"TF_CONFIG": json.dumps({"cluster": cluster, "task": task})}
+            command = [sys.executable, "-m", "trainer.task", *words]
+            environment = os.environ | (config if count > 1 else {})
+            running.append(subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL))
+        if any([process.wait() for process in running]):  # noqa: C419, waits for all
+            raise SystemExit(f"Training with {count} workers failed.")
+        document = json.loads(Path(place, "model", "evaluation.json").read_text(encoding="utf-8"))
+    rates = [metrics["rows_per_second"] for metrics in document["history"]]
+    return {"rows_per_second": max(rates[1:]), "auc": document["test"]["auc"]}
+
+
+def compare_workers(folder: Path, console: Console) -> None:
+    """Prints how a training scales over workers that share this machine's processors."""
+    title = f"Workers on one machine of {os.cpu_count()} processors, {EPOCHS} epochs"
+    printed = Printed("batch", "workers", "rows/s of an epoch", "", "test AUC", title=title)
+    for batch in WORKERS_BATCHES:
+        first: Result = {}
+        for count in WORKERS:
+            with console.status(f"{count} workers, batch {batch}"):
+                found = with_workers(folder, count, batch)
+            first = first or found
+            ratio = found["rows_per_second"] / first["rows_per_second"]
+            rate = f"{found['rows_per_second']:,.0f}"
+            printed.add_row(f"{batch:,}", str(count), rate, f"{ratio:.2f}x", f"{found['auc']:.4f}")
+    console.print(printed)
+
+
 def main() -> None:
     """Makes the data and prints the tables."""
     parser = argparse.ArgumentParser(description="Compares ways to train on all flights.")
-    parser.add_argument("--part", choices=["speed", "quality"], help="only this half")
-    parser.add_argument("--split-by", choices=datasets.SPLIT_BY, default="row", help="of the data")
+    parser.add_argument("--part", choices=["speed", "quality", "workers"], help="only this one")
+    parser.add_argument("--split-by", choices=SPLIT_BY, default="row", help="of the data")
     parser.add_argument("--one", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one:
         return one(*json.loads(options.one))
+    from cloud import datasets
+
     console = Console(width=None if sys.stdout.isatty() else 110)
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         with console.status("Making the data"):
             datasets.write_csvs("flights", folder, split_by=options.split_by)
-        if options.part != "quality":
+        if options.part in (None, "speed"):
             compare_speed(folder, console)
-        if options.part != "speed":
+        if options.part == "workers":
+            compare_workers(folder, console)
+        if options.part in (None, "quality"):
             compare_quality(folder, console, options.split_by)
     return None
 
