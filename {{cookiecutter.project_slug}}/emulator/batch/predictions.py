@@ -91,12 +91,12 @@ def _predict_rows(task: Task, rows: list[Row], signatures: dict[str, Signature])
     for row in rows:
         answer = (row.problem, INVALID_ARGUMENT) if row.problem else next(answers)
         if isinstance(answer, bytes):
-            results.append(b'{%b,"prediction":%b}\n' % (row.label, answer))
+            results.append(b"{" + row.label + b',"prediction":' + answer + b"}\n")
             continue
         message, code = answer
         reasons.append(f"{task.uri}, row {row.place}: {message}")
         error = orjson.dumps({"code": code, "message": reasons[-1]})
-        errors.append(b'{%b,"error":%b}\n' % (row.label, error))
+        errors.append(b"{" + row.label + b',"error":' + error + b"}\n")
     Path(task.results).write_bytes(b"".join(results))
     Path(task.errors).write_bytes(b"".join(errors))
     return Done(len(results), len(errors), reasons[0] if reasons else "")
