@@ -19,7 +19,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from unittest import mock
 
 import numpy as np
@@ -29,10 +29,6 @@ from rich.table import Table as Printed
 
 from trainer import evaluate
 from trainer.columns import FLIGHTS, TABLES, Table
-
-# A way that does without pandas does not pay for its import.
-if TYPE_CHECKING:
-    pass
 
 BATCH = 512
 EPOCHS = 3

@@ -21,6 +21,7 @@ from trainer.model import Head
 from trainer.preprocess import BLOCK, Encoded
 from trainer.settings import RISING, Settings
 from trainer.shuffle import Shuffle
+from trainer.weights import Weights
 
 Tensor = Any
 
@@ -73,12 +74,12 @@ class Loop:
         schedule = keras.optimizers.schedules.CosineDecay(
             settings.learning_rate, settings.epochs * self.shuffle.steps
         )
+        self.weights = Weights(model)
+        self.vector = keras.Variable(self.weights.join())
         self.optimizer = keras.optimizers.Adam(schedule)
-        self.optimizer.build(model.trainable_variables)
-        self.best = [tf.Variable(weight, trainable=False) for weight in model.get_weights()]
-        # XLA makes small networks four times as fast; its random numbers make dropout ten times
-        # slower, and it does not compile what replicas tell each other.
-        self.compiled = strategy.num_replicas_in_sync == 1 and not settings.dropout
+        self.optimizer.build([self.vector])
+        self.trained = [self.vector, *model.non_trainable_variables]
+        self.best = [tf.Variable(each.value, trainable=False) for each in self.trained]
         self.run_steps = self._compile(strategy)
         # One trace for any number of rows: the same row has the same bits each time.
         self.predictions = tf.function(
@@ -92,7 +93,7 @@ class Loop:
     @property
     def variables(self) -> list[Any]:
         """All that a checkpoint needs besides the `Progress`, the random state included."""
-        return [*self.model.variables, *self.optimizer.variables, *self.best]
+        return [*self.trained, *self.optimizer.variables, *self.best]
 
     def fit(
         self,
@@ -128,13 +129,15 @@ class Loop:
                 if stop.is_set():
                     keep()
                     raise StopRequestedError
+                self.weights.put(self.vector.value)
                 predictions = self.predict(evaluation)
                 self._finish_epoch(progress, evaluate.score(predictions, evaluation.labels), rate)
                 board.write_epoch(progress, self.model, predictions)
                 keep()
                 self._tell(progress)
-        for variable, best in zip(self.model.weights, self.best, strict=True):
+        for variable, best in zip(self.trained, self.best, strict=True):
             variable.assign(best)
+        self.weights.put(self.vector.value)
         return progress
 
     def predict(self, rows: Encoded) -> Array:
@@ -147,24 +150,39 @@ class Loop:
         """Returns the function that takes several steps and gives the loss of each."""
         replicas = strategy.num_replicas_in_sync
         share = self.batch // replicas
+        # XLA makes small networks four times as fast; its random numbers make dropout ten times
+        # slower. It does not compile what replicas tell each other, only what comes before.
+        with_xla = not self.settings.dropout
+
+        @tf.function(jit_compile=with_xla)  # type: ignore[untyped-decorator]
+        def differentiate(vector: Tensor, state: Tensor, features: Tensor, labels: Tensor) -> Any:
+            with tf.GradientTape() as tape:
+                tape.watch(vector)
+                outputs, state, penalties = self.model.stateless_call(
+                    self.weights.split(vector), state, features, training=True, return_losses=True
+                )
+                losses = self.head.losses(outputs, labels)
+                loss = tf.reduce_sum(losses) / self.batch + sum(penalties) / replicas
+            return loss, tape.gradient(loss, vector), state
 
         def step(batch: Tensor, numbers: Tensor, codes: Tensor, labels: Tensor) -> Tensor:
             replica = tf.distribute.get_replica_context()
             first = replica.replica_id_in_sync_group * share
             rows = batch[first : first + share]
-            with tf.GradientTape() as tape:
-                features = tf.gather(numbers, rows), tf.gather(codes, rows)
-                outputs = self.model(features, training=True)
-                losses = self.head.losses(outputs, tf.gather(labels, rows))
-                loss = tf.reduce_sum(losses) / self.batch + sum(self.model.losses) / replicas
-            weights = self.model.trainable_variables
-            gradients = tape.gradient(loss, weights)
+            variables = self.model.non_trainable_variables
+            loss, gradient, state = differentiate(
+                self.vector.value,
+                [variable.value for variable in variables],
+                (tf.gather(numbers, rows), tf.gather(codes, rows)),
+                tf.gather(labels, rows),
+            )
+            for variable, value in zip(variables, state, strict=True):
+                variable.assign(value)
             if self.settings.clip_norm:
                 # The optimizer adds up the replicas' gradients: each gives its part of the cut sum.
-                gradients = replica.all_reduce("sum", [tf.convert_to_tensor(g) for g in gradients])
-                gradients, _ = tf.clip_by_global_norm(gradients, self.settings.clip_norm)
-                gradients = [gradient / replicas for gradient in gradients]
-            self.optimizer.apply(gradients, weights)
+                gradient = replica.all_reduce("sum", gradient)
+                gradient = tf.clip_by_norm(gradient, self.settings.clip_norm) / replicas
+            self.optimizer.apply([gradient], [self.vector])
             return loss
 
         def steps(batches: Tensor, count: Tensor, *data: Tensor) -> Tensor:
@@ -176,10 +194,13 @@ class Loop:
                 place += 1
             return taken
 
-        return tf.function(steps, jit_compile=self.compiled)
+        return tf.function(steps, jit_compile=with_xla and replicas == 1)
 
     def _compile_now(self) -> None:
-        """Compiles by taking no steps, so that it does not count as the first epoch's time."""
+        """Compiles by taking no steps, so that it does not count as the first epoch's time.
+
+        For several replicas XLA compiles again, with the first step.
+        """
         begun = time.monotonic()
         nothing = tf.zeros([self.settings.steps_per_execution, self.batch], tf.int32)
         data, _ = next(self.shuffle.windows(0, 0))
@@ -245,8 +266,8 @@ class Loop:
         sign = 1 if self.settings.watched in RISING else -1
         if best is None or sign * value > sign * best:
             progress.best, progress.best_epoch = value, progress.epoch
-            for kept, variable in zip(self.best, self.model.weights, strict=True):
-                kept.assign(variable)
+            for kept, variable in zip(self.best, self.trained, strict=True):
+                kept.assign(variable.value)
 
     def _tell(self, progress: Progress) -> None:
         """Says the epoch's metrics."""

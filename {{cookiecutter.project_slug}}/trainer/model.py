@@ -31,15 +31,6 @@ def build(preprocessor: Preprocessor, head: "Head", settings: Settings) -> keras
     statistics = preprocessor.statistics
     penalty = keras.regularizers.L2(settings.l2) if settings.l2 else None
 
-    def embedding(name: str, part: str, size: int) -> keras.layers.Layer:
-        return keras.layers.Embedding(
-            statistics.codes(name),
-            size,
-            embeddings_initializer="zeros",
-            embeddings_regularizer=penalty,
-            name=f"{part}_{name}",
-        )
-
     def dense(units: int, name: str, layer: int, activation: str | None = None) -> Any:
         return keras.layers.Dense(
             units,
@@ -56,8 +47,16 @@ def build(preprocessor: Preprocessor, head: "Head", settings: Settings) -> keras
         wide.append(dense(head.outputs, "wide_numbers", 0)(numbers))
     for place, name in enumerate(statistics.vocabulary):
         size = min(settings.embedding_size, (statistics.codes(name) + 1) // 2)
-        wide.append(embedding(name, "wide", head.outputs)(codes[:, place]))
-        deep.append(embedding(name, "embed", size)(codes[:, place]))
+        # Looked up once, for both parts: the first numbers are the wide part's.
+        found = keras.layers.Embedding(
+            statistics.codes(name),
+            head.outputs + size,
+            embeddings_initializer="zeros",
+            embeddings_regularizer=penalty,
+            name=f"embed_{name}",
+        )(codes[:, place])
+        wide.append(found[:, : head.outputs])
+        deep.append(found[:, head.outputs :])
     hidden = keras.layers.Concatenate(name="features")(deep)
     for layer, units in enumerate(settings.hidden_units, start=1):
         hidden = dense(units, f"hidden_{layer}", layer, "relu")(hidden)

@@ -66,7 +66,7 @@ class Settings:
     log_dir: str = flag("folder of what TensorBoard reads", "")
     epochs: int = flag("passes over the training rows", 12)
     batch_size: int = flag("rows in one step, over all workers", 512)
-    learning_rate: float = flag("Adam's at first; it falls to zero along a cosine", 0.004)
+    learning_rate: float = flag("Adam's at first; it falls to zero along a cosine", 0.006)
     hidden_units: tuple[int, ...] = flag("units of the hidden layers, such as 128,64", (128, 64))
     embedding_size: int = flag("numbers that stand for a category, at most", 8)
     min_count: int = flag("training rows a category needs to be told from unknown ones", 10)

@@ -107,7 +107,7 @@ def test_killed_at_random_points_it_ends_with_the_same_bits(
     """
     values: dict[str, Any] = {
         "table": "penguins", "dropout": 0.2, "window_rows": 100, "checkpoint_seconds": 0.0,
-        "steps_per_execution": 2,
+        "steps_per_execution": 2, "epochs": 6,
     }  # fmt: skip
     base = str(tmp_path) if place == "disk" else f"gs://{bucket.name}"
     undisturbed = make_settings(**values)
