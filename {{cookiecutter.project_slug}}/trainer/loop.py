@@ -34,12 +34,17 @@ def choose_strategy() -> Any:
 
     Must come before any other use of TensorFlow.
     """
-    cluster = json.loads(os.environ.get("TF_CONFIG", "{}")).get("cluster", {})
-    if sum(len(cluster.get(role, [])) for role in ("chief", "worker")) > 1:
+    if count_workers() > 1:
         return tf.distribute.MultiWorkerMirroredStrategy()
     if len(tf.config.list_logical_devices("GPU")) > 1:
         return tf.distribute.MirroredStrategy()
     return tf.distribute.get_strategy()
+
+
+def count_workers() -> int:
+    """Returns the number of workers that `TF_CONFIG` names, 1 without it."""
+    cluster = json.loads(os.environ.get("TF_CONFIG", "{}")).get("cluster", {})
+    return sum(len(cluster.get(role, [])) for role in ("chief", "worker")) or 1
 
 
 def is_chief() -> bool:
@@ -189,10 +194,16 @@ class Loop:
             taken, place = tf.zeros([len(batches)]), tf.constant(0)
             while place < count:
                 parts = strategy.run(step, args=(batches[place], *data))
-                loss = strategy.reduce(tf.distribute.ReduceOp.SUM, parts, axis=None)
+                loss = tf.add_n(strategy.experimental_local_results(parts))
                 taken = tf.tensor_scatter_nd_update(taken, [[place]], [loss])
                 place += 1
-            return taken
+            # Workers add up their losses once, and not after each step.
+            return strategy.experimental_local_results(strategy.run(add_up, args=(taken,)))[0]
+
+        def add_up(losses: Tensor) -> Tensor:
+            # Each replica gives its part of its worker's sum.
+            part = losses * count_workers() / replicas
+            return tf.distribute.get_replica_context().all_reduce("sum", part)
 
         return tf.function(steps, jit_compile=with_xla and replicas == 1)
 
