@@ -17,6 +17,7 @@ from tests.conftest import RunningEmulator
 from trainer import remote
 from trainer.columns import TABLES, Table
 from trainer.data import Rows, Source, read
+from trainer.loop import Loop
 from trainer.run import run
 from trainer.settings import FOLDERS, Settings
 
@@ -123,3 +124,20 @@ def without_speed(document: dict[str, Any]) -> dict[str, Any]:
 def weights_of(settings: Settings) -> bytes:
     """Returns the exported weights."""
     return Path(settings.model_dir, "1/variables/variables.data-00000-of-00001").read_bytes()
+
+
+def stop_after_steps(monkeypatch: pytest.MonkeyPatch, calls: int) -> threading.Event:
+    """Sets the event it returns when the training has called TensorFlow so often."""
+    stop = threading.Event()
+    check = Loop._check
+    left = calls
+
+    def counting(self: Loop, *arguments: Any) -> None:
+        nonlocal left
+        left -= 1
+        if left == 0:
+            stop.set()
+        check(self, *arguments)
+
+    monkeypatch.setattr(Loop, "_check", counting)
+    return stop

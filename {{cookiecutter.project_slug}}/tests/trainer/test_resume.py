@@ -5,7 +5,6 @@ import json
 import os
 import subprocess
 import sys
-import threading
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +12,10 @@ import pytest
 
 from trainer.checkpoint import POINTER
 from trainer.errors import StopRequestedError, UserError
-from trainer.loop import Loop
 from trainer.run import run
 from trainer.settings import Settings
 
-from .conftest import MakeSettings, Trained, train, weights_of, without_speed
+from .conftest import MakeSettings, Trained, stop_after_steps, train, weights_of, without_speed
 
 KILLS = 20
 
@@ -145,23 +143,6 @@ def downloaded(settings: Settings, bucket: Any, folder: Path) -> Settings:
         path.parent.mkdir(parents=True, exist_ok=True)
         blob.download_to_filename(path)
     return dataclasses.replace(settings, model_dir=str(folder / prefix))
-
-
-def stop_after_steps(monkeypatch: pytest.MonkeyPatch, calls: int) -> threading.Event:
-    """Sets the event it returns when the training has called TensorFlow so often."""
-    stop = threading.Event()
-    check = Loop._check
-    left = calls
-
-    def counting(self: Loop, *arguments: Any) -> None:
-        nonlocal left
-        left -= 1
-        if left == 0:
-            stop.set()
-        check(self, *arguments)
-
-    monkeypatch.setattr(Loop, "_check", counting)
-    return stop
 
 
 @pytest.mark.parametrize(("window_rows", "calls"), [(1_000, 3), (100, 4)], ids=["memory", "disk"])

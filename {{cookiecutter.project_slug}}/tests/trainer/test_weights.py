@@ -13,8 +13,7 @@ from trainer.errors import StopRequestedError
 from trainer.run import run
 from trainer.weights import Weights
 
-from .conftest import MakeSettings, train, weights_of, without_speed
-from .test_resume import stop_after_steps
+from .conftest import MakeSettings, stop_after_steps, train, weights_of, without_speed
 
 
 def test_a_vector_has_each_weight_once_in_its_shape() -> None:
