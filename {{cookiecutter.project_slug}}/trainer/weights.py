@@ -1,7 +1,7 @@
 """A network's weights as one vector.
 
-A step of the optimizer is then one operation and not one for each weight, which compiles in half
-the time, and workers tell each other one gradient.
+A step of the optimizer is then one operation and not one for each weight, which compiles sooner,
+and workers tell each other one gradient.
 """
 
 import math

@@ -56,3 +56,9 @@ def test_what_layers_count_themselves_is_trained_kept_and_exported(
             run(settings, stop)
     assert without_speed(train(settings)) == without_speed(expected)
     assert weights_of(settings) == weights_of(undisturbed)
+    # The means that the last layer counted begin at 0; the SavedModel lists them second to last.
+    variables = tf.train.load_checkpoint(f"{settings.model_dir}/1/variables/variables")
+    weights = [name for name in variables.get_variable_to_shape_map() if "weights/" in name]
+    means = variables.get_tensor(f"weights/{len(weights) - 2}/.ATTRIBUTES/VARIABLE_VALUE")
+    assert means.shape == (2,)
+    assert means.all()
