@@ -93,6 +93,7 @@ class Loop:
                 tf.TensorSpec([None, rows.shape[1]], rows.dtype)
                 for rows in (train.numbers, train.codes)
             ],
+            autograph=False,
         )
 
     @property
@@ -154,12 +155,14 @@ class Loop:
     def _compile(self, strategy: Any) -> Any:
         """Returns the function that takes several steps and gives the loss of each."""
         replicas = strategy.num_replicas_in_sync
+        workers = count_workers()
         share = self.batch // replicas
         # XLA makes small networks four times as fast; its random numbers make dropout ten times
         # slower. It does not compile what replicas tell each other, only what comes before.
         with_xla = not self.settings.dropout
 
-        @tf.function(jit_compile=with_xla)  # type: ignore[untyped-decorator]
+        # AutoGraph would rewrite the sources of all that is called here, which takes half a second.
+        @tf.function(autograph=False, jit_compile=with_xla)  # type: ignore[untyped-decorator]
         def differentiate(vector: Tensor, state: Tensor, features: Tensor, labels: Tensor) -> Any:
             with tf.GradientTape() as tape:
                 tape.watch(vector)
@@ -191,21 +194,22 @@ class Loop:
             return loss
 
         def steps(batches: Tensor, count: Tensor, *data: Tensor) -> Tensor:
-            taken, place = tf.zeros([len(batches)]), tf.constant(0)
-            while place < count:
+            def take(place: Tensor, taken: Tensor) -> Any:
                 parts = strategy.run(step, args=(batches[place], *data))
                 loss = tf.add_n(strategy.experimental_local_results(parts))
-                taken = tf.tensor_scatter_nd_update(taken, [[place]], [loss])
-                place += 1
+                return place + 1, tf.tensor_scatter_nd_update(taken, [[place]], [loss])
+
+            begin = (tf.constant(0), tf.zeros([self.settings.steps_per_execution]))
+            _, taken = tf.while_loop(lambda place, _: place < count, take, begin)
             # Workers add up their losses once, and not after each step.
             return strategy.experimental_local_results(strategy.run(add_up, args=(taken,)))[0]
 
         def add_up(losses: Tensor) -> Tensor:
             # Each replica gives its part of its worker's sum.
-            part = losses * count_workers() / replicas
+            part = losses * workers / replicas
             return tf.distribute.get_replica_context().all_reduce("sum", part)
 
-        return tf.function(steps, jit_compile=with_xla and replicas == 1)
+        return tf.function(steps, autograph=False, jit_compile=with_xla and replicas == 1)
 
     def _compile_now(self) -> None:
         """Compiles by taking no steps, so that it does not count as the first epoch's time.

@@ -80,7 +80,7 @@ def run(settings: Settings, stop: threading.Event) -> dict[str, Any]:
         with strategy.scope():
             network = model.build(preprocessor, head, settings)
             loop = Loop(settings, strategy, network, head, encoded)
-        identity = _identity(settings, sources[0])
+        identity = _identity(settings, sources[0], network)
         checkpoints = Checkpoints(folders.checkpoints, loop.variables, identity)
         with Board(folders.logs, settings) as board:
             encoded_eval = preprocessor.encode(evaluation)
@@ -121,11 +121,12 @@ def run(settings: Settings, stop: threading.Event) -> dict[str, Any]:
     return document
 
 
-def _identity(settings: Settings, train: Source) -> dict[str, Any]:
+def _identity(settings: Settings, train: Source, network: keras.Model) -> dict[str, Any]:
     """Returns what must not change between the attempts of one run."""
     values = dataclasses.asdict(settings)
     kept = {name: value for name, value in values.items() if name not in CHANGEABLE}
-    return kept | {"training rows": train.fingerprint()}
+    weights = {f"the weight {each.path}": list(each.shape) for each in network.trainable_variables}
+    return kept | {"training rows": train.fingerprint()} | weights
 
 
 def _document(

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import keras
 import pytest
 
 from trainer.checkpoint import POINTER
@@ -192,4 +193,17 @@ def test_another_network_does_not_go_on_from_a_checkpoint(trained: Trained, tmp_
     logs = str(tmp_path)  # those of the trained one are for other tests to read
     other = dataclasses.replace(trained.settings, hidden_units=(16,), log_dir=logs)
     with pytest.raises(UserError, match=r"hidden_units \[16\], got one with \[8\]"):
+        train(other)
+
+
+def test_as_many_weights_of_another_network_are_no_checkpoint_of_this_one(
+    trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Renamed(keras.layers.Dense):  # type: ignore[misc]
+        def __init__(self, units: int, *arguments: Any, name: str, **options: Any) -> None:
+            super().__init__(units, *arguments, name=f"new_{name}", **options)
+
+    monkeypatch.setattr(keras.layers, "Dense", Renamed)
+    other = dataclasses.replace(trained.settings, log_dir=str(tmp_path))
+    with pytest.raises(UserError, match=r"the weight new_hidden_1/kernel \[\d+, 8\], got .* None"):
         train(other)
