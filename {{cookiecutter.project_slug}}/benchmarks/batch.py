@@ -28,7 +28,7 @@ from trainer.columns import FLIGHTS
 ROWS = 2_000_000
 NAIVE_ROWS = 60_000  # of a way that would take minutes for all
 REPEATS = 3  # the best counts
-INTERVAL = 0.01
+INTERVAL = 0.05  # s between looks at the job; more frequent ones cost time that is measured
 LIMIT_BATCH = 4_096
 
 Way = Callable[[Path, Path], float]
