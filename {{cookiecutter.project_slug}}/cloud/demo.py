@@ -44,8 +44,8 @@ def run(config: Config, options: argparse.Namespace) -> int:
         say(client.target)
         walk(client, options)
     finally:
-        if ours:
-            emulator.stop(config)
+        if ours and emulator.stop(config):
+            say("Ended the emulator; any command starts it again, with all that is in it.", "dim")
     say(f"\nThe whole road took {time.monotonic() - begun:.0f} s.", "bold")
     next_commands(
         ("nox -s tensorboard", "the curves of all jobs so far"),

@@ -47,6 +47,7 @@ def test_the_demo_walks_the_whole_road_twice_and_leaves_nothing_running(tmp_path
         assert f"version {version} (" in printed
         assert re.search(r"The model says (Adelie|Chinstrap|Gentoo) \(\d+ %\)", printed)
         assert "nox -s tensorboard" in printed
+        assert "Ended the emulator" in printed
         for noise in ("tensorflow/", "oneDNN", "Warning"):
             assert noise not in printed
         assert not (tmp_path / "emulator" / "address.json").exists()
