@@ -14,8 +14,8 @@ from typing import Any, BinaryIO
 
 from emulator.batch.rows import CHECKSUM, HEADER, MOST_ROW_BYTES, masked_crc
 
-BLOCK_BYTES = 2 * 1024 * 1024
-BLOCK_RECORDS = 16_384
+BLOCK_BYTES = 4 * 1024 * 1024
+BLOCK_RECORDS = 32_768
 LINE_BYTES = 256  # about; of few records not much more is read than they have
 DAMAGE = (gzip.BadGzipFile, EOFError, zlib.error)
 
