@@ -161,7 +161,7 @@ class Loop:
         # slower. It does not compile what replicas tell each other, only what comes before.
         with_xla = not self.settings.dropout
 
-        # AutoGraph would rewrite the sources of all that is called here, which takes half a second.
+        # AutoGraph would rewrite the source of all that is called here: most of a second.
         @tf.function(autograph=False, jit_compile=with_xla)  # type: ignore[untyped-decorator]
         def differentiate(vector: Tensor, state: Tensor, features: Tensor, labels: Tensor) -> Any:
             with tf.GradientTape() as tape:
