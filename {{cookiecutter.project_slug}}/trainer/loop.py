@@ -106,7 +106,7 @@ class Loop:
         evaluation: Encoded,
         checkpoints: Checkpoints,
         board: Board,
-        save: bool,
+        chief: bool,
         stop: threading.Event,
     ) -> Progress:
         """Trains from the newest checkpoint to the end, and leaves the best weights in the model.
@@ -115,7 +115,7 @@ class Loop:
             evaluation: the rows that tell after each epoch how it goes.
             checkpoints: where it begins, and where each epoch is saved.
             board: takes each epoch's metrics.
-            save: whether this worker saves checkpoints.
+            chief: whether this worker saves checkpoints and says how it goes.
             stop: ends the training after the steps under way.
 
         Raises:
@@ -124,7 +124,7 @@ class Loop:
             WorkerLostError: another worker has ended.
         """
         progress = checkpoints.restore()
-        keep = partial(checkpoints.save, progress) if save else _keep_nothing
+        keep = partial(checkpoints.save, progress) if chief else _keep_nothing
         steps = self.shuffle.steps
         if progress.epoch < self.settings.epochs:
             self._compile_now()
@@ -140,7 +140,8 @@ class Loop:
                 self._finish_epoch(progress, evaluate.score(predictions, evaluation.labels), rate)
                 board.write_epoch(progress, self.model, predictions)
                 keep()
-                self._tell(progress)
+                if chief:
+                    self._tell(progress)
         for variable, best in zip(self.trained, self.best, strict=True):
             variable.assign(best)
         self.weights.put(self.vector.value)

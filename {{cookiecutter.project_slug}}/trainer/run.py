@@ -40,13 +40,13 @@ def run(settings: Settings, stop: threading.Event) -> dict[str, Any]:
         stop: set by whoever wants it to end early, with a checkpoint.
 
     Returns:
-        What `evaluation.json` holds.
+        What `evaluation.json` holds; nothing of a worker that is not the chief.
 
     Raises:
         StopRequestedError: `stop` was set.
         UserError: the data, the settings or the folders are at fault.
     """
-    strategy = choose_strategy()
+    strategy, chief = choose_strategy(), is_chief()
     table = TABLES[settings.table]
 
     def source(pattern: str, kept_rows: int = 0, with_keys: bool = False) -> Source:
@@ -69,7 +69,7 @@ def run(settings: Settings, stop: threading.Event) -> dict[str, Any]:
     preprocessor = Preprocessor(table, statistics)
     head = model.make_head(table, statistics, settings)
 
-    with remote.local_folders(settings, is_chief()) as folders:
+    with remote.local_folders(settings, chief) as folders:
         sample: list[Rows] = []  # all of the training rows, where they fit into memory
         windows = math.ceil(statistics.rows / settings.window_rows)
         encoded = preprocessor.encode_blocks(
@@ -84,7 +84,9 @@ def run(settings: Settings, stop: threading.Event) -> dict[str, Any]:
         checkpoints = Checkpoints(folders.checkpoints, loop.variables, identity)
         with Board(folders.logs, settings) as board:
             encoded_eval = preprocessor.encode(evaluation)
-            progress = loop.fit(encoded_eval, checkpoints, board, is_chief(), stop)
+            progress = loop.fit(encoded_eval, checkpoints, board, chief, stop)
+            if not chief:
+                return {}
             # Of the evaluation's rows: what people compare runs by must not be the test rows.
             drawn = curves(table.label, loop.predict(encoded_eval), evaluation.labels)
             figures = charts.of_curves(drawn, table.label.name)
@@ -114,10 +116,7 @@ def run(settings: Settings, stop: threading.Event) -> dict[str, Any]:
         _write_json(folders.model / "statistics.json", dataclasses.asdict(statistics))
         _write_json(folders.model / "evaluation.json", document)
         card.write(folders.model, document)
-    if is_chief():
-        report.say(
-            f"Wrote the SavedModel, evaluation.json and {card.FILE} to {settings.model_dir}."
-        )
+    report.say(f"Wrote the SavedModel, evaluation.json and {card.FILE} to {settings.model_dir}.")
     return document
 
 
