@@ -201,17 +201,15 @@ class _Sieve:
         """
         if not self.bad:
             return
-        count, shown = f"{self.bad:,} of {self.read:,} rows read", "; ".join(self.shown) + "."
+        said = f"{self.bad:,} of {self.read:,} rows read do not parse. {'; '.join(self.shown)}."
         share = self.source.max_bad_share
         if self.bad > share * max(self.read, at_least):
             raise UserError(
-                f"{self.source.pattern}: {count} do not parse. {shown} Mend them, change"
-                f" trainer/columns.py, or allow more than the share of {share:g} with"
-                " --max-bad-share."
+                f"{self.source.pattern}: {said} Mend them, change trainer/columns.py, or allow"
+                f" more than the share of {share:g} with --max-bad-share."
             )
         if at_least == 1 and not self.again:
-            left_out = f"{self.source.pattern}: left out {count}, which do not parse. {shown}"
-            report.say(left_out, severity="WARNING")
+            report.say(f"{self.source.pattern}: {said} They are left out.", severity="WARNING")
 
 
 def _rows(name: str, parsed: pa.Table, table: Table) -> Rows:

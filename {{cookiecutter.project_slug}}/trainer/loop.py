@@ -115,7 +115,7 @@ class Loop:
             evaluation: the rows that tell after each epoch how it goes.
             checkpoints: where it begins, and where each epoch is saved.
             board: takes each epoch's metrics.
-            chief: whether this worker saves checkpoints and says how it goes.
+            chief: whether this worker writes checkpoints and the board, and says how it goes.
             stop: ends the training after the steps under way.
 
         Raises:
@@ -138,9 +138,9 @@ class Loop:
                 self.weights.put(self.vector.value)
                 predictions = self.predict(evaluation)
                 self._finish_epoch(progress, evaluate.score(predictions, evaluation.labels), rate)
-                board.write_epoch(progress, self.model, predictions)
-                keep()
                 if chief:
+                    board.write_epoch(progress, self.model, predictions)
+                    checkpoints.save(progress)
                     self._tell(progress)
         for variable, best in zip(self.trained, self.best, strict=True):
             variable.assign(best)

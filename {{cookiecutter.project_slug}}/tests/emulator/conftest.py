@@ -1,4 +1,8 @@
-"""Fixtures of Cloud Storage's tests: a server of the test run's own, and Google's client on it."""
+"""Fixtures that several files share.
+
+Of Cloud Storage's tests a server of the test run's own, and Google's client on it; of batch
+prediction's the models.
+"""
 
 import itertools
 from collections.abc import Iterator
@@ -7,7 +11,10 @@ from typing import Any
 
 import pytest
 
+from tests.conftest import Clients
+from tests.emulator.batch_prediction import write_exports
 from tests.emulator.storage_server import CheckedApp, client_of, running, storage_app
+from tests.emulator.test_endpoints import upload_export
 
 _numbers = itertools.count(1)
 
@@ -44,3 +51,20 @@ def storage_client(storage_url: str) -> Iterator[Any]:
 def bucket(storage_client: Any) -> Any:
     """A new and empty bucket."""
     return storage_client.create_bucket(f"bucket-{next(_numbers)}")
+
+
+@pytest.fixture(scope="session")
+def batch_exports(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("batch-exports")
+    write_exports(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def batch_models(clients: Clients, batch_exports: Path) -> dict[str, str]:
+    """Resource names by model; jobs read from and write to the bucket `batch-bucket`."""
+    clients.storage.create_bucket("batch-bucket", location="us-central1")
+    return {
+        name: upload_export(clients, batch_exports / name, f"gs://batch-bucket/models/{name}").model
+        for name in ("price", "total", "text")
+    }

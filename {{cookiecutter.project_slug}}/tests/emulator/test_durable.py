@@ -13,7 +13,7 @@ import requests
 
 from tests.conftest import Clients, start_emulator
 from tests.emulator import test_storage_durable as objects
-from tests.emulator.test_batch_jobs import ENDED
+from tests.emulator.batch_prediction import ENDED
 from tests.emulator.test_endpoints import deploy, exports, predict, upload_export
 
 __all__ = ["exports"]  # a fixture

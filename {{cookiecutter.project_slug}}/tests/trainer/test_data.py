@@ -277,7 +277,7 @@ def test_bad_rows_are_counted_shown_and_left_out_up_to_a_share(
     assert rows.features["miles"].tolist() == kept
     list(source)
     said = capsys.readouterr().out
-    assert said.count("left out 7 of 1,000 rows read") == 1
+    assert said.count("7 of 1,000 rows read do not parse") == 1
     assert [f"Line {n + 2}:" in said for n in bad] == [True] * 5 + [False] * 2
 
     with pytest.raises(UserError, match=r"7 of 1,000 rows .* the share of 0.0069 with --max-bad"):
