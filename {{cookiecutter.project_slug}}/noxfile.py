@@ -62,7 +62,10 @@ def install(
 
 def install_project(session: nox.Session, *groups: str) -> str:
     """Installs the trainer's requirements and dependency groups; returns the Python."""
-    return install(session, "-r", "pyproject.toml", *(f"--group={name}" for name in groups))
+    emulator = ("--editable", "./emulator[serving,testing]")
+    return install(
+        session, "-r", "pyproject.toml", *(f"--group={name}" for name in groups), *emulator
+    )
 
 
 def install_tensorboard(session: nox.Session) -> str:
@@ -77,7 +80,7 @@ def install_tensorboard(session: nox.Session) -> str:
 
 def verb(session: nox.Session) -> None:
     """Runs the verb of the session's name with the flags given after `--`."""
-    python = install_project(session, "cloud", "emulator")
+    python = install_project(session, "cloud")
     session.run(python, "-m", "cloud", session.name, *session.posargs)
 
 

@@ -103,7 +103,7 @@ def _start(config: Config) -> dict[str, Any]:
 
 def _command(config: Config, port: int) -> list[str]:
     folder = str(config.emulator_folder)
-    return [sys.executable, "-m", "emulator", "--port", str(port), "--data-dir", folder]
+    return [sys.executable, "-m", "vertex_emulator", "--port", str(port), "--data-dir", folder]
 
 
 def _port(wanted: int) -> int:

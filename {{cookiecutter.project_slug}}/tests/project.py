@@ -9,7 +9,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.conftest import ROOT
+from conftest import ROOT
 
 TINY = ("--config", "tiny")
 
@@ -39,7 +39,7 @@ class Project:
 
     def call(self, *words: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-m", "tests.contract", *words],
+            [sys.executable, "-m", "checked_cloud", *words],
             cwd=ROOT,
             env=self.environment,
             capture_output=True,

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from conftest import ROOT
+from project import Project
 
 from cloud.__main__ import VERBS, parse
-from tests.conftest import ROOT
-from tests.project import Project
 
 PAGE = ROOT / "docs" / "course.md"
 FENCE = re.compile(r"^```(console|output|console cloud)\n(.*?)^```$", re.DOTALL | re.MULTILINE)

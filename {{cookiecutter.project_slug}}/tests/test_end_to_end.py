@@ -15,9 +15,8 @@ from typing import Any
 
 import pytest
 import requests
-
-from tests.conftest import ROOT
-from tests.project import TINY, Project
+from conftest import ROOT
+from project import TINY, Project
 
 
 @pytest.fixture(scope="module")

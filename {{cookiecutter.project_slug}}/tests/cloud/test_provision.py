@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from fake_google_cloud import Cloud, CloudClient, serving
 
 from cloud import config, cost, doctor, provision, setup, teardown
 from cloud.errors import UserError
-from tests.cloud.google_cloud import Cloud, CloudClient, serving
 
 VALUES = {
     "CLOUD_TARGET": "cloud",

@@ -8,8 +8,8 @@ import requests
 
 from cloud import config, job_request, submit
 from cloud.errors import UserError
-from tests.contract import checked_send
-from tests.emulator.discovery import validator
+from vertex_emulator.testing.contract import checked_send
+from vertex_emulator.testing.discovery import validator
 
 
 def options(**values: Any) -> argparse.Namespace:

@@ -15,13 +15,13 @@ from typing import Any
 
 import pytest
 import requests
+from conftest import ROOT
+from project import TINY, Project
 
 from cloud import batch, config, deployments, lookup, prediction, promote, traffic
 from cloud.__main__ import main
 from cloud.client import Client
 from cloud.errors import UserError
-from tests.conftest import ROOT
-from tests.project import TINY, Project
 
 CALLERS = 4
 MACHINES = deployments.Machines("n1-standard-4")

@@ -13,13 +13,13 @@ from typing import Any
 import pytest
 
 from cloud import datasets
-from tests.conftest import RunningEmulator
 from trainer import remote
 from trainer.columns import TABLES, Table
 from trainer.data import Rows, Source, read
 from trainer.loop import Loop
 from trainer.run import run
 from trainer.settings import FOLDERS, Settings
+from vertex_emulator.testing.running import RunningEmulator
 
 MakeSettings = Callable[..., Settings]
 _numbers = itertools.count(1)

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import ROOT
 
-from tests.conftest import ROOT, Clients
 from trainer.run import run
 from trainer.settings import Settings
+from vertex_emulator.testing.clients import Clients
 
 from .conftest import MakeSettings, without_speed
 

@@ -1,0 +1,151 @@
+"""python -m vertex_emulator --port 8085 --data-dir .emulator
+
+Serves Cloud Storage, Vertex AI and Cloud Logging on loopback until it is interrupted.
+"""
+
+import argparse
+import asyncio
+import json
+import math
+import os
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import filelock
+import uvicorn
+
+from vertex_emulator.limits import allow_many_files
+from vertex_emulator.pace import Pace
+
+HOST = "127.0.0.1"
+IN_USE = 75  # EX_TEMPFAIL of sysexits.h: the same command may succeed later
+
+
+def main() -> None:
+    """Parses the command line and serves."""
+    parser = argparse.ArgumentParser(
+        prog="python -m vertex_emulator",
+        description=__doc__,
+        formatter_class=argparse.RawTextHelpFormatter,
+    )
+    parser.add_argument(
+        "--port", type=int, default=8085, help="port on loopback; 0 takes a free one"
+    )
+    parser.add_argument(
+        "--data-dir",
+        type=Path,
+        default=Path(".emulator"),
+        help="folder that holds all it remembers; made when missing",
+    )
+    for name, seconds, text in (
+        ("autoscaling-period", Pace.period, "seconds between two looks at the load of a model"),
+        ("autoscaling-window", Pace.window, "seconds that a replica stays unused"),
+        ("idle-scaledown-period", Pace.idle, "seconds without a request before scaling to zero"),
+    ):
+        variable = "EMULATOR_" + name.upper().replace("-", "_")
+        parser.add_argument(
+            f"--{name}",
+            type=_seconds,
+            metavar="SECONDS",
+            default=os.environ.get(variable, str(seconds)),
+            help=f"{text} (${variable}; default: {seconds:g})",
+        )
+    options = parser.parse_args()
+    data_dir = options.data_dir.absolute()
+    data_dir.mkdir(parents=True, exist_ok=True)
+    lock = filelock.FileLock(data_dir / "lock")
+    try:
+        with lock.acquire(blocking=False):
+            pace = Pace(
+                options.autoscaling_period,
+                options.autoscaling_window,
+                options.idle_scaledown_period,
+            )
+            serve(_listen(options.port), data_dir, pace)
+    except filelock.Timeout:
+        print(
+            f"--data-dir {options.data_dir}: another emulator uses this folder; stop it, or name"
+            " another folder.",
+            file=sys.stderr,
+        )
+        sys.exit(IN_USE)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0.05 <= seconds <= 1e6:
+        raise argparse.ArgumentTypeError(f"expected seconds from 0.05 to 1e6, got {text!r}")
+    return seconds
+
+
+def serve(listener: socket.socket, data_dir: Path, pace: Pace) -> None:
+    """Serves on a bound socket until SIGINT or SIGTERM."""
+    allow_many_files()
+    from vertex_emulator.app import create_app  # Google's messages take a second to import
+    from vertex_emulator.gateway.front import Front
+
+    url = f"http://{HOST}:{listener.getsockname()[1]}"
+    config = uvicorn.Config(
+        create_app(data_dir, url, pace),
+        log_level="warning",
+        access_log=False,
+        http=Front,
+        timeout_graceful_shutdown=5,
+    )
+    server = _Server(config)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, server.handle_exit)
+    asyncio.run(_serve(server, listener, url, _address_file(data_dir)))
+
+
+class _Server(uvicorn.Server):
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leaves signals to `serve`: uvicorn would raise them again, before the clean-up here."""
+        yield
+
+
+async def _serve(server: uvicorn.Server, listener: socket.socket, url: str, address: Path) -> None:
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    while not server.started and not serving.done():
+        await asyncio.sleep(0.01)
+    if server.started:
+        part = address.with_suffix(".part")
+        part.write_text(json.dumps({"url": url, "pid": os.getpid()}), encoding="utf-8")
+        part.replace(address)
+        print(f"Emulator ready on {url}", flush=True)
+    try:
+        await serving
+    finally:
+        address.unlink(missing_ok=True)
+
+
+def _listen(port: int) -> socket.socket:
+    # Only on a socket that says TCP does asyncio turn off Nagle's delay, 40 ms of a request.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    if os.name == "posix":  # takes a port again at once; on Windows it would share another's
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((HOST, port))
+        listener.listen(2048)
+        return listener
+    except (OSError, OverflowError) as error:
+        sys.exit(
+            f"--port {port}: cannot listen on {HOST}:{port} ({error}); name another port, or 0 for"
+            " a free one."
+        )
+
+
+def _address_file(data_dir: Path) -> Path:
+    return data_dir / "address.json"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,176 @@
+"""The emulator as one ASGI application: its services, and the guard before them."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.convertors import PathConvertor, register_url_convertor
+from starlette.endpoints import HTTPEndpoint
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from vertex_emulator.errors import ApiError, internal, unimplemented
+from vertex_emulator.gateway.gateway import Gateway
+from vertex_emulator.guard import Guard
+from vertex_emulator.logs import routes as logs_routes
+from vertex_emulator.monitoring import routes as monitoring_routes
+from vertex_emulator.monitoring.sampler import Sampler
+from vertex_emulator.monitoring.series import Series
+from vertex_emulator.object_store.objects import Objects
+from vertex_emulator.pace import Pace
+from vertex_emulator.state.database import Database
+from vertex_emulator.state.documents import Documents
+from vertex_emulator.state.log_entries import Entries
+from vertex_emulator.storage_api import routes as storage_routes
+from vertex_emulator.vertex import routes as vertex_routes
+from vertex_emulator.vertex.batch_execution import BatchRunner
+from vertex_emulator.vertex.batch_jobs import BatchJobs
+from vertex_emulator.vertex.endpoints import Endpoints
+from vertex_emulator.vertex.execution import JobRunner
+from vertex_emulator.vertex.fleet import Fleet
+from vertex_emulator.vertex.jobs import Jobs
+from vertex_emulator.vertex.models import Models
+from vertex_emulator.vertex.operations import Operations
+from vertex_emulator.vertex.prediction import Predictions
+from vertex_emulator.vertex.request_log import RequestLogs
+from vertex_emulator.vertex.serving import ModelServers
+
+# First parts of paths whose rest no bucket's object is: /v1beta1/… could be one, by its form.
+VERSIONS = ("v1", "v1beta1", "ui", "v2", "v3")
+
+
+class _Anything(PathConvertor):
+    regex = r"[\s\S]*"  # line breaks too, which PathConvertor's own does not match
+
+
+register_url_convertor("anything", _Anything())
+
+
+def create_app(data_dir: Path, url: str, pace: Pace | None = None) -> Starlette:
+    """Builds the application.
+
+    Args:
+        data_dir: everything the emulator remembers lies in here; made when missing.
+        url: the address the application is served at, such as `http://127.0.0.1:8085`; jobs and
+            model servers are told it.
+        pace: how soon the replicas of deployed models become more and fewer.
+    """
+    data_dir.mkdir(parents=True, exist_ok=True)
+    database = Database(data_dir / "emulator.sqlite")
+    documents, entries = Documents(database), Entries(database)
+    objects = Objects(database, data_dir / "blobs")
+    runner = JobRunner(documents, entries, objects, data_dir / "jobs", url)
+    operations = Operations(documents)
+    models = Models(database, documents, objects, operations)
+    servers = ModelServers(data_dir / "servers", url)
+    batch_runner = BatchRunner(documents, objects, models, servers, data_dir / "batches")
+    batch_jobs = BatchJobs(documents, objects, models, operations, batch_runner)
+    guard = Guard(urlsplit(url).port)
+    gateway = Gateway(guard)
+    request_logs = RequestLogs(objects)
+    fleet = Fleet(servers, gateway, pace or Pace())
+    endpoints = Endpoints(
+        documents, models, operations, fleet=fleet, gateway=gateway, request_logs=request_logs
+    )
+    series = Series(database)
+    sampler = Sampler(series, runner, fleet)
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        sweeping = asyncio.create_task(gateway.run())
+        fleet.start()
+        request_logs.start()
+        runner.recover()
+        endpoints.recover()
+        batch_runner.recover()
+        sampler.start()
+        yield
+        sweeping.cancel()
+        await run_in_threadpool(sampler.close)
+        await run_in_threadpool(runner.close)
+        await run_in_threadpool(batch_runner.close)
+        await run_in_threadpool(fleet.close)
+        await run_in_threadpool(request_logs.close)
+        await run_in_threadpool(servers.close)
+        database.close()
+
+    jobs = Jobs(documents, entries, operations, runner)
+    app = Starlette(
+        routes=[
+            Route("/", _ready),
+            *vertex_routes.routes(
+                jobs=jobs,
+                batch_jobs=batch_jobs,
+                models=models,
+                endpoints=endpoints,
+                operations=operations,
+                predictions=Predictions(gateway),
+            ),
+            *logs_routes.routes(entries),
+            *monitoring_routes.routes(series),
+            *(Route(f"/{version}/{{rest:anything}}", NotEmulated) for version in VERSIONS),
+            *storage_routes.routes(objects),
+        ],
+        exception_handlers={
+            ApiError: _api_error,
+            HTTPException: _no_route,
+            Exception: _internal_error,
+        },
+        lifespan=lifespan,
+    )
+    app.state.gateway = gateway  # `gateway.front` finds it here
+    app.router.redirect_slashes = False  # Google's paths have one form
+    app.add_middleware(LoopbackOnly, guard=guard)
+    return app
+
+
+class LoopbackOnly:
+    """Passes on what the guard admits; the gateway asks it for what does not come this way."""
+
+    def __init__(self, app: ASGIApp, guard: Guard) -> None:
+        self._app = app
+        self._guard = guard
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Passes on what is addressed to loopback; answers 403 to the rest."""
+        error = self._guard.refusal(dict(scope["headers"])) if scope["type"] == "http" else None
+        if error is None:
+            await self._app(scope, receive, send)
+        else:
+            await JSONResponse(error.body(), error.code)(scope, receive, send)
+
+
+class NotEmulated(HTTPEndpoint):
+    """Knows no method, so that `_no_route` answers."""
+
+
+async def _ready(_request: Request) -> Response:
+    return JSONResponse({"emulator": "ready"})
+
+
+async def _api_error(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, ApiError)  # noqa: S101, registered for this type
+    return JSONResponse(error.body(), error.code)
+
+
+async def _no_route(request: Request, error: Exception) -> Response:
+    """Says of what no route serves that it is not emulated, rather than that it does not exist."""
+    refused = unimplemented(
+        f"{request.method} {request.url.path} is not emulated; emulator/README.md lists what is."
+    )
+    assert isinstance(error, HTTPException)  # noqa: S101, registered for this type
+    return JSONResponse(refused.body(), refused.code)
+
+
+async def _internal_error(_request: Request, error: Exception) -> Response:
+    """Tells the client of a fault of ours; the server prints its traceback."""
+    name = type(error).__name__
+    refused = internal(f"Internal error of the emulator: {name}. Its output says more.")
+    return JSONResponse(refused.body(), refused.code)

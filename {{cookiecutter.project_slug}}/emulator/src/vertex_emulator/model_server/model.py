@@ -1,0 +1,263 @@
+"""A SavedModel that is loaded, warmed up and ready to be called with numpy arrays."""
+
+import contextlib
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from operator import itemgetter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vertex_emulator.model_server.errors import RequestError, StartError, invalid
+from vertex_emulator.model_server.tensors import Array, TensorSpec
+
+DEFAULT_SIGNATURE = "serving_default"
+
+_WARM_UP_ROWS = (1, 2, 32)
+_EXACT_INTEGERS = {"float16": 2**11 - 1, "bfloat16": 2**8 - 1, "float32": 2**24 - 1}
+
+
+@dataclass(eq=False)
+class Signature:
+    """One way of calling the model.
+
+    Attributes:
+        name: its key in the SavedModel.
+        inputs: in the order in which `call` takes them.
+        outputs: names, in the order in which `call` returns them.
+        defaults: JSON values of the inputs that may be left out: of one row where the signature
+            is batched, else of the whole tensor.
+        batched: whether every input and output has a dimension of rows.
+        joinable: whether rows of several requests may go through one call. It stands on the
+            convention of batching servers that a row's outputs depend on that row alone, and
+            ends where a call does not return a row for each row.
+    """
+
+    name: str
+    inputs: list[TensorSpec]
+    outputs: list[str]
+    defaults: dict[str, Any]
+    batched: bool
+    run: Callable[..., list[Any]] = field(repr=False)
+
+    def __post_init__(self) -> None:
+        self.joinable = self.batched
+        self.names = [spec.name for spec in self.inputs]
+        # Takes the values of an instance in C; with one name it returns the bare value.
+        self.values_of = itemgetter(*self.names)
+
+    def call(self, arrays: Sequence[Array]) -> dict[str, Array]:
+        """Runs the signature.
+
+        Args:
+            arrays: one for each of `inputs`, with its dtype and shape.
+
+        Raises:
+            RequestError: 400 where the model refuses the values, 500 where it fails.
+        """
+        try:
+            results = self.run(*arrays)
+        except Exception as error:  # whatever an op raises is the answer to this call alone
+            raise _refusal(error) from error
+        return dict(zip(self.outputs, map(_standard, results), strict=True))
+
+
+@dataclass(frozen=True)
+class Model:
+    """The served version.
+
+    Attributes:
+        version: the number of its folder.
+        signatures: those that a JSON request can call, by name.
+        definition: all `SignatureDef`s, as TensorFlow Serving's metadata route writes them.
+    """
+
+    version: int
+    signatures: dict[str, Signature]
+    definition: dict[str, Any]
+
+
+def load(folder: Path, intra_op_threads: int = 0) -> Model:
+    """Loads the SavedModel in a version's folder and warms it up.
+
+    A graph session, not `tf.saved_model.load`: it is what TensorFlow Serving runs, takes the
+    SavedModels of TensorFlow 1 as well, loads in a tenth of the time, and its callable takes and
+    returns numpy arrays in a fifth of the time of an eager call.
+
+    Args:
+        folder: of the version.
+        intra_op_threads: that an op may use, 0 for as many as there are processors.
+
+    Raises:
+        StartError: the folder's content does not load.
+    """
+    tf = _import_tensorflow()
+    from google.protobuf import json_format
+
+    graph = tf.Graph()
+    config = tf.compat.v1.ConfigProto(intra_op_parallelism_threads=intra_op_threads)
+    session = tf.compat.v1.Session(graph=graph, config=config)
+    try:
+        with graph.as_default():
+            meta_graph = tf.compat.v1.saved_model.load(session, ["serve"], str(folder))
+    except (OSError, RuntimeError, ValueError, tf.errors.OpError) as error:
+        raise StartError(f"{folder} does not load as a SavedModel: {_reason(error)}") from None
+    signatures = {}
+    for name, definition in meta_graph.signature_def.items():
+        if _takes_json(tf, definition):
+            signatures[name] = _signature(tf, session, name, definition)
+            _warm_up(signatures[name])
+    return Model(
+        version=int(folder.name),
+        signatures=signatures,
+        definition={
+            name: json_format.MessageToDict(
+                definition,
+                preserving_proto_field_name=True,
+                always_print_fields_with_no_presence=True,
+            )
+            for name, definition in meta_graph.signature_def.items()
+        },
+    )
+
+
+def _import_tensorflow() -> Any:
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with _silent_stderr():
+        import tensorflow as tf
+    tf.get_logger().setLevel("ERROR")  # the loader of sessions warns that it is not the eager one
+    return tf
+
+
+@contextlib.contextmanager
+def _silent_stderr() -> Iterator[None]:
+    """Holds back what libraries print to file descriptor 2; shows it after all if they fail.
+
+    TensorFlow logs "Could not find cuda drivers" before it reads any setting of its log level.
+    """
+    sys.stderr.flush()
+    with tempfile.TemporaryFile() as held:
+        shown = os.dup(2)
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            held.seek(0)
+            with open(shown, "wb", closefd=False) as stderr:
+                shutil.copyfileobj(held, stderr)
+            raise
+        finally:
+            os.dup2(shown, 2)
+            os.close(shown)
+
+
+def _takes_json(tf: Any, definition: Any) -> bool:
+    """Whether every input and output is a dense tensor of a type that JSON can carry."""
+    tensors = [*definition.inputs.values(), *definition.outputs.values()]
+    return bool(definition.inputs) and all(
+        tensor.WhichOneof("encoding") == "name" and _kind(tf.dtypes.as_dtype(tensor.dtype))
+        for tensor in tensors
+    )
+
+
+def _signature(tf: Any, session: Any, name: str, definition: Any) -> Signature:
+    from tensorflow.core.protobuf.config_pb2 import CallableOptions
+
+    inputs = [_spec(tf, key, definition.inputs[key]) for key in sorted(definition.inputs)]
+    outputs = [_spec(tf, key, definition.outputs[key]) for key in sorted(definition.outputs)]
+    batched = all(spec.batched for spec in [*inputs, *outputs])
+    options = CallableOptions()
+    options.feed.extend(definition.inputs[spec.name].name for spec in inputs)
+    options.fetch.extend(definition.outputs[spec.name].name for spec in outputs)
+    return Signature(
+        name=name,
+        inputs=inputs,
+        outputs=[spec.name for spec in outputs],
+        defaults=_defaults(tf, definition, batched=batched),
+        batched=batched,
+        run=session._make_callable_from_options(options),
+    )
+
+
+def _kind(dtype: Any) -> str:
+    """Returns the kind of JSON value that carries a dtype; empty where there is none."""
+    if dtype.is_floating:
+        return "float"
+    if dtype.is_integer and not dtype.is_quantized:
+        return "integer"
+    return {"bool": "boolean", "string": "string"}.get(dtype.name, "")
+
+
+def _spec(tf: Any, name: str, info: Any) -> TensorSpec:
+    dtype = tf.dtypes.as_dtype(info.dtype)
+    shape = tf.TensorShape(info.tensor_shape)
+    return TensorSpec(
+        name=name,
+        dtype=np.dtype(dtype.as_numpy_dtype),
+        kind=_kind(dtype),
+        shape=None if shape.rank is None else tuple(shape.as_list()),
+        exact=_EXACT_INTEGERS.get(dtype.name, 2**53 - 1),
+        largest=float(dtype.max) if dtype.is_floating else 0.0,
+    )
+
+
+def _defaults(tf: Any, definition: Any, *, batched: bool) -> dict[str, Any]:
+    """Returns the values that the SignatureDef gives for inputs that a request leaves out.
+
+    A batched signature needs them a row; a default of several rows suits only a request of as
+    many, so that input stays required.
+    """
+    defaults = {}
+    for name, proto in definition.defaults.items():
+        array = tf.make_ndarray(proto)
+        if array.dtype == object:
+            array = np.frompyfunc(lambda data: data, 1, 1)(array)
+        if not batched:
+            defaults[name] = array.tolist()
+        elif array.ndim and len(array) == 1:
+            defaults[name] = array[0].tolist() if hasattr(array[0], "tolist") else array[0]
+    return defaults
+
+
+def _warm_up(signature: Signature) -> None:
+    """Makes the first real request as quick as the later ones: the session plans on first use."""
+    if any(spec.shape is None for spec in signature.inputs):
+        return
+    for rows in _WARM_UP_ROWS if signature.batched else (1,):
+        arrays = []
+        for spec in signature.inputs:
+            sizes = [1 if size is None else size for size in spec.shape or ()]
+            if spec.batched:
+                sizes[0] = rows
+            arrays.append(np.full(sizes, b"" if spec.kind == "string" else 0, spec.dtype))
+        with contextlib.suppress(RequestError):  # a model may refuse an empty string or a zero
+            signature.call(arrays)
+
+
+def _standard(result: Any) -> Array:
+    """Returns an output as an array that the JSON writer knows."""
+    if isinstance(result, bytes):
+        return np.array(result, dtype=object)
+    array = np.asarray(result)
+    return array.astype(np.float32) if array.dtype.name == "bfloat16" else array
+
+
+def _refusal(error: Exception) -> RequestError:
+    import tensorflow as tf
+
+    if isinstance(error, UnicodeDecodeError):  # an op's message quotes bytes that are no text
+        return invalid(f"The model refuses these inputs: {error.object.decode(errors='replace')}")
+    if isinstance(error, tf.errors.InvalidArgumentError):
+        return invalid(f"The model refuses these inputs: {_reason(error)}")
+    return RequestError(500, f"The model failed: {_reason(error)}")
+
+
+def _reason(error: Exception) -> str:
+    """Returns the first line of TensorFlow's message, which goes on with the graph's nodes."""
+    message = getattr(error, "message", None) or str(error)
+    return str(message).strip().partition("\n")[0][:500]

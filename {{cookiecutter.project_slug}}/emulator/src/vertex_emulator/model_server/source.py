@@ -1,0 +1,78 @@
+"""Where the model comes from: a local folder or gs://, with one numbered folder a version."""
+
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path, PurePosixPath
+
+from vertex_emulator.model_server.errors import StartError
+
+_FILE = "saved_model.pb"
+
+
+def find(base: str, stack: ExitStack) -> Path:
+    """Returns the local folder of the highest version under `base`.
+
+    Args:
+        base: a folder or gs:// URI that holds `1/saved_model.pb`, as TensorFlow Serving's
+            `--model_base_path` does.
+        stack: keeps the download of a gs:// URI until it is closed.
+
+    Raises:
+        StartError: there is no such folder, or no version in it.
+    """
+    if base.startswith("gs://"):
+        return _download(base, stack)
+    folder = Path(base)
+    if not folder.is_dir():
+        raise StartError(
+            f"The model folder {base} does not exist; give the folder above 1/{_FILE}."
+        )
+    names = [path.parent.name for path in folder.glob(f"*/{_FILE}")]
+    return folder / _highest(base, names, bare=(folder / _FILE).exists())
+
+
+def _highest(base: str, names: list[str], *, bare: bool) -> str:
+    versions = [name for name in names if name.isascii() and name.isdigit()]
+    if versions:
+        return max(versions, key=int)
+    if bare:
+        raise StartError(
+            f"{base} holds {_FILE} itself; put it into a numbered folder, such as {base}/1, as "
+            "TensorFlow Serving wants it."
+        )
+    raise StartError(f"{base} holds no SavedModel; expected a version in it, such as 1/{_FILE}.")
+
+
+def _download(base: str, stack: ExitStack) -> Path:
+    # Beside local folders only; it costs a second to import.
+    import requests
+    from google.api_core import exceptions
+    from google.auth.exceptions import GoogleAuthError
+    from google.cloud import storage
+
+    bucket_name, _, prefix = base.removeprefix("gs://").partition("/")
+    prefix = prefix.strip("/") + "/" if prefix.strip("/") else ""
+    try:
+        bucket = storage.Client().bucket(bucket_name)
+        blobs = {blob.name.removeprefix(prefix): blob for blob in bucket.list_blobs(prefix=prefix)}
+        names = [
+            str(path.parent)
+            for path in map(PurePosixPath, blobs)
+            if path.name == _FILE and len(path.parts) == 2
+        ]
+        version = _highest(base, names, bare=_FILE in blobs)
+        target = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="model-server-")))
+        for name, blob in blobs.items():
+            parts = PurePosixPath(name).parts
+            if parts[0] != version or name.endswith("/"):
+                continue
+            path = target.joinpath(*parts)
+            if ".." in parts or not path.is_relative_to(target):
+                raise StartError(
+                    f"The object {name} under {base} has a name that leaves its folder."
+                )
+            path.parent.mkdir(parents=True, exist_ok=True)
+            blob.download_to_filename(str(path))
+    except (exceptions.GoogleAPIError, GoogleAuthError, requests.RequestException) as error:
+        raise StartError(f"The model at {base} cannot be read: {error}") from None
+    return target / version

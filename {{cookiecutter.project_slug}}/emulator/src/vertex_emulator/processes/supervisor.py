@@ -1,0 +1,177 @@
+r"""python -m vertex_emulator.processes.supervisor FOLDER [DESCRIPTOR]
+
+DESCRIPTOR is a channel of a forker (see `forker`), which then forks the command where it can.
+
+Runs one command and writes down what it prints and how it ends, so that the emulator may die and
+find everything again. The folder holds:
+
+- `spec.json`, read: `{"argv": [...], "env": {...}, "cwd": "...", "owner": PID or null}`; the
+  command ends with its owner, where one is named.
+- `supervisor.json`, written first: `{"pid": ..., "created": ...}`.
+- `process.json`, written once the command runs: its `{"pid": ..., "created": ...}`.
+- `output.jsonl`, written as the command prints: a line
+  `{"time": RFC 3339, "stream": "stdout" | "stderr", "text": "..."}` for each of its lines.
+- `stop.json`, awaited: when it appears, the command's process tree is ended, gently first:
+  `{"graceSeconds": seconds to wait before force}`.
+- `result.json`, written last: `{"exitCode": ..., "ended": RFC 3339}`; a negative code is the
+  signal that ended the command.
+"""
+
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import IO, Any
+
+import psutil
+
+from vertex_emulator.processes.forker import Forked
+from vertex_emulator.times import now
+
+POLL_SECONDS = 0.05
+LINE_BYTES = 64 * 1024  # Cloud Logging takes entries up to 256 KiB; longer lines are cut in pieces
+
+
+def main(folder: Path, channel: socket.socket | None) -> None:
+    """Runs the command of a folder to its end."""
+    write_json(folder / "supervisor.json", identity(os.getpid()))
+    spec = json.loads((folder / "spec.json").read_text(encoding="utf-8"))
+    with (folder / "output.jsonl").open("a", encoding="utf-8") as output:
+        log = _Log(output)
+        try:
+            process = _start(spec, folder, channel)
+        except OSError as error:
+            log.write("stderr", f"cannot start {spec['argv'][0]!r}: {error.strerror}")
+            exit_code = 127  # as a shell says that a command is not there
+        else:
+            _write_identity(folder / "process.json", process.pid)
+            exit_code = _supervise(process, folder, spec["owner"], log)
+    write_json(folder / "result.json", {"exitCode": exit_code, "ended": now()})
+
+
+def _start(
+    spec: dict[str, Any], folder: Path, channel: socket.socket | None
+) -> "subprocess.Popen[bytes] | Forked":
+    if channel is not None:
+        with contextlib.suppress(OSError):  # the forker is gone
+            return Forked(channel, folder)
+    return subprocess.Popen(
+        spec["argv"],
+        env=spec["env"],
+        cwd=spec["cwd"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+
+
+def identity(pid: int) -> dict[str, Any]:
+    """What tells a process from a later one of the same number."""
+    return {"pid": pid, "created": psutil.Process(pid).create_time()}
+
+
+def _write_identity(path: Path, pid: int) -> None:
+    with contextlib.suppress(psutil.NoSuchProcess):  # it has ended already
+        write_json(path, identity(pid))
+
+
+def is_running(process: dict[str, Any] | None) -> bool:
+    """Whether the process of an `identity` still runs."""
+    if process is None:
+        return False
+    try:
+        found = psutil.Process(process["pid"])
+        return bool(found.create_time() == process["created"] and found.status() != "zombie")
+    except psutil.NoSuchProcess:
+        return False
+
+
+def write_json(path: Path, document: dict[str, Any]) -> None:
+    """Writes a file that others see whole or not at all."""
+    part = path.with_name(path.name + ".part")
+    part.write_text(json.dumps(document), encoding="utf-8")
+    part.replace(path)
+
+
+def read_json(path: Path) -> dict[str, Any] | None:
+    """Reads a file written by `write_json`; None while it is not there."""
+    try:
+        document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    return document
+
+
+class _Log:
+    def __init__(self, output: IO[str]) -> None:
+        self._output = output
+        self._writing = threading.Lock()
+
+    def write(self, stream: str, text: str) -> None:
+        line = json.dumps({"time": now(), "stream": stream, "text": text})
+        with self._writing:
+            self._output.write(line + "\n")
+            self._output.flush()
+
+    def copy(self, stream: str, pipe: IO[bytes]) -> None:
+        while line := pipe.readline(LINE_BYTES):
+            text = line.decode("utf-8", "replace").rstrip("\r\n")
+            # A progress bar redraws its line: what stands at the end is what a person would see.
+            self.write(stream, text.rpartition("\r")[2])
+
+
+def _supervise(
+    process: "subprocess.Popen[bytes] | Forked",
+    folder: Path,
+    owner: dict[str, Any] | None,
+    log: _Log,
+) -> int:
+    assert process.stdout is not None and process.stderr is not None  # noqa: S101, PT018
+    readers = [
+        threading.Thread(target=log.copy, args=(stream, pipe), daemon=True)
+        for stream, pipe in (("stdout", process.stdout), ("stderr", process.stderr))
+    ]
+    for reader in readers:
+        reader.start()
+    while process.poll() is None:
+        stop = read_json(folder / "stop.json")
+        if stop is not None:
+            _end_tree(process.pid, stop["graceSeconds"])
+        elif owner is not None and not is_running(owner):
+            _end_tree(process.pid, 0)
+        try:
+            process.wait(POLL_SECONDS)
+        except subprocess.TimeoutExpired:
+            continue
+    for reader in readers:
+        reader.join(timeout=1)  # a grandchild may keep the pipe open
+    code = process.poll()
+    assert code is not None  # noqa: S101, the loop above has seen it
+    return code
+
+
+def _end_tree(pid: int, grace: float) -> None:
+    try:
+        parent = psutil.Process(pid)
+        tree = [*parent.children(recursive=True), parent]
+    except psutil.NoSuchProcess:
+        return
+    for process in tree:
+        _signal(process, gently=grace > 0)
+    _gone, left = psutil.wait_procs(tree, timeout=grace)
+    for process in left:
+        _signal(process, gently=False)
+
+
+def _signal(process: psutil.Process, *, gently: bool) -> None:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        process.terminate() if gently else process.kill()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), socket.socket(fileno=int(sys.argv[2])) if sys.argv[2:] else None)

@@ -1,0 +1,148 @@
+"""What Cloud Storage's methods share on the way in: parameters, conditions, JSON bodies."""
+
+import re
+from collections.abc import AsyncIterator
+from typing import Any
+
+import orjson
+from starlette.requests import ClientDisconnect, Request
+
+from vertex_emulator import errors
+from vertex_emulator.object_store.blobs import CHUNK
+from vertex_emulator.object_store.conditions import Conditions
+from vertex_emulator.object_store.objects import Ref
+
+_JSON_LIMIT = 1 << 20  # bytes
+
+# Parameters that ask for what is not emulated; served in silence they would mislead.
+_NOT_EMULATED = ("destinationKmsKeyName", "kmsKeyName", "restoreToken", "softDeleted")
+_ACLS = ("destinationPredefinedAcl", "predefinedAcl", "predefinedDefaultObjectAcl")
+# What clients such as gcsfs ask for by default: it shares nothing outside the project.
+_PRIVATE_ACLS = {"", "bucketOwnerFullControl", "bucketOwnerRead", "private", "projectPrivate"}
+
+
+def refuse_not_emulated(request: Request) -> None:
+    """Refuses parameters and headers that ask for what is not emulated.
+
+    Raises:
+        ApiError: 501.
+    """
+    for name in _NOT_EMULATED:
+        if request.query_params.get(name, "false").lower() != "false":
+            raise errors.unimplemented(f"The emulator has no {name}; leave the parameter away.")
+    for name in _ACLS:
+        if request.query_params.get(name, "") not in _PRIVATE_ACLS:
+            raise errors.unimplemented(f"The emulator has no access control; leave {name} away.")
+    for name in request.headers:
+        if name.startswith("x-goog-encryption-"):
+            raise errors.unimplemented(f"The emulator has no encryption keys; leave {name} away.")
+
+
+def integer(request: Request, name: str) -> int | None:
+    """Returns a numeric parameter, or None when it is absent.
+
+    Raises:
+        ApiError: 400.
+    """
+    text = request.query_params.get(name)
+    if text is None or text == "":
+        return None
+    if not re.fullmatch(r"[0-9]{1,18}", text):
+        raise errors.invalid_argument(
+            f"Invalid value for {name}: expected an integer, got {text!r}."
+        )
+    return int(text)
+
+
+def flag(request: Request, name: str) -> bool:
+    """Returns a true-or-false parameter; absent means false."""
+    return request.query_params.get(name, "").lower() == "true"
+
+
+def conditions(request: Request, prefix: str = "if") -> Conditions:
+    """Returns the preconditions of a request; prefix `ifSource` takes those on the source."""
+    return Conditions(
+        integer(request, f"{prefix}GenerationMatch"),
+        integer(request, f"{prefix}GenerationNotMatch"),
+        _metageneration(request, prefix, "Match"),
+        _metageneration(request, prefix, "NotMatch"),
+    )
+
+
+def _metageneration(request: Request, prefix: str, which: str) -> int | None:
+    """Reads a condition in its documented spelling, or in google-cloud-storage's for uploads."""
+    documented = integer(request, f"{prefix}Metageneration{which}")
+    return integer(request, f"{prefix}MetaGeneration{which}") if documented is None else documented
+
+
+def object_ref(request: Request) -> Ref:
+    """Returns the object that the path names, with generation and preconditions."""
+    parameters = request.path_params
+    return Ref(
+        parameters["bucket"],
+        parameters["object"],
+        integer(request, "generation"),
+        conditions(request),
+    )
+
+
+async def read_body(request: Request, limit: int = _JSON_LIMIT) -> bytes:
+    """Reads a body that must fit into memory.
+
+    Raises:
+        ApiError: 413 past the limit, in bytes.
+    """
+    body = bytearray()
+    async for data in request.stream():
+        body += data
+        if len(body) > limit:
+            raise errors.too_large(f"Expected a body of at most {limit} bytes.")
+    return bytes(body)
+
+
+async def read_json(request: Request) -> dict[str, Any]:
+    """Reads a JSON object; no body at all counts as an empty one.
+
+    Raises:
+        ApiError: 400 for anything else; 413 when it is too large.
+    """
+    return parse_json(await read_body(request))
+
+
+def parse_json(body: bytes) -> dict[str, Any]:
+    """Parses a JSON object; nothing at all counts as an empty one.
+
+    Raises:
+        ApiError: 400 for anything else.
+    """
+    if not body.strip():
+        return {}
+    try:
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise errors.invalid_argument(f"Expected a JSON body: {error}.") from error
+    if not isinstance(document, dict):
+        raise errors.invalid_argument(f"Expected a JSON object, got {type(document).__name__}.")
+    return document
+
+
+async def large_chunks(stream: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Gathers a stream into pieces of about a mebibyte, so that each is worth a thread's while.
+
+    Raises:
+        ClientDisconnect: the client went away; what had come until then was yielded before.
+    """
+    gathered = bytearray()
+    broken = None
+    try:
+        async for data in stream:
+            gathered += data
+            if len(gathered) >= CHUNK:
+                yield bytes(gathered)
+                gathered.clear()
+    except ClientDisconnect as error:
+        broken = error
+    if gathered:
+        yield bytes(gathered)
+    if broken:
+        raise broken

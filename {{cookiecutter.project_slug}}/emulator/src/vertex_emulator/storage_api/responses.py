@@ -1,0 +1,83 @@
+"""How Cloud Storage writes its answers: JSON with partial responses, and errors in JSON or XML."""
+
+from typing import Any
+from xml.etree import ElementTree
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+
+from vertex_emulator.errors import ApiError
+from vertex_emulator.storage_api.fields import select
+
+JSON = "application/json; charset=UTF-8"
+XML = "application/xml; charset=UTF-8"
+
+# Source: https://cloud.google.com/storage/docs/json_api/v1/status-codes
+_REASONS = {
+    304: "notModified",
+    400: "invalid",
+    404: "notFound",
+    409: "conflict",
+    412: "conditionNotMet",
+    413: "uploadTooLarge",
+    416: "requestedRangeNotSatisfiable",
+    501: "notImplemented",
+    503: "backendError",
+    507: "insufficientStorage",
+}
+# Source: https://cloud.google.com/storage/docs/xml-api/reference-status
+_XML_CODES = {
+    400: "InvalidArgument",
+    404: "NoSuchKey",
+    409: "Conflict",
+    412: "PreconditionFailed",
+    413: "EntityTooLarge",
+    416: "InvalidRange",
+    501: "NotImplemented",
+    503: "ServiceUnavailable",
+}
+
+
+def json_response(
+    request: Request, document: dict[str, Any], headers: dict[str, str] | None = None
+) -> Response:
+    """Answers with a resource, cut down to what the `fields` parameter asks for."""
+    wanted = request.query_params.get("fields")
+    body = select(document, wanted) if wanted else document
+    return Response(orjson.dumps(body), media_type=JSON, headers=headers)
+
+
+def json_error(error: ApiError) -> Response:
+    """Answers in the JSON API's form, which names a reason beside the code."""
+    if error.code == 304:
+        return Response(status_code=304)
+    document = error.body()
+    reason = {
+        "message": error.message,
+        "domain": "global",
+        "reason": _REASONS.get(error.code, "internalError"),
+    }
+    document["error"]["errors"] = [reason]
+    return Response(orjson.dumps(document), status_code=error.code, media_type=JSON)
+
+
+def xml_error(error: ApiError) -> Response:
+    """Answers in the XML API's form."""
+    if error.code == 304:
+        return Response(status_code=304)
+    code = error.reason or _XML_CODES.get(error.code, "InternalError")
+    return xml_response(
+        "Error", {"Code": code, "Message": error.message, "Details": error.message}, error.code
+    )
+
+
+def xml_response(
+    root: str, values: dict[str, str], status: int = 200, namespace: str = ""
+) -> Response:
+    """Answers with one element that holds the values as child elements."""
+    element = ElementTree.Element(root, {"xmlns": namespace} if namespace else {})
+    for name, value in values.items():
+        ElementTree.SubElement(element, name).text = value
+    body = ElementTree.tostring(element, encoding="utf-8", xml_declaration=True)
+    return Response(body, status_code=status, media_type=XML)

@@ -1,0 +1,290 @@
+"""Runs custom jobs: replicas as processes, their output as log entries, their end as the job's.
+
+Source of the restart policy and of the states:
+https://cloud.google.com/vertex-ai/docs/training/understanding-training-service.
+"""
+
+import json
+import re
+import shutil
+import threading
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from vertex_emulator.errors import ApiError
+from vertex_emulator.logs.entry import job_entry
+from vertex_emulator.object_store.objects import Objects, Ref
+from vertex_emulator.processes.supervisor import write_json
+from vertex_emulator.state.documents import Document, Documents
+from vertex_emulator.state.log_entries import Entries
+from vertex_emulator.times import now, seconds_since
+from vertex_emulator.vertex import environment
+from vertex_emulator.vertex.replicas import Attempts, Replica, stop
+from vertex_emulator.vertex.states import ENDED, to_pending, to_running
+
+MOST_RUNNING = 4  # jobs at once; the others wait in JOB_STATE_QUEUED
+POLL_SECONDS = 0.1
+INTERNAL, DEADLINE_EXCEEDED, INVALID = 13, 4, 3  # google.rpc.Code
+
+
+class JobError(Exception):
+    """Why a job fails: a `google.rpc.Code` and a sentence."""
+
+    def __init__(self, code: int, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class JobRunner:
+    """Carries each job from JOB_STATE_QUEUED to its end, and goes on after a restart.
+
+    Args:
+        documents: where jobs and their states are kept.
+        entries: where their output goes.
+        objects: Cloud Storage, for packages and `/gcs/`.
+        folder: a folder of each job's own is made in here.
+        url: the emulator's address, for the jobs.
+    """
+
+    def __init__(
+        self, documents: Documents, entries: Entries, objects: Objects, folder: Path, url: str
+    ) -> None:
+        self._documents = documents
+        self._entries = entries
+        self._objects = objects
+        self._folder = folder
+        self._url = url
+        self._running: dict[str, Sequence[Attempts]] = {}
+        self._closing = threading.Event()
+        self._threads = ThreadPoolExecutor(MOST_RUNNING, thread_name_prefix="job")
+
+    def recover(self) -> None:
+        """Takes up the jobs that had not ended when the last emulator did, oldest first."""
+        for job in reversed(self._documents.list("customJob")):
+            if job["state"] not in ENDED:
+                self.submit(job["name"])
+
+    def submit(self, name: str) -> None:
+        """Queues a job."""
+        self._threads.submit(self._guarded_run, name)
+
+    def running(self) -> list[tuple[str, str, Path]]:
+        """Returns the name, the task and the run's folder of each replica that runs now."""
+        return [
+            (name, each.replica.task, each.run.folder)
+            for name, attempts in self._running.copy().items()
+            for each in attempts
+        ]
+
+    def remove(self, name: str) -> None:
+        """Deletes what an ended job left on disk."""
+        shutil.rmtree(self._job_folder(name), ignore_errors=True)
+
+    def close(self) -> None:
+        """Ends the processes of running jobs; the next emulator starts them again."""
+        self._closing.set()
+        self._threads.shutdown(cancel_futures=True)
+
+    def _job_folder(self, name: str) -> Path:
+        return self._folder / name.rpartition("/")[2]
+
+    def _guarded_run(self, name: str) -> None:
+        try:
+            self._run(name)
+        except JobError as failure:
+            self._end(name, "JOB_STATE_FAILED", {"code": failure.code, "message": str(failure)})
+        except Exception as error:
+            self._end(
+                name,
+                "JOB_STATE_FAILED",
+                {"code": INTERNAL, "message": f"Internal error of the emulator: {error!r}"},
+            )
+            raise
+
+    def _run(self, name: str) -> None:
+        job = self._documents.update(name, to_pending)
+        if job is None or job["state"] in ENDED:
+            return
+        plan = self._job_folder(name) / "plan.json"
+        if not plan.exists():
+            self._say(job, "Waiting for job to be provisioned.")
+            write_json(plan, {"replicas": [asdict(each) for each in self._prepare(job)]})
+        replicas = [Replica(**each) for each in json.loads(plan.read_text())["replicas"]]
+        attempts = [Attempts(replica, self._job_folder(name)) for replica in replicas]
+        job = self._documents.update(name, to_running)
+        if job is None:
+            return
+        self._say(job, "Job is running.")
+        for each in attempts:
+            each.resume()
+        self._running[name] = attempts
+        try:
+            self._follow(job, attempts)
+        finally:
+            del self._running[name]
+
+    def _prepare(self, job: Document) -> list[Replica]:
+        folder = self._job_folder(job["name"])
+        shutil.rmtree(folder, ignore_errors=True)
+        python = folder / "python"
+        environment.make_python(python)
+        mount = environment.Mount(folder / "gcs", self._objects)
+        shared = environment.variables(python, self._url, job)
+        pools = job["jobSpec"]["workerPoolSpecs"]
+        counts = [int(pool.get("replicaCount", 1)) for pool in pools]
+        ports = iter(environment.free_ports(sum(counts)))
+        addresses = {
+            f"workerpool{index}": [f"127.0.0.1:{next(ports)}" for _ in range(count)]
+            for index, count in enumerate(counts)
+            if count
+        }
+        replicas = []
+        for pool, hosts in addresses.items():
+            spec = pools[int(pool.removeprefix("workerpool"))]
+            own = {
+                each["name"]: each.get("value", "")
+                for each in spec.get("containerSpec", spec.get("pythonPackageSpec", {})).get(
+                    "env", []
+                )
+            }
+            argv = self._command(spec, folder, mount)
+            for index in range(len(hosts)):
+                cluster = environment.cluster_variables(addresses, pool, index, job)
+                env = shared | cluster | {key: mount.expand(value) for key, value in own.items()}
+                replicas.append(Replica(f"{pool}-{index}", argv, env))
+        return replicas
+
+    def _command(self, spec: Document, folder: Path, mount: environment.Mount) -> list[str]:
+        container = spec.get("containerSpec")
+        if container is not None:
+            words = [*container.get("command", []), *container.get("args", [])]
+            argv = [mount.expand(word) for word in words]
+        else:
+            package = spec["pythonPackageSpec"]
+            files = [
+                self._fetch_package(uri, folder / "packages") for uri in package["packageUris"]
+            ]
+            # As Google's own executor: install the packages, then run the module.
+            argv = [
+                "python",
+                "-c",
+                PACKAGE_RUNNER,
+                str(len(files)),
+                *map(str, files),
+                package["pythonModule"],
+                *(mount.expand(word) for word in package.get("args", [])),
+            ]
+        path = environment.scripts_folder(folder / "python")
+        found = shutil.which(argv[0], path=str(path)) or shutil.which(argv[0])
+        if found is None:
+            raise JobError(
+                INVALID,
+                f"containerSpec.command: no program {argv[0]!r} on this machine; the emulator runs"
+                " commands without a container, so name one that is here, such as 'python'.",
+            )
+        return [found, *argv[1:]]
+
+    def _fetch_package(self, uri: str, folder: Path) -> Path:
+        bucket, _, name = uri.removeprefix("gs://").partition("/")
+        # The SDK's names have colons, which Windows takes for something else.
+        target = folder / re.sub(r"[\\:]", "-", name.rpartition("/")[2])
+        folder.mkdir(exist_ok=True)
+        try:
+            self._objects.copy_to_file(Ref(bucket, name), target)
+        except ApiError as error:
+            raise JobError(
+                INVALID, f"pythonPackageSpec.packageUris: there is no object {uri}."
+            ) from error
+        return target
+
+    def _follow(self, job: Document, attempts: Sequence[Attempts]) -> None:
+        name = job["name"]
+        primary = attempts[0]
+        scheduling = job["jobSpec"].get("scheduling", {})
+        timeout = float(scheduling.get("timeout", "604800s").removesuffix("s"))
+        while True:
+            codes = [each.exit_code() for each in attempts]
+            for each in attempts:
+                self._read(job, each)
+            state = (self._documents.get(name) or {"state": "JOB_STATE_CANCELLING"})["state"]
+            if self._closing.is_set():
+                stop(attempts)
+                return
+            if state == "JOB_STATE_CANCELLING":
+                self._stop_and_read(job, attempts)
+                self._say(job, "Job is cancelled.")
+                self._end(name, "JOB_STATE_CANCELLED")
+                return
+            if codes[0] == 0:
+                self._stop_and_read(job, attempts[1:])
+                environment.Mount(self._job_folder(name) / "gcs", self._objects).publish()
+                self._say(job, "Job completed successfully.")
+                self._end(name, "JOB_STATE_SUCCEEDED")
+                return
+            if seconds_since(job["startTime"]) > timeout:
+                self._stop_and_read(job, attempts)
+                message = f"The job ran longer than its timeout, {timeout:g} s."
+                self._end(
+                    name, "JOB_STATE_CANCELLED", {"code": DEADLINE_EXCEEDED, "message": message}
+                )
+                return
+            for each, code in zip(attempts, codes, strict=True):
+                if code is None or (code == 0 and each is not primary):
+                    continue
+                if not each.may_restart(code, scheduling):
+                    self._stop_and_read(job, [other for other in attempts if other is not each])
+                    raise JobError(INVALID, each.reason(code))
+                self._say(job, f"Restarting the replica {each.replica.task}.", "WARNING")
+                again = attempts if scheduling.get("restartJobOnWorkerRestart") else [each]
+                stop([other for other in again if other is not each])
+                for other in again:
+                    self._read(job, other)
+                    other.restart()
+                break
+            time.sleep(POLL_SECONDS)
+
+    def _stop_and_read(self, job: Document, attempts: Sequence[Attempts]) -> None:
+        stop(attempts)
+        for each in attempts:
+            self._read(job, each)
+
+    def _read(self, job: Document, attempt: Attempts) -> None:
+        """Turns new lines of a replica into log entries."""
+        lines = list(attempt.run.lines(self._entries.consumed(attempt.source)))
+        if lines:
+            entries = [job_entry(job["name"], attempt.replica.task, line) for _end, line in lines]
+            job_id = job["name"].rpartition("/")[2]
+            self._entries.consume(attempt.source, lines[-1][0], job_id, entries)
+
+    def _say(self, job: Document, message: str, severity: str = "INFO") -> None:
+        """Logs a message of the service itself, as Vertex AI does under the task `service`."""
+        job_id = job["name"].rpartition("/")[2]
+        entry = job_entry(job["name"], "service", message, severity=severity)
+        self._entries.append(job_id, [entry])
+
+    def _end(self, name: str, state: str, error: dict[str, Any] | None = None) -> None:
+        def change(job: Document) -> None:
+            moment = now()
+            job.update(state=state, endTime=moment, updateTime=moment)
+            if error is not None:
+                job["error"] = error
+
+        job = self._documents.get(name)
+        if job is not None and error is not None:
+            self._say(job, error["message"], "ERROR")  # before the end, which followers wait for
+        self._documents.update(name, change)
+
+
+PACKAGE_RUNNER = """
+import runpy, subprocess, sys
+count = int(sys.argv[1])
+packages, rest = sys.argv[2:2 + count], sys.argv[2 + count:]
+subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", *packages], check=True)
+sys.argv = rest
+sys.path.insert(0, "")
+runpy.run_module(rest[0], run_name="__main__", alter_sys=True)
+"""

@@ -1,0 +1,330 @@
+"""Models, their versions and their aliases.
+
+Source: https://cloud.google.com/vertex-ai/docs/reference/rest/v1/projects.locations.models and
+https://cloud.google.com/vertex-ai/docs/model-registry/model-alias. Each version is one document,
+named `…/models/ID@VERSION`; exactly one version of a model carries the alias `default`. A document
+of the model's own name counts its versions.
+"""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from vertex_emulator import filters
+from vertex_emulator.errors import failed_precondition, invalid_argument
+from vertex_emulator.object_store.objects import Objects
+from vertex_emulator.state.database import Database
+from vertex_emulator.state.documents import Document, Documents
+from vertex_emulator.times import now
+from vertex_emulator.vertex.messages import normalise
+from vertex_emulator.vertex.operations import Operations
+from vertex_emulator.vertex.resources import (
+    Scan,
+    check_display_name,
+    check_environment,
+    check_texts,
+    in_order,
+    listing,
+    mask_fields,
+    missing,
+    new_id,
+    newest,
+)
+
+DEFAULT = "default"
+ALIAS = re.compile(r"[a-z][a-z0-9-]{0,126}[a-z0-9]")
+MODEL_ID = re.compile(r"[a-z0-9_-]{1,63}")
+GIVEN = (
+    "displayName", "description", "versionDescription", "containerSpec", "artifactUri", "labels",
+    "metadata", "metadataSchemaUri", "predictSchemata", "explanationSpec", "encryptionSpec",
+    "pipelineJob", "baseModelSource",
+)  # fmt: skip
+VERSION_ORDERS = {"create_time": "versionCreateTime", "update_time": "versionUpdateTime"}
+CHANGEABLE = ("display_name", "description", "version_description", "labels")
+LANGUAGE = filters.Language(
+    fields=frozenset({"displayName", "model", "labels", "createTime", "versionAliases", "name"}),
+    times=frozenset({"createTime"}),
+)
+
+
+class Models:
+    """The `models` collection."""
+
+    def __init__(
+        self, database: Database, documents: Documents, objects: Objects, operations: Operations
+    ) -> None:
+        self._database = database
+        self._documents = documents
+        self._objects = objects
+        self._operations = operations
+
+    def upload(self, location: str, body: Any) -> Document:
+        """Makes a model, or the next version of `parentModel`; returns the operation.
+
+        Raises:
+            ApiError: 400 INVALID_ARGUMENT for a malformed model, or an `artifactUri` without
+                objects; 404 NOT_FOUND for an unknown parent.
+        """
+        request = normalise("UploadModelRequest", body)
+        model = request.get("model", {})
+        check_display_name(model)
+        self._check_artifact(model.get("artifactUri"))
+        check_texts("model.containerSpec", model.get("containerSpec", {}))
+        check_environment("model.containerSpec.env", model.get("containerSpec", {}))
+        aliases = model.get("versionAliases", [])
+        for alias in aliases:
+            _check_alias(alias)
+        with self._database.transaction():
+            name = self._name(location, request)
+            versions = self._versions(name)
+            number = self._next_number(name)
+            if not versions:
+                aliases = [DEFAULT, *aliases]
+            for alias in aliases:
+                self._drop_alias(versions, alias)
+            moment = now()
+            version = {key: model[key] for key in GIVEN if key in model} | {
+                "name": f"{name}@{number}",
+                "versionId": str(number),
+                "versionAliases": list(dict.fromkeys(aliases)),
+                "createTime": versions[-1]["createTime"] if versions else moment,
+                "updateTime": moment,
+                "versionCreateTime": moment,
+                "versionUpdateTime": moment,
+                "supportedDeploymentResourcesTypes": ["DEDICATED_RESOURCES"],
+            }
+            self._documents.create("modelVersion", name, version)
+        return self._operations.finished(
+            name,
+            "UploadModelOperationMetadata",
+            "UploadModelResponse",
+            {"model": name, "modelVersionId": str(number)},
+        )
+
+    def get(self, name: str) -> Document:
+        """Returns a version: `…/models/ID` (the default), `…@NUMBER` or `…@ALIAS`.
+
+        Raises:
+            ApiError: 404 NOT_FOUND.
+        """
+        return _public(self.version(name), self._deployments())
+
+    def version(self, name: str) -> Document:
+        """Returns the stored document of a version, its name with the number.
+
+        Raises:
+            ApiError: 404 NOT_FOUND.
+        """
+        model, _, wanted = name.partition("@")
+        for each in self._versions(model):
+            if wanted == each["versionId"] or (wanted or DEFAULT) in each["versionAliases"]:
+                return each
+        raise missing("Model version" if wanted else "Model", name)
+
+    def list_page(self, location: str, query: dict[str, str]) -> dict[str, Any]:
+        """Returns a page of models, each by its default version, newest first."""
+        found = [
+            each
+            for each in self._documents.list("modelVersion")
+            if each["name"].startswith(f"{location}/models/") and DEFAULT in each["versionAliases"]
+        ]
+        scan = in_order(found, query.get("orderBy") or "create_time desc")
+        return self._listing(scan, query)
+
+    def list_versions(self, name: str, query: dict[str, str]) -> dict[str, Any]:
+        """Returns a page of a model's versions, newest first. Raises ApiError 404 NOT_FOUND."""
+        model = name.partition("@")[0]
+        versions = self._versions(model)
+        if not versions:
+            raise missing("Model", model)
+        scan = newest(self._documents, "modelVersion", model)
+        if query.get("orderBy"):
+            scan = in_order(versions, query["orderBy"], VERSION_ORDERS)
+        return self._listing(scan, query)
+
+    def merge_version_aliases(self, name: str, body: Any) -> Document:
+        """Adds aliases to a version, moving them from others; `-alias` removes one.
+
+        Raises:
+            ApiError: 404 NOT_FOUND; 400 INVALID_ARGUMENT for a malformed alias or for removing
+                `default`, which can only move.
+        """
+        aliases = normalise("MergeVersionAliasesRequest", body).get("versionAliases", [])
+        if not aliases:
+            raise invalid_argument("versionAliases: expected at least one alias, got none.")
+        with self._database.transaction():
+            version = self.version(name)
+            for alias in aliases:
+                if alias.startswith("-"):
+                    if alias[1:] == DEFAULT:
+                        raise invalid_argument(
+                            "versionAliases: 'default' cannot be removed; give it to another."
+                        )
+                    self._drop_alias([version], alias[1:])
+                else:
+                    _check_alias(alias)
+                    self._drop_alias(self._versions(version["name"].partition("@")[0]), alias)
+                    self._add_alias(version, alias)
+            return self.get(version["name"])
+
+    def patch(self, name: str, mask: str | None, body: Any) -> Document:
+        """Changes the fields of `updateMask`; returns the version. Raises ApiError 400, 404."""
+        model = normalise("Model", body)
+        fields = mask_fields(mask, CHANGEABLE)
+        version = self.version(name)
+
+        def change(document: Document) -> None:
+            for field in fields:
+                document.pop(field, None)
+                if field in model:
+                    document[field] = model[field]
+            check_display_name(document)
+
+        self._change(version, change)
+        return self.get(version["name"])
+
+    def delete_version(self, name: str) -> Document:
+        """Deletes a version; `default` goes to the newest that is left. Returns the operation.
+
+        Raises:
+            ApiError: 404 NOT_FOUND; 400 FAILED_PRECONDITION for a version that is deployed or the
+                only one.
+        """
+        with self._database.transaction():
+            version = self.version(name)
+            model = version["name"].partition("@")[0]
+            left = [each for each in self._versions(model) if each["name"] != version["name"]]
+            if not left:
+                raise failed_precondition(f"{name} is the only version; delete the model instead.")
+            self._refuse_deployed([version])
+            self._documents.delete(version["name"])
+            if DEFAULT in version["versionAliases"]:
+                self._add_alias(left[0], DEFAULT)
+        return self._operations.finished(model, "DeleteOperationMetadata")
+
+    def delete(self, name: str) -> Document:
+        """Deletes a model with its versions; returns the operation.
+
+        Raises:
+            ApiError: 404 NOT_FOUND; 400 FAILED_PRECONDITION while a version is deployed.
+        """
+        with self._database.transaction():
+            versions = self._versions(name)
+            if not versions:
+                raise missing("Model", name)
+            self._refuse_deployed(versions)
+            for each in (*versions, {"name": name}):
+                self._documents.delete(each["name"])
+        return self._operations.finished(name, "DeleteOperationMetadata")
+
+    def _listing(self, scan: Scan, query: dict[str, str]) -> dict[str, Any]:
+        deployments = self._deployments()
+        return listing(
+            "models",
+            scan,
+            query,
+            LANGUAGE,
+            shown=lambda each: _public(each, deployments),
+            seen=_seen,
+        )
+
+    def _versions(self, model: str) -> list[Document]:
+        return self._documents.list("modelVersion", model)
+
+    def _next_number(self, name: str) -> int:
+        """Returns the number of a model's next version; a deleted one's is not given again."""
+        model = self._documents.get(name)
+        if model is None:
+            model = {"name": name, "lastVersion": 0}
+            self._documents.create("model", name.rpartition("/")[0], model)
+        number: int = model["lastVersion"] + 1
+        self._documents.update(name, lambda document: document.update(lastVersion=number))
+        return number
+
+    def _name(self, location: str, request: Document) -> str:
+        parent = request.get("parentModel")
+        if parent:
+            model: str = self.version(parent)["name"].partition("@")[0]
+            return model
+        model_id = request.get("modelId") or new_id()
+        if not MODEL_ID.fullmatch(model_id):
+            raise invalid_argument(
+                f"modelId: expected up to 63 of a-z, 0-9, _ and -, got {model_id!r}."
+            )
+        name = f"{location}/models/{model_id}"
+        if self._versions(name):
+            raise invalid_argument(
+                f"modelId: {name} exists; name it as parentModel to upload its next version."
+            )
+        return name
+
+    def _check_artifact(self, uri: str | None) -> None:
+        if uri is None:
+            return
+        bucket, _, path = uri.removeprefix("gs://").partition("/")
+        prefix = path.rstrip("/") + "/" if path else ""
+        if not uri.startswith("gs://") or not self._objects.buckets.exists(bucket):
+            raise invalid_argument(
+                f"artifactUri: expected gs://BUCKET/FOLDER of a bucket here, got {uri!r}."
+            )
+        if next(self._objects.walk(bucket, prefix), None) is None:
+            raise invalid_argument(
+                f"artifactUri: there are no objects under {uri}; name the folder that the training"
+                " job exported to, such as its AIP_MODEL_DIR."
+            )
+
+    def _deployments(self) -> list[tuple[str, Document]]:
+        """Returns each deployed model with its endpoint's name."""
+        return [
+            (endpoint["name"], deployed)
+            for endpoint in self._documents.list("endpoint")
+            for deployed in endpoint.get("deployedModels", [])
+        ]
+
+    def _refuse_deployed(self, versions: list[Document]) -> None:
+        deployments = self._deployments()
+        for version in versions:
+            for reference in _public(version, deployments).get("deployedModels", []):
+                raise failed_precondition(
+                    f"{version['name']} is deployed to {reference['endpoint']}; undeploy"
+                    f" {reference['deployedModelId']} there first."
+                )
+
+    def _add_alias(self, version: Document, alias: str) -> None:
+        self._change(version, lambda each: each["versionAliases"].append(alias))
+
+    def _drop_alias(self, versions: list[Document], alias: str) -> None:
+        for each in versions:
+            if alias in each["versionAliases"]:
+                self._change(each, lambda version: version["versionAliases"].remove(alias))
+
+    def _change(self, version: Document, change: Callable[[Document], object]) -> None:
+        def stamped(document: Document) -> None:
+            change(document)
+            document["versionUpdateTime"] = document["updateTime"] = now()
+
+        self._documents.update(version["name"], stamped)
+
+
+def _public(version: Document, deployments: list[tuple[str, Document]]) -> Document:
+    name = version["name"].partition("@")[0]
+    references = [
+        {"endpoint": endpoint, "deployedModelId": deployed["id"]}
+        for endpoint, deployed in deployments
+        if deployed["model"] == name and deployed["modelVersionId"] == version["versionId"]
+    ]
+    return version | {"name": name} | ({"deployedModels": references} if references else {})
+
+
+def _seen(version: Document) -> Document:
+    """What a filter sees: `model` is the model's ID."""
+    name = version["name"].partition("@")[0]
+    return version | {"name": name, "model": name.rpartition("/")[2]}
+
+
+def _check_alias(alias: str) -> None:
+    if not ALIAS.fullmatch(alias):
+        raise invalid_argument(
+            f"versionAliases: expected a-z, 0-9 and -, beginning with a letter and not ending"
+            f" with -, 2 to 128 characters, got {alias!r}."
+        )

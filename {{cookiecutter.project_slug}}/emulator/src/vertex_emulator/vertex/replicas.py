@@ -1,0 +1,100 @@
+"""A job's replicas: each is one process at a time, started again when its machine fails."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from vertex_emulator.processes.run import Run
+from vertex_emulator.state.documents import Document
+
+MOST_RESTARTS = 5
+# Exit codes that Vertex AI takes for the machine's failure, not the user's: SIGABRT and SIGSEGV,
+# as a shell and as a parent process see them.
+MACHINE_FAILURES = {6, 134, 11, 139, -6, -11}
+LOST = 1_000_000  # stands for the exit code of a process that ended unseen; no process has it
+GRACE_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class Replica:
+    """What one process of a job runs.
+
+    Attributes:
+        task: its name in the logs, such as `workerpool0-0`.
+        argv: its command.
+        env: its whole environment.
+    """
+
+    task: str
+    argv: list[str]
+    env: dict[str, str]
+
+
+class Attempts:
+    """A replica and the runs it took so far, of which the newest counts.
+
+    Args:
+        replica: what runs.
+        folder: the job's; each run has a folder of its own in here.
+    """
+
+    def __init__(self, replica: Replica, folder: Path) -> None:
+        self.replica = replica
+        self._folder = folder / replica.task
+        self._work = self._folder / "work"
+        self._work.mkdir(parents=True, exist_ok=True)
+        self._number = len(list(self._folder.glob("attempt-*")))
+        self._restarts = max(0, self._number - 1)
+        self.run = self._run()
+
+    @property
+    def source(self) -> str:
+        """Names the newest run among those of all jobs."""
+        return "/".join(self.run.folder.parts[-3:])
+
+    def resume(self) -> None:
+        """Starts the replica, or takes up the run that an earlier emulator left going."""
+        if self._number == 0 or self.run.was_stopped():
+            self._start()
+
+    def restart(self) -> None:
+        """Starts the replica once more; counts against `MOST_RESTARTS`."""
+        self._restarts += 1
+        self._start()
+
+    def exit_code(self) -> int | None:
+        """Returns the newest run's exit code, None while it goes on, or `LOST`."""
+        try:
+            return self.run.exit_code()
+        except ProcessLookupError:
+            return LOST
+
+    def may_restart(self, code: int, scheduling: Document) -> bool:
+        """Whether the restart policy allows another run after this exit code."""
+        failed_by_machine = code == LOST or code in MACHINE_FAILURES
+        most = 0 if scheduling.get("disableRetries") else MOST_RESTARTS
+        return failed_by_machine and self._restarts < most
+
+    def reason(self, code: int) -> str:
+        """Says why the job fails with this replica."""
+        if code == LOST:
+            return f"The replica {self.replica.task} was lost with its machine."
+        status = f"The replica {self.replica.task} exited with a non-zero status of {code}."
+        words = self.run.last_words()
+        return f"{status} Termination reason: {words}" if words else status
+
+    def _start(self) -> None:
+        self._number += 1
+        self.run = self._run()
+        self.run.start(self.replica.argv, self.replica.env, self._work)
+
+    def _run(self) -> Run:
+        return Run(self._folder / f"attempt-{self._number}")
+
+
+def stop(attempts: Sequence[Attempts]) -> None:
+    """Ends the processes of replicas, all at once, gently first, and waits for that."""
+    for each in attempts:
+        each.run.stop(GRACE_SECONDS)
+    for each in attempts:
+        each.run.wait(GRACE_SECONDS + 5)

@@ -1,0 +1,177 @@
+"""What custom jobs, models and endpoints have in common: names, numbers, masks, lists."""
+
+import re
+import secrets
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from vertex_emulator import filters
+from vertex_emulator.errors import ApiError, invalid_argument, not_found, unimplemented
+from vertex_emulator.names import camel
+from vertex_emulator.pages import Position, page, window
+from vertex_emulator.state.documents import INDEXED, Document, Documents
+
+Items = Iterable[tuple[Position, Document]]
+# What follows a position of a list; of that, at least what has these texts in these fields.
+Scan = Callable[[Position | None, Mapping[str, str]], Items]
+
+MOST_A_PAGE = 100
+ORDERS = {
+    "display_name": "displayName",
+    "create_time": "createTime",
+    "update_time": "updateTime",
+}
+VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+MOST_NAME_CHARACTERS = 128
+
+
+def new_id() -> str:
+    """A number of 19 digits, as Vertex AI gives its resources."""
+    return str(10**18 + secrets.randbelow(9 * 10**18))
+
+
+def missing(kind: str, name: str) -> ApiError:
+    """The error for a name that nothing has."""
+    return not_found(
+        f"The {kind} does not exist: {name}. List what exists and use one of its names."
+    )
+
+
+def require(documents: Documents, kind: str, name: str) -> Document:
+    """Returns a document.
+
+    Raises:
+        ApiError: 404 NOT_FOUND.
+    """
+    document = documents.get(name)
+    if document is None:
+        raise missing(kind, name)
+    return document
+
+
+def check_display_name(document: Document) -> None:
+    """Refuses a resource without a display name of 1 to 128 characters.
+
+    Raises:
+        ApiError: 400 INVALID_ARGUMENT.
+    """
+    length = len(document.get("displayName", ""))
+    if not 1 <= length <= MOST_NAME_CHARACTERS:
+        raise invalid_argument(
+            f"displayName: expected 1 to {MOST_NAME_CHARACTERS} characters, got {length}."
+        )
+
+
+def check_environment(path: str, container: Document) -> None:
+    """Refuses variables that no process can have.
+
+    Raises:
+        ApiError: 400 INVALID_ARGUMENT.
+    """
+    for index, variable in enumerate(container.get("env", [])):
+        name = variable.get("name", "")
+        if not VARIABLE.fullmatch(name):
+            raise invalid_argument(
+                f"{path}[{index}].name: expected letters, digits and _, got {name!r}."
+            )
+
+
+def check_texts(path: str, value: Any) -> None:
+    """Refuses text with a zero character, which no command line or file name can hold.
+
+    Raises:
+        ApiError: 400 INVALID_ARGUMENT.
+    """
+    if isinstance(value, dict):
+        for name, each in value.items():
+            check_texts(f"{path}.{name}", each)
+    elif isinstance(value, list):
+        for index, each in enumerate(value):
+            check_texts(f"{path}[{index}]", each)
+    elif isinstance(value, str) and "\0" in value:
+        raise invalid_argument(f"{path}: expected text without a zero character, got {value!r}.")
+
+
+def mask_fields(mask: str | None, allowed: Iterable[str]) -> list[str]:
+    """Reads an `updateMask`, in camel or snake case.
+
+    Raises:
+        ApiError: 400 INVALID_ARGUMENT where it is empty or names another field.
+    """
+    known = {camel(name) for name in allowed}
+    fields = [camel(each.strip()) for each in (mask or "").split(",")]
+    for each in fields:
+        if each not in known:
+            raise invalid_argument(
+                f"updateMask: expected some of {', '.join(sorted(known))},"
+                f" got {each or 'nothing'!r}."
+            )
+    return fields
+
+
+def listing(
+    key: str,
+    scan: Scan,
+    query: dict[str, str],
+    language: filters.Language,
+    *,
+    shown: Callable[[Document], Document] = lambda document: document,
+    seen: Callable[[Document], Document] = lambda document: document,
+) -> dict[str, Any]:
+    """Answers a list method: `filter`, `pageSize` and `pageToken` of the query.
+
+    Args:
+        key: the field of the answer that holds the items.
+        scan: `newest` or `in_order`.
+        query: the request's.
+        language: of the filter.
+        shown: makes of a stored document what the answer shows.
+        seen: makes of a stored document what the filter sees.
+
+    Raises:
+        ApiError: 400 INVALID_ARGUMENT for a bad filter, size or token.
+    """
+    wanted = filters.parse(query.get("filter", ""), language)
+    part = window(query.get("pageSize", 0), query.get("pageToken"), MOST_A_PAGE)
+    texts = {name: wanted.required[name] for name in INDEXED if name in wanted.required}
+    kept = (item for item in scan(part.after, texts) if wanted.matches(seen(item[1])))
+    answer = page(key, kept, part)
+    answer[key] = [shown(each) for each in answer[key]]
+    return answer
+
+
+def newest(documents: Documents, kind: str, location: str) -> Scan:
+    """A list of a location's documents, newest first, that reads no more than a page takes."""
+
+    def scan(after: Position | None, texts: Mapping[str, str]) -> Items:
+        for number, document in documents.scan(kind, location, after and after[1], texts):
+            yield ("", number), document
+
+    return scan
+
+
+def in_order(found: Iterable[Document], order: str, fields: Mapping[str, str] = ORDERS) -> Scan:
+    """A list ordered by a field, read whole.
+
+    Args:
+        found: the documents.
+        order: a name of `fields`, with ` desc` after it for the descending order.
+        fields: the document's field for each name that may be asked for.
+
+    Raises:
+        ApiError: 501 UNIMPLEMENTED for another order.
+    """
+    name, _, direction = order.strip().partition(" ")
+    if name not in fields or direction not in ("", "asc", "desc"):
+        raise unimplemented(
+            f"orderBy: the emulator orders by one of {', '.join(fields)}, with 'desc' after it or"
+            f" without; got {order!r}."
+        )
+    descending = direction == "desc"
+    placed = [((f"{each.get(fields[name], '')}\0{each['name']}", 0), each) for each in found]
+    placed.sort(key=lambda item: item[0], reverse=descending)
+    return lambda after, _texts: (
+        item
+        for item in placed
+        if after is None or (item[0] < after if descending else item[0] > after)
+    )

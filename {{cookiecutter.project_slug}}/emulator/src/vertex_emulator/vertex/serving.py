@@ -1,0 +1,175 @@
+"""The servers of deployed models: one process each, kept to the serving contract of a container.
+
+Source: https://cloud.google.com/vertex-ai/docs/predictions/custom-container-requirements.
+"""
+
+import os
+import re
+import sys
+import threading
+import urllib.request
+import uuid
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from vertex_emulator.errors import ApiError, failed_precondition, unimplemented
+from vertex_emulator.processes.forker import Forker
+from vertex_emulator.processes.run import Run
+from vertex_emulator.state.documents import Document
+from vertex_emulator.vertex.environment import NOT_INHERITED, free_ports
+
+EMULATED_IMAGE = re.compile(r"(^|/)tensorflow/serving(:|@|$)")
+POLL_SECONDS = 0.05
+GRACE_SECONDS = 60.0  # a request may take that long
+
+
+@dataclass
+class ModelServer:
+    """A process that serves a deployed model.
+
+    Attributes:
+        run: the process.
+        port: on loopback.
+        health_route: path that answers 200 once the model is loaded.
+        predict_route: path that takes predictions.
+        ready: set once it answers, or has failed.
+        failure: why it does not serve, where it does not.
+    """
+
+    run: Run
+    port: int
+    health_route: str
+    predict_route: str
+    ready: threading.Event = field(default_factory=threading.Event)
+    failure: ApiError | None = None
+
+    @property
+    def url(self) -> str:
+        """Its address."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def has_ended(self) -> bool:
+        """Whether the process is gone."""
+        try:
+            return self.run.exit_code() is not None
+        except ProcessLookupError:
+            return True
+
+    def wait(self) -> None:
+        """Waits until it answers.
+
+        Raises:
+            ApiError: 400 FAILED_PRECONDITION where it ended instead, with its last words.
+        """
+        self.ready.wait()
+        if self.failure is not None:
+            raise self.failure
+
+    def stop(self) -> None:
+        """Lets it finish what it has accepted, and end."""
+        self.run.stop(GRACE_SECONDS)
+
+    def is_healthy(self) -> bool:
+        """Whether the health route answers 200."""
+        try:
+            with urllib.request.urlopen(self.url + self.health_route, timeout=10) as answer:  # noqa: S310, an address of ours
+                return bool(answer.status == 200)
+        except OSError:
+            return False
+
+
+class ModelServers:
+    """Starts model servers.
+
+    Args:
+        folder: each server has a folder of its own in here.
+        url: the emulator's address, where the servers find the models' files.
+    """
+
+    def __init__(self, folder: Path, url: str) -> None:
+        self._folder = folder
+        self._forker = Forker("vertex_emulator.model_server.__main__", folder / "forker.log")
+        self._url = url
+
+    def check(self, version: Document) -> None:
+        """Refuses a model whose image the emulator cannot stand for.
+
+        Raises:
+            ApiError: 501 UNIMPLEMENTED.
+        """
+        image = version.get("containerSpec", {}).get("imageUri", "")
+        if not EMULATED_IMAGE.search(image):
+            raise unimplemented(
+                f"containerSpec.imageUri: the emulator stands for TensorFlow Serving's image"
+                f" (…/tensorflow/serving:TAG) alone, got {image!r}."
+            )
+
+    def launch(
+        self,
+        endpoint: str,
+        deployed: Document,
+        version: Document,
+        package: str = "vertex_emulator.model_server",
+    ) -> ModelServer:
+        """Starts a server of a deployed model, and returns it at once.
+
+        Args:
+            endpoint: the resource's name.
+            deployed: the DeployedModel.
+            version: the Model.
+            package: that stands for the container.
+        """
+        container = version["containerSpec"]
+        port = free_ports(1)[0]
+        name = container.get("predictRoute", "").rpartition("/")[2].partition(":")[0]
+        health = container.get("healthRoute") or f"/v1/models/{name}"
+        predict = container.get("predictRoute") or f"/v1/models/{name}:predict"
+        env = {key: value for key, value in os.environ.items() if not NOT_INHERITED.match(key)}
+        env |= {each["name"]: each.get("value", "") for each in container.get("env", [])}
+        env |= {
+            "AIP_HTTP_PORT": str(port),
+            "AIP_HEALTH_ROUTE": health,
+            "AIP_PREDICT_ROUTE": predict,
+            "AIP_STORAGE_URI": version.get("artifactUri", ""),
+            "AIP_MODE": "PREDICTION",
+            "AIP_ENDPOINT_ID": endpoint.rpartition("/")[2],
+            "AIP_DEPLOYED_MODEL_ID": deployed["id"],
+            "AIP_MODEL_NAME": deployed["model"].rpartition("/")[2],
+            "AIP_VERSION_NAME": deployed["modelVersionId"],
+            "AIP_PROJECT_NUMBER": endpoint.split("/")[1],
+            "STORAGE_EMULATOR_HOST": self._url,
+        }
+        arguments = [
+            re.sub(r"\$\((\w+)\)", lambda found: env.get(found[1], found[0]), argument)
+            for argument in container.get("args", [])
+        ]
+        run = Run(self._folder / f"{deployed['id']}-{uuid.uuid4().hex[:8]}")
+        root = Path(__file__).parents[2]
+        run.start(
+            [sys.executable, "-m", package, *arguments],
+            env,
+            root,
+            ends_with_emulator=True,
+            # A variable of the container's may be one that is read at an import: that is done then.
+            forker=None if container.get("env") else self._forker,
+        )
+        server = ModelServer(run, port, health, predict)
+        threading.Thread(target=_watch, args=(server,), daemon=True).start()
+        return server
+
+    def close(self) -> None:
+        """Ends the forker, and with it the servers that it has forked."""
+        self._forker.close()
+
+
+def _watch(server: ModelServer) -> None:
+    """Sets `ready` once the health route answers 200, or the process has ended."""
+    while not server.ready.wait(POLL_SECONDS):
+        if server.has_ended():
+            server.failure = failed_precondition(
+                "The model server exited before it was ready. Its last words:"
+                f" {server.run.last_words(3)}"
+            )
+            server.ready.set()
+        elif server.is_healthy():
+            server.ready.set()

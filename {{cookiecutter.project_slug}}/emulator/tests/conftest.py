@@ -1,0 +1,82 @@
+"""Fixtures that several files share.
+
+Of Cloud Storage's tests a server of the test run's own, and Google's client on it; of batch
+prediction's the models.
+"""
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from batch_prediction import write_exports
+from storage_server import CheckedApp, client_of, running, storage_app
+from test_endpoints import upload_export
+
+from vertex_emulator.testing.clients import Clients
+from vertex_emulator.testing.running import RunningEmulator
+
+ROOT = Path(__file__).parents[1]
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def emulator(vertex_emulator: RunningEmulator) -> RunningEmulator:
+    return vertex_emulator
+
+
+@pytest.fixture(scope="session")
+def clients(emulator: RunningEmulator) -> Clients:
+    return Clients(emulator.url)
+
+
+@pytest.fixture(scope="session")
+def storage_data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("storage")
+
+
+@pytest.fixture(scope="session")
+def storage_app_and_url(storage_data_dir: Path) -> Iterator[tuple[CheckedApp, str]]:
+    app = CheckedApp(storage_app(storage_data_dir))
+    with running(app) as url:
+        yield app, url
+
+
+@pytest.fixture
+def storage_url(storage_app_and_url: tuple[CheckedApp, str]) -> Iterator[str]:
+    """The server's address; the test fails where an answer is not as Google describes it."""
+    app, url = storage_app_and_url
+    app.problems.clear()
+    yield url
+    assert not app.problems, "\n".join(app.problems)
+
+
+@pytest.fixture
+def storage_client(storage_url: str) -> Iterator[Any]:
+    client = client_of(storage_url)
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def bucket(storage_client: Any) -> Any:
+    """A new and empty bucket."""
+    return storage_client.create_bucket(f"bucket-{next(_numbers)}")
+
+
+@pytest.fixture(scope="session")
+def batch_exports(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("batch-exports")
+    write_exports(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def batch_models(clients: Clients, batch_exports: Path) -> dict[str, str]:
+    """Resource names by model; jobs read from and write to the bucket `batch-bucket`."""
+    clients.storage.create_bucket("batch-bucket", location="us-central1")
+    return {
+        name: upload_export(clients, batch_exports / name, f"gs://batch-bucket/models/{name}").model
+        for name in ("price", "total", "text")
+    }

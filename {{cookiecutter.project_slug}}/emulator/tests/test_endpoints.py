@@ -1,0 +1,271 @@
+"""Endpoints: versions are really served, traffic moves, errors say what is wrong."""
+
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from google.api_core import exceptions
+from test_models import IMAGE
+
+from vertex_emulator.testing.clients import Clients
+from vertex_emulator.testing.running import start
+
+# A SavedModel that multiplies by its factor; made in a process of its own, to keep TensorFlow
+# out of this one.
+EXPORT = """
+import sys, tensorflow as tf
+class Times(tf.Module):
+    def __init__(self, factor):
+        self.factor = tf.Variable(factor)
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.float32, name="x")])
+    def __call__(self, x):
+        return {"y": self.factor * x, "twice": 2 * x}
+for factor in (2.0, 3.0):
+    module = Times(factor)
+    tf.saved_model.save(module, f"{sys.argv[1]}/{factor:g}/1", signatures=module.__call__)
+"""
+
+
+@pytest.fixture(scope="module")
+def exports(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("exports")
+    subprocess.run([sys.executable, "-c", EXPORT, folder], check=True, capture_output=True)
+    return folder
+
+
+def upload_export(clients: Clients, export: Path, uri: str, parent: str = "", env: Any = ()) -> Any:
+    bucket, _, prefix = uri.removeprefix("gs://").partition("/")
+    for file in export.rglob("*"):
+        if file.is_file():
+            name = f"{prefix}/{file.relative_to(export).as_posix()}"
+            clients.storage.bucket(bucket).blob(name).upload_from_filename(file)
+    model = {
+        "display_name": "times",
+        "artifact_uri": uri,
+        "container_spec": {
+            "image_uri": IMAGE,
+            "args": [
+                "--rest_api_port=8080",
+                "--model_name=times",
+                "--model_base_path=$(AIP_STORAGE_URI)",
+            ],
+            "env": list(env),
+            "health_route": "/v1/models/times",
+            "predict_route": "/v1/models/times:predict",
+        },
+    }
+    request = {"parent": clients.location, "parent_model": parent, "model": model}
+    return clients.models.upload_model(request=request).result(timeout=60)
+
+
+def deploy(
+    clients: Clients, endpoint: str, model: str, split: dict[str, int], replicas: int = 1
+) -> str:
+    request = {
+        "endpoint": endpoint,
+        "deployed_model": {
+            "model": model,
+            "dedicated_resources": {
+                "machine_spec": {"machine_type": "n1-standard-2"},
+                "min_replica_count": replicas,
+            },
+        },
+        "traffic_split": split,
+    }
+    answer = clients.endpoints.deploy_model(request=request).result(timeout=300)
+    deployed: str = answer.deployed_model.id
+    return deployed
+
+
+def undeploy(
+    clients: Clients, endpoint: str, deployed: str, split: dict[str, int] | None = None
+) -> None:
+    clients.endpoints.undeploy_model(
+        endpoint=endpoint, deployed_model_id=deployed, traffic_split=split or {}
+    ).result(timeout=60)
+
+
+def predict(clients: Clients, endpoint: str, body: Any) -> requests.Response:
+    return requests.post(f"{clients.url}/v1/{endpoint}:predict", json=body, timeout=90)
+
+
+@pytest.fixture(scope="module")
+def served(clients: Clients, exports: Path) -> Iterator[tuple[str, dict[str, str], str]]:
+    """An endpoint with two versions: its name, ids of the deployed models, the model's name."""
+    clients.storage.create_bucket("times-bucket", location="us-central1")
+    model = upload_export(clients, exports / "2", "gs://times-bucket/2").model
+    upload_export(clients, exports / "3", "gs://times-bucket/3", model)
+    created = clients.endpoints.create_endpoint(
+        parent=clients.location, endpoint={"display_name": "times"}
+    )
+    endpoint = created.result(timeout=60).name
+    first = deploy(clients, endpoint, f"{model}@1", {"0": 100})
+    second = deploy(clients, endpoint, f"{model}@2", {first: 100, "0": 0})
+    yield endpoint, {"1": first, "2": second}, model
+    set_traffic(clients, endpoint, {first: 100, second: 0})
+    for deployed in (second, first):
+        undeploy(clients, endpoint, deployed)
+    clients.endpoints.delete_endpoint(name=endpoint).result(timeout=60)
+
+
+def set_traffic(clients: Clients, endpoint: str, split: dict[str, int]) -> None:
+    clients.endpoints.update_endpoint(
+        endpoint={"name": endpoint, "traffic_split": split},
+        update_mask={"paths": ["traffic_split"]},
+    )
+
+
+def test_traffic_goes_where_the_split_says(
+    clients: Clients, served: tuple[str, dict[str, str], str]
+) -> None:
+    endpoint, ids, model = served
+    body = {"instances": [{"x": 5.0}, {"x": 7.0}]}
+    set_traffic(clients, endpoint, {ids["1"]: 100, ids["2"]: 0})
+    answer = predict(clients, endpoint, body).json()
+    assert answer["predictions"] == [{"y": 10.0, "twice": 10.0}, {"y": 14.0, "twice": 14.0}]
+    assert (answer["model"], answer["modelVersionId"]) == (model, "1")
+    assert answer["deployedModelId"] == ids["1"]
+
+    set_traffic(clients, endpoint, {ids["1"]: 0, ids["2"]: 100})
+    assert predict(clients, endpoint, body).json()["predictions"][0]["y"] == 15.0
+
+    set_traffic(clients, endpoint, {ids["1"]: 50, ids["2"]: 50})
+    versions = Counter(predict(clients, endpoint, body).json()["modelVersionId"] for _ in range(60))
+    assert set(versions) == {"1", "2"}
+
+
+def test_a_raw_prediction_is_the_containers_own_answer(
+    clients: Clients, served: tuple[str, dict[str, str], str]
+) -> None:
+    endpoint, ids, _model = served
+    answer = requests.post(
+        f"{clients.url}/v1/{endpoint}:rawPredict", json={"inputs": {"x": [1.0]}}, timeout=90
+    )
+    assert set(answer.json()["outputs"]) == {"y", "twice"}
+    assert answer.headers["X-Vertex-AI-Deployed-Model-Id"] in ids.values()
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "part"),
+    [
+        ({"instances": [{"z": 1.0}]}, 400, "z"),
+        ({"instances": [{"x": "late"}]}, 400, "late"),
+        ({"instances": []}, 400, "instances"),
+        ({}, 400, "instances"),
+        ({"instances": [{"x": 1.0}] * 150_000}, 413, "1500000 bytes"),
+    ],
+)
+def test_a_bad_instance_gets_googles_error(
+    clients: Clients, served: tuple[str, dict[str, str], str], body: Any, status: int, part: str
+) -> None:
+    answer = predict(clients, served[0], body)
+    assert answer.status_code == status, answer.text
+    error = answer.json()["error"]
+    assert (error["code"], error["status"]) == (status, "INVALID_ARGUMENT")
+    assert part in error["message"]
+
+
+def test_a_bad_split_is_refused(clients: Clients, served: tuple[str, dict[str, str], str]) -> None:
+    endpoint, ids, _model = served
+    with pytest.raises(exceptions.BadRequest, match="add up to 100, got 90"):
+        set_traffic(clients, endpoint, {ids["1"]: 90})
+    with pytest.raises(exceptions.BadRequest, match="'7' is not deployed here"):
+        set_traffic(clients, endpoint, {"7": 100})
+
+
+def test_bounds_of_replicas_change(
+    clients: Clients, served: tuple[str, dict[str, str], str]
+) -> None:
+    endpoint, ids, _model = served
+
+    def mutate(least: int, most: int, *paths: str) -> Any:
+        resources = {"min_replica_count": least, "max_replica_count": most}
+        operation = clients.endpoints.mutate_deployed_model(
+            endpoint=endpoint,
+            deployed_model={"id": ids["1"], "dedicated_resources": resources},
+            update_mask={"paths": [f"dedicated_resources.{path}" for path in paths]},
+        )
+        return operation.result(timeout=60).deployed_model.dedicated_resources
+
+    changed = mutate(2, 5, "min_replica_count", "max_replica_count")
+    assert (changed.min_replica_count, changed.max_replica_count) == (2, 5)
+    assert changed.machine_spec.machine_type == "n1-standard-2"
+    assert mutate(1, 9, "min_replica_count").max_replica_count == 5
+    with pytest.raises(exceptions.BadRequest, match="expected at least minReplicaCount, 7, got 5"):
+        mutate(7, 9, "min_replica_count")
+    with pytest.raises(exceptions.BadRequest, match="updateMask"):
+        mutate(1, 1, "machine_spec")
+
+
+def test_what_is_deployed_is_not_deleted(
+    clients: Clients, served: tuple[str, dict[str, str], str]
+) -> None:
+    endpoint, ids, model = served
+    with pytest.raises(exceptions.BadRequest, match="undeploy"):
+        clients.models.delete_model_version(name=f"{model}@2")
+    with pytest.raises(exceptions.BadRequest, match="undeploy"):
+        clients.endpoints.delete_endpoint(name=endpoint)
+    set_traffic(clients, endpoint, {ids["1"]: 100, ids["2"]: 0})
+    with pytest.raises(exceptions.BadRequest, match="gets 100 % of the traffic"):
+        clients.endpoints.undeploy_model(endpoint=endpoint, deployed_model_id=ids["1"])
+    deployed = clients.models.get_model(name=f"{model}@1").deployed_models
+    assert [(each.endpoint, each.deployed_model_id) for each in deployed] == [(endpoint, ids["1"])]
+
+
+def test_a_broken_model_fails_its_deployment(clients: Clients, tmp_path: Path) -> None:
+    clients.storage.create_bucket("broken-bucket", location="us-central1")
+    (tmp_path / "1").mkdir()
+    (tmp_path / "1" / "saved_model.pb").write_bytes(b"no protocol buffer")
+    model = upload_export(clients, tmp_path, "gs://broken-bucket/model").model
+    endpoint = clients.endpoints.create_endpoint(
+        parent=clients.location, endpoint={"display_name": "broken"}
+    ).result(timeout=60)
+    with pytest.raises(exceptions.GoogleAPICallError, match="exited before it was ready"):
+        deploy(clients, endpoint.name, model, {"0": 100})
+    assert not clients.endpoints.get_endpoint(name=endpoint.name).deployed_models
+    answer = predict(clients, endpoint.name, {"instances": [{"x": 1.0}]})
+    assert answer.json()["error"]["status"] == "FAILED_PRECONDITION"
+
+
+def test_another_image_is_not_emulated(clients: Clients, exports: Path) -> None:
+    clients.storage.create_bucket("other-bucket", location="us-central1")
+    clients.storage.bucket("other-bucket").blob("m/1/saved_model.pb").upload_from_string(b"")
+    model = {
+        "display_name": "other",
+        "artifact_uri": "gs://other-bucket/m",
+        "container_spec": {"image_uri": "example.com/mine:1"},
+    }
+    uploaded = clients.models.upload_model(parent=clients.location, model=model).result(timeout=60)
+    endpoint = clients.endpoints.create_endpoint(
+        parent=clients.location, endpoint={"display_name": "other"}
+    ).result(timeout=60)
+    with pytest.raises(exceptions.GoogleAPICallError, match="TensorFlow Serving's image") as caught:
+        deploy(clients, endpoint.name, uploaded.model, {"0": 100})
+    assert caught.value.code == 501
+
+
+def test_deployed_models_come_back(exports: Path, tmp_path: Path) -> None:
+    """Killed with -9, the emulator serves again what was deployed."""
+    first = start(tmp_path / "data")
+    try:
+        clients = Clients(first.url)
+        clients.storage.create_bucket("back-bucket", location="us-central1")
+        model = upload_export(clients, exports / "2", "gs://back-bucket/2").model
+        endpoint = clients.endpoints.create_endpoint(
+            parent=clients.location, endpoint={"display_name": "back"}
+        ).result(timeout=60)
+        deploy(clients, endpoint.name, model, {"0": 100})
+    finally:
+        first.process.kill()
+        first.process.wait()
+    second = start(tmp_path / "data")
+    try:
+        answer = predict(Clients(second.url), endpoint.name, {"instances": [{"x": 4.0}]})
+        assert answer.json()["predictions"][0]["y"] == 8.0
+    finally:
+        second.stop()

@@ -1,0 +1,105 @@
+"""Models, versions and aliases, through Google's own client."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from google.api_core import exceptions
+
+from vertex_emulator.testing.clients import Clients
+
+IMAGE = "us-central1-docker.pkg.dev/test-project/docker-hub/tensorflow/serving:2.19.1"
+
+
+@pytest.fixture(scope="module")
+def artifact(clients: Clients) -> str:
+    bucket = clients.storage.create_bucket("models-bucket", location="us-central1")
+    bucket.blob("job/model/1/saved_model.pb").upload_from_string(b"")
+    return "gs://models-bucket/job/model"
+
+
+def upload(clients: Clients, artifact: str, parent: str = "", **fields: Any) -> Any:
+    model = {
+        "display_name": "flights",
+        "artifact_uri": artifact,
+        "container_spec": {"image_uri": IMAGE},
+        **fields,
+    }
+    request = {"parent": clients.location, "parent_model": parent, "model": model}
+    return clients.models.upload_model(request=request).result(timeout=60)
+
+
+@pytest.fixture
+def model(clients: Clients, artifact: str) -> Iterator[str]:
+    """A model with three versions, of which the first is the default."""
+    name: str = upload(clients, artifact).model
+    for _ in range(2):
+        upload(clients, artifact, name)
+    yield name
+    clients.models.delete_model(name=name).result(timeout=60)
+
+
+def aliases(clients: Clients, model: str) -> dict[str, list[str]]:
+    versions = clients.models.list_model_versions(name=model)
+    return {each.version_id: sorted(each.version_aliases) for each in versions}
+
+
+def test_the_first_version_is_the_default(clients: Clients, model: str) -> None:
+    assert aliases(clients, model) == {"3": [], "2": [], "1": ["default"]}
+    assert clients.models.get_model(name=model).version_id == "1"
+    assert clients.models.get_model(name=f"{model}@2").version_id == "2"
+    found = clients.models.list_models(
+        request={"parent": clients.location, "filter": 'display_name="flights"'}
+    )
+    assert [each.name for each in found] == [model]
+
+
+def test_an_alias_moves(clients: Clients, model: str) -> None:
+    def merge(version: str, *names: str) -> Any:
+        return clients.models.merge_version_aliases(
+            name=f"{model}@{version}", version_aliases=list(names)
+        )
+
+    assert sorted(merge("2", "default", "staging").version_aliases) == ["default", "staging"]
+    merge("3", "staging")
+    assert aliases(clients, model) == {"3": ["staging"], "2": ["default"], "1": []}
+    assert clients.models.get_model(name=f"{model}@staging").version_id == "3"
+    merge("3", "-staging")
+    with pytest.raises(exceptions.NotFound):
+        clients.models.get_model(name=f"{model}@staging")
+    with pytest.raises(exceptions.BadRequest, match="'default' cannot be removed"):
+        merge("2", "-default")
+    with pytest.raises(exceptions.BadRequest, match="versionAliases: expected a-z"):
+        merge("2", "Not_An_Alias")
+
+
+def test_default_passes_on_when_its_version_is_deleted(clients: Clients, model: str) -> None:
+    clients.models.delete_model_version(name=f"{model}@1").result(timeout=60)
+    assert aliases(clients, model) == {"3": ["default"], "2": []}
+    clients.models.delete_model_version(name=f"{model}@2").result(timeout=60)
+    with pytest.raises(exceptions.BadRequest, match="the only version"):
+        clients.models.delete_model_version(name=f"{model}@3")
+
+
+def test_the_number_of_a_deleted_version_is_not_given_again(
+    clients: Clients, artifact: str, model: str
+) -> None:
+    clients.models.delete_model_version(name=f"{model}@3").result(timeout=60)
+    assert upload(clients, artifact, model).model_version_id == "4"
+
+
+def test_a_patch_changes_what_the_mask_names(clients: Clients, model: str) -> None:
+    changed = clients.models.update_model(
+        model={"name": model, "display_name": "renamed", "description": "ignored"},
+        update_mask={"paths": ["display_name"]},
+    )
+    assert (changed.display_name, changed.description) == ("renamed", "")
+
+
+def test_a_wrong_export_path_is_refused(clients: Clients, artifact: str) -> None:
+    with pytest.raises(exceptions.BadRequest, match="no objects under gs://models-bucket/typo"):
+        upload(clients, "gs://models-bucket/typo")
+    with pytest.raises(exceptions.BadRequest, match="expected gs://BUCKET/FOLDER"):
+        upload(clients, "models-bucket/job")
+    with pytest.raises(exceptions.NotFound):
+        upload(clients, artifact, f"{clients.location}/models/123")
