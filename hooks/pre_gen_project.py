@@ -13,6 +13,8 @@ import keyword
 import re
 import sys
 import unicodedata
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 # Rendered by Cookiecutter. JSON in a raw string: no answer can end the string or run as code,
@@ -66,6 +68,16 @@ REGIONS = (
     "us-west8",
 )
 
+# The choices of cookiecutter.json: a replay of stored answers may hold others.
+CHOICES = {
+    "licence": ("MIT", "Apache-2.0", "BSD-3-Clause", "Proprietary"),
+    "data_set": ("flights", "penguins"),
+}
+
+# Names of devices, which Windows does not take as a folder's.
+# https://learn.microsoft.com/windows/win32/fileio/naming-a-file
+DEVICES = re.compile(r"con|prn|aux|nul|com[0-9]|lpt[0-9]")
+
 
 def text_problem(text: str) -> str | None:
     """Say what keeps `text` out of a quoted TOML string, or None."""
@@ -87,7 +99,14 @@ def slug_problem(slug: str) -> str | None:
         return "is a keyword of Python"
     if not re.fullmatch(r"[a-z][a-z0-9_]*", slug):
         return "is not lowercase letters, digits and underscores that begin with a letter"
+    if DEVICES.fullmatch(slug):
+        return "is a device of Windows, where no folder may have its name"
     return None
+
+
+def choice_problem(name: str, answer: str) -> str | None:
+    """Say that `answer` is not among the choices of the question `name`, or None."""
+    return None if answer in CHOICES[name] else f"is none of {', '.join(CHOICES[name])}"
 
 
 def project_id_problem(project_id: str) -> str | None:
@@ -145,26 +164,30 @@ def nearest_region(region: str) -> str:
     return (difflib.get_close_matches(region.lower(), REGIONS, n=1) or ["us-central1"])[0]
 
 
-def refusals(answers: dict[str, Any]) -> list[str]:
-    """Return one sentence for each bad answer: its name, what came, what is wrong, what to type."""
+def refusals(answers: dict[str, Any]) -> dict[str, str]:
+    """Return a sentence for each bad answer: its name, what came, what is wrong, what to type.
+
+    Args:
+        answers: By the names of the questions; those that are not asked yet are missing.
+    """
     # Answers from a configuration file need not be strings.
     given = {name: str(answer) for name, answer in answers.items()}
-    checks = {
+    checks: dict[str, tuple[Callable[[str], str | None], str]] = {
         "project_name": (text_problem, "a name such as Flight delays"),
         "project_slug": (slug_problem, "a name such as flight_delays"),
         "author": (text_problem, "a name such as Ada Lovelace"),
         "gcp_project_id": (project_id_problem, "an id such as my-gcp-project"),
-        "region": (region_problem, nearest_region(given["region"])),
+        "region": (region_problem, nearest_region(given.get("region", ""))),
         "bucket": (bucket_problem, "a name such as my-gcp-project-flight-delays"),
-    }
-    return [
-        f"{name} {given[name]!r} {problem}; type {remedy} instead."
+    } | {name: (partial(choice_problem, name), CHOICES[name][0]) for name in CHOICES}
+    return {
+        name: f"{name} {given[name]!r} {problem}; type {remedy} instead."
         for name, (problem_of, remedy) in checks.items()
-        if (problem := problem_of(given[name])) is not None
-    ]
+        if name in given and (problem := problem_of(given[name])) is not None
+    }
 
 
 if __name__ == "__main__":
     refused = refusals(json.loads(ANSWERS))
     if refused:
-        sys.exit("\n".join(refused))
+        sys.exit("\n".join(refused.values()))

@@ -83,12 +83,12 @@ def copy_template(destination: Path, root: Path = ROOT) -> Path:
 
 
 def run_cookiecutter(
-    template: Path, output: Path, *arguments: str
+    template: Path, output: Path, *arguments: str, typed: str | None = None
 ) -> subprocess.CompletedProcess[str]:
     """Run the command `cookiecutter` and return its exit code and what it printed.
 
     It reads no settings of the user's and stores nothing in their home: its own files go beside
-    the template, in `template`.settings.
+    the template, in `template`.settings. `typed` is what a person answers to its questions.
     """
     settings = template.with_name(f"{template.name}.settings")
     settings.mkdir(exist_ok=True)
@@ -101,6 +101,7 @@ def run_cookiecutter(
     places = ["--output-dir", str(output), "--config-file", str(config)]
     return subprocess.run(
         [sys.executable, "-m", "cookiecutter", str(template), *places, *arguments],
+        input=typed,
         capture_output=True,
         check=False,
         encoding="utf-8",

@@ -2,6 +2,7 @@
 
 import json
 import runpy
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,14 @@ GOOD = {
     "project_name": "Flight delays",
     "project_slug": "flight_delays",
     "author": "Ada Lovelace",
+    "licence": "MIT",
+    "data_set": "flights",
     "gcp_project_id": "my-gcp-project",
     "region": "us-central1",
     "bucket": "my-gcp-project-flight-delays",
 }
 CONTROLS = "has a line break or another control character in it"
+DEVICE = "is a device of Windows, where no folder may have its name"
 QUOTES = "has a double quote or a backslash in it"
 SLUG = "is not lowercase letters, digits and underscores that begin with a letter"
 BUCKET = (
@@ -33,8 +37,8 @@ GOOGLES = "begins with 'goog' or contains 'google', which Google keeps for itsel
 
 def refusals(**answers: Any) -> list[str]:
     """Return what the hook's own code says to these answers, the others being good."""
-    said: list[str] = runpy.run_path(str(HOOK))["refusals"](GOOD | answers)
-    return said
+    by_name: dict[str, str] = runpy.run_path(str(HOOK))["refusals"](GOOD | answers)
+    return list(by_name.values())
 
 
 @pytest.mark.parametrize(
@@ -54,6 +58,9 @@ def refusals(**answers: Any) -> list[str]:
         ("bucket", "data.example.com"),
         ("bucket", "a" * 63),
         ("bucket", "0-a_b.c"),
+        ("project_slug", "console"),
+        ("licence", "Proprietary"),
+        ("data_set", "penguins"),
     ],
 )
 def test_good_answers_pass(name: str, answer: str) -> None:
@@ -93,6 +100,8 @@ def test_good_answers_pass(name: str, answer: str) -> None:
         ("gcp_project_id", "My-project", PROJECT),
         ("gcp_project_id", "my-project-", PROJECT),
         ("gcp_project_id", "my-project\n", PROJECT),
+        ("project_slug", "con", DEVICE),
+        ("project_slug", "lpt1", DEVICE),
         ("bucket", "ab", "has 2 characters where Cloud Storage wants 3 to 63"),
         ("bucket", "a" * 64, "has 64 characters where Cloud Storage wants 3 to 63"),
         ("bucket", "gs://bucket", BUCKET),
@@ -139,7 +148,8 @@ def test_every_remedy_is_itself_accepted() -> None:
         for sentence in refusals(**dict.fromkeys(GOOD, ""))
     }
     assert set(remedies) == set(GOOD)
-    remedies["region"] = remedies["region"].rsplit(" ", 1)[-1]
+    for name in ("region", "licence", "data_set"):  # these name one answer, not an example
+        remedies[name] = remedies[name].rsplit(" ", 1)[-1]
     assert refusals(**remedies) == []
 
 
@@ -167,6 +177,29 @@ def test_the_command_prints_its_refusals_alone_and_leaves_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_bad_answer_is_refused_before_the_next_question(template: Path, tmp_path: Path) -> None:
+    typed = ["Ada's flights", "Two Words", ""]
+    run = run_cookiecutter(template, tmp_path, typed="\n".join(typed))
+    assert run.returncode == 1
+    assert "Short name" in run.stdout
+    assert "Author" not in run.stdout
+    sentence, says, again = run.stdout.strip().splitlines()[-3:]
+    assert sentence.endswith(refusals(project_slug="Two Words")[0])
+    assert says == "This command keeps your other answers:"
+    words = shlex.split(again)
+    assert words == ["cookiecutter", str(template), "project_name=Ada's flights"]
+    taken = run_cookiecutter(template, tmp_path, "--no-input", *words[2:])
+    assert taken.returncode == 0
+    assert (tmp_path / "ada_s_flights").is_dir()
+
+
+def test_the_choices_are_those_that_are_asked(template: Path) -> None:
+    asked = json.loads((template / "cookiecutter.json").read_text(encoding="utf-8"))
+    lists = {name: tuple(each) for name, each in asked.items() if isinstance(each, list)}
+    del lists["_extensions"], lists["_copy_without_render"]
+    assert lists == runpy.run_path(str(HOOK))["CHOICES"]
+
+
 def test_a_refused_bake_leaves_an_earlier_project_alone(template: Path, tmp_path: Path) -> None:
     kept = tmp_path / "flight_delays" / "notes.txt"
     kept.parent.mkdir()
@@ -185,10 +218,10 @@ def test_the_hook_guards_a_replay_and_reads_answers_as_data(
     """A replay asks nothing, so that only the hook stands between stored answers and a project."""
     stored = GOOD | {
         "author": author,
-        "licence": "MIT",
-        "data_set": "flights",
+        "data_set": 'flights"\nx="1',
+        "licence": "GPL",
         "region": "moon",
-        "__refusals": "",
+        **dict.fromkeys((f"__{name}" for name in GOOD), ""),
         "_copy_without_render": [],
         "_extensions": [],
     }
@@ -198,6 +231,8 @@ def test_the_hook_guards_a_replay_and_reads_answers_as_data(
     output.mkdir()
     run = run_cookiecutter(template, output, "--replay-file", str(answers))
     assert run.returncode == 1
-    for sentence in refusals(author=author, region="moon"):
+    for sentence in refusals(
+        author=author, region="moon", licence="GPL", data_set='flights"\nx="1'
+    ):
         assert sentence in run.stderr.splitlines()
     assert list(output.iterdir()) == []

@@ -48,7 +48,7 @@ def start(data_dir: Path, *flags: str) -> RunningEmulator:
         stdout=subprocess.PIPE,
         text=True,
     )
-    assert process.stdout is not None  # noqa: S101, a pipe was asked for
+    assert process.stdout is not None
     with process.stdout:
         line = process.stdout.readline()
     if not line.startswith(READY):
