@@ -78,6 +78,20 @@ def lint(session: nox.Session) -> None:
     session.run("mypy", env={"MYPY_CACHE_DIR": str(ROOT / "build" / "mypy-project")})
 
 
+@nox.session(default=False)
+def picture(session: nox.Session) -> None:
+    """Record the demo as docs/demo.svg, the picture of the README; on Linux and macOS."""
+    install_tools(session, "picture")
+    project = bake(session, "build/demo")
+    nox_here = (sys.executable, "-m", "nox")
+    with session.chdir(project):
+        session.run(*nox_here, "-s", "target", external=True)  # installs, which is not recorded
+        session.run(*nox_here, "-s", "emulator", "--", "--stop", external=True)
+        recorder = (str(ROOT / "docs" / "record_terminal.py"), str(ROOT / "docs" / "demo.svg"))
+        demo = ("--prompt", "nox -s demo", "--", *nox_here, "-s", "demo")
+        session.run("python", *recorder, *demo)
+
+
 def install_tools(session: nox.Session, group: str = "dev") -> None:
     """Install a group of pyproject.toml's tools in the versions of constraints.txt."""
     tools = nox.project.dependency_groups(nox.project.load_toml(ROOT / "pyproject.toml"), group)
