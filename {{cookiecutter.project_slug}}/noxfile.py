@@ -55,6 +55,7 @@ def install(
         *(*uv, "pip", "install", "--python", python, *wanted),
         *(("--constraint", constraints) if constraints else ()),
         *(() if is_new else ("--quiet",)),  # the first time takes long, and shows its progress
+        log=is_new,
         env=COMPILE,
     )
     return python
