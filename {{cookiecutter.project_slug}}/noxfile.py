@@ -1,6 +1,6 @@
 """nox -s SESSION [-- FLAGS]
 
-Each session is one verb of cloud/; `nox -s SESSION -- --help` explains its flags.
+Most sessions are a command of cloud/commands/; `nox -s SESSION -- --help` explains its flags.
 """
 
 import os
@@ -9,6 +9,9 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import nox
+
+sys.path.insert(0, str(Path(__file__).parent))  # nox's Python has none of the project
+from cloud.commands import COMMANDS
 
 # All sessions share one environment, where nox would make one of 2 GB for each; TensorBoard has
 # its own, without TensorFlow.
@@ -79,142 +82,22 @@ def install_tensorboard(session: nox.Session) -> str:
     )
 
 
-def verb(session: nox.Session) -> None:
-    """Runs the verb of the session's name with the flags given after `--`."""
-    python = install_project(session, "cloud")
-    session.run(python, "-m", "cloud", session.name, *session.posargs)
+def add_command(name: str, purpose: str) -> None:
+    """Makes the session of a command; the flags given after `--` are the command's."""
+
+    def run(session: nox.Session) -> None:
+        python = install_project(session, "cloud")
+        variables = {}
+        if name == "tensorboard":
+            variables["TENSORBOARD_PYTHON"] = install_tensorboard(session)
+        session.run(python, "-m", "cloud", name, *session.posargs, env=variables)
+
+    run.__doc__ = f"{purpose[0].upper()}{purpose[1:]}."
+    nox.session(name=name)(run)
 
 
-@nox.session
-def demo(session: nox.Session) -> None:
-    """The whole road: data, package, job, log, version, prediction."""
-    verb(session)
-
-
-@nox.session
-def data(session: nox.Session) -> None:
-    """Make the CSV files of the data set and upload them."""
-    verb(session)
-
-
-@nox.session
-def train(session: nox.Session) -> None:
-    """Train in this process, on local paths, without any server."""
-    verb(session)
-
-
-@nox.session
-def package(session: nox.Session) -> None:
-    """Build the trainer package, check that it imports, upload it."""
-    verb(session)
-
-
-@nox.session
-def submit(session: nox.Session) -> None:
-    """Package the trainer and submit a training job."""
-    verb(session)
-
-
-@nox.session
-def jobs(session: nox.Session) -> None:
-    """List the jobs, or show one."""
-    verb(session)
-
-
-@nox.session
-def logs(session: nox.Session) -> None:
-    """Show a job's latest log entries, or follow it to its end."""
-    verb(session)
-
-
-@nox.session
-def cancel(session: nox.Session) -> None:
-    """Cancel a job."""
-    verb(session)
-
-
-@nox.session
-def deploy(session: nox.Session) -> None:
-    """Serve a job's model as the next version, and move the traffic to it."""
-    verb(session)
-
-
-@nox.session
-def versions(session: nox.Session) -> None:
-    """List the model's versions with their aliases and traffic."""
-    verb(session)
-
-
-@nox.session
-def promote(session: nox.Session) -> None:
-    """Make a version the default, and move all traffic to it."""
-    verb(session)
-
-
-@nox.session
-def rollback(session: nox.Session) -> None:
-    """Make the default before the default again."""
-    verb(session)
-
-
-@nox.session
-def predict(session: nox.Session) -> None:
-    """Ask the endpoint about rows, by REST."""
-    verb(session)
-
-
-@nox.session
-def batch(session: nox.Session) -> None:
-    """Predict for many rows that can wait, and join the answers to them."""
-    verb(session)
-
-
-@nox.session
-def evaluate(session: nox.Session) -> None:
-    """Score a version on the test rows through the endpoint, beside the trainer's own scores."""
-    verb(session)
-
-
-@nox.session
-def cost(session: nox.Session) -> None:
-    """Estimate what a training job may cost."""
-    verb(session)
-
-
-@nox.session
-def doctor(session: nox.Session) -> None:
-    """Check that the target has what the project needs."""
-    verb(session)
-
-
-@nox.session
-def setup(session: nox.Session) -> None:
-    """Make what the project needs on Google Cloud."""
-    verb(session)
-
-
-@nox.session
-def teardown(session: nox.Session) -> None:
-    """Remove what the project made, after asking."""
-    verb(session)
-
-
-@nox.session
-def emulator(session: nox.Session) -> None:
-    """Run the emulator in the foreground, or stop the one in the background."""
-    verb(session)
-
-
-@nox.session
-def target(session: nox.Session) -> None:
-    """Say where commands go, and start the emulator there where it does not run."""
-    verb(session)
-
-
-@nox.session(requires=["target"])
-def tensorboard(session: nox.Session) -> None:
-    """See the curves of all jobs; without TensorFlow beside it, which could not read gs:// here."""
-    session.run(install_tensorboard(session), "-m", "cloud", session.name, *session.posargs)
+for command, does in COMMANDS.items():
+    add_command(command, does)
 
 
 @nox.session

@@ -34,7 +34,7 @@ BATCH = 512
 EPOCHS = 3
 HIDDEN = (64, 32)
 SPLITS = ("train", "eval", "test")
-SPLIT_BY = ("row", "day")  # as cloud/datasets.py has them, which imports pandas
+SPLIT_BY = ("row", "day")  # as cloud/datasets/makers.py has them, which imports pandas
 # The variable with the time at which a process was started; what psutil knows of that can be a
 # second off, as it counts from the machine's start in whole seconds.
 STARTED = "BENCHMARK_STARTED"
@@ -416,13 +416,13 @@ def main() -> None:
     options = parser.parse_args()
     if options.one:
         return one(*json.loads(options.one))
-    from cloud import datasets
+    from cloud.datasets import makers
 
     console = Console(width=None if sys.stdout.isatty() else 110)
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         with console.status("Making the data"):
-            datasets.write_csvs("flights", folder, split_by=options.split_by)
+            makers.write_csvs("flights", folder, split_by=options.split_by)
         if options.part in (None, "speed"):
             compare_speed(folder, console)
         if options.part == "workers":

@@ -1,1 +1,1 @@
-"""The project's verbs: each module does one thing on the target, emulator or Google Cloud."""
+"""Runs the project on a target, the emulator or Google Cloud: the commands, and what they use."""

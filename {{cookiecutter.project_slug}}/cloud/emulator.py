@@ -1,6 +1,5 @@
-"""emulator: runs the emulator in the foreground; `--stop` ends one that runs in the background."""
+"""The emulator as a process: found by its address file, started in the background, stopped."""
 
-import argparse
 import json
 import socket
 import subprocess
@@ -18,22 +17,6 @@ from cloud.errors import UserError
 START_SECONDS = 60.0
 STOP_SECONDS = 60.0
 IN_USE = 75  # the emulator's exit code where another serves the same folder
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Describes the verb's flags."""
-    parser.add_argument("--stop", action="store_true", help="end the one in the background")
-
-
-def run(config: Config, options: argparse.Namespace) -> int:
-    """Serves until Ctrl-C; or stops the emulator that other commands started."""
-    if options.stop:
-        say("The emulator is stopped." if stop(config) else "No emulator is running.")
-        return 0
-    try:
-        return subprocess.call(_command(config, config.emulator_port), cwd=ROOT)
-    except KeyboardInterrupt:
-        return 0
 
 
 def address(config: Config) -> dict[str, Any] | None:
@@ -81,7 +64,7 @@ def _start(config: Config) -> dict[str, Any]:
     flags = getattr(subprocess, "DETACHED_PROCESS", 0)  # Windows' way to outlive this terminal
     with log.open("wb") as output:
         process = subprocess.Popen(
-            _command(config, _port(config.emulator_port)),
+            command(config, _port(config.emulator_port)),
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -101,7 +84,8 @@ def _start(config: Config) -> dict[str, Any]:
     return found
 
 
-def _command(config: Config, port: int) -> list[str]:
+def command(config: Config, port: int) -> list[str]:
+    """Returns the command line of the project's emulator."""
     folder = str(config.emulator_folder)
     return [sys.executable, "-m", "vertex_emulator", "--port", str(port), "--data-dir", folder]
 

@@ -1,4 +1,4 @@
-"""A project as a person has it: its verbs run in processes of their own.
+"""A project as a person has it: its commands run in processes of their own.
 
 Each request that they send is held against Google's description of it.
 """
@@ -48,14 +48,14 @@ class Project:
         )
 
     def run(self, *words: str) -> str:
-        """Runs a verb that must succeed, and returns what it printed."""
+        """Runs a command that must succeed, and returns what it printed."""
         ran = self.call(*words)
         assert ran.returncode == 0, ran.stdout + ran.stderr
         assert "\x1b" not in ran.stdout, "escape codes in a pipe"
         return ran.stdout
 
     def fail(self, *words: str) -> str:
-        """Runs a verb that must refuse, and returns its one sentence."""
+        """Runs a command that must refuse, and returns its one sentence."""
         ran = self.call(*words)
         assert ran.returncode != 0, ran.stdout
         assert "Traceback" not in ran.stderr, ran.stderr

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import training
-from cloud import datasets
+from cloud.datasets import makers
 
 # What Keras' own recipes warn of is not ours to mend.
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("flights")
-    datasets.write_csvs("flights", place, rows=6_000)
+    makers.write_csvs("flights", place, rows=6_000)
     return place
 
 

@@ -1,6 +1,5 @@
 """docs/course.md: every command runs, in order, and prints what the page says."""
 
-import os
 import re
 import shlex
 import subprocess
@@ -13,7 +12,8 @@ import pytest
 from conftest import ROOT
 from project import Project
 
-from cloud.__main__ import VERBS, parse
+from cloud.__main__ import parse
+from cloud.commands import COMMANDS
 
 PAGE = ROOT / "docs" / "course.md"
 FENCE = re.compile(r"^```(console|output|console cloud)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
@@ -48,7 +48,7 @@ def steps() -> list[Step]:
     return found
 
 
-def verb_of(command: str) -> list[str]:
+def words_of(command: str) -> list[str]:
     """Returns the words of `python -m cloud` for a `nox -s` command, as the session runs it."""
     words = shlex.split(command)
     assert words[:2] == ["nox", "-s"], command
@@ -64,7 +64,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
 
 
 def run(project: Project, command: str) -> str:
-    words = verb_of(command)
+    words = words_of(command)
     if words[0] == "tensorboard":
         return first_line_of_tensorboard(project, words)
     return project.run(*words)
@@ -73,7 +73,7 @@ def run(project: Project, command: str) -> str:
 def first_line_of_tensorboard(project: Project, words: list[str]) -> str:
     """It serves until it is ended."""
     process = subprocess.Popen(
-        [os.environ.get(TENSORBOARD, sys.executable), "-u", "-m", "cloud", *words],
+        [sys.executable, "-u", "-m", "cloud", *words],
         cwd=ROOT,
         env=project.environment,
         stdout=subprocess.PIPE,
@@ -98,10 +98,9 @@ def test_the_commands_print_what_the_page_says(project: Project, step: Step) -> 
         assert any(pattern.search(line) for line in lines), f"no line {expected!r} in\n{printed}"
 
 
-def test_every_command_is_a_session_and_a_verb() -> None:
-    sessions = set(re.findall(r"^def (\w+)\(session", (ROOT / "noxfile.py").read_text(), re.M))
-    named = {verb_of(command)[0] for step in steps() for command in step.commands}
-    assert named <= sessions & VERBS.keys()
+def test_every_command_is_a_session() -> None:
+    named = {words_of(command)[0] for step in steps() for command in step.commands}
+    assert named <= COMMANDS.keys()
 
 
 def test_the_commands_of_google_cloud_are_well_formed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -110,17 +109,17 @@ def test_the_commands_of_google_cloud_are_well_formed(monkeypatch: pytest.Monkey
     for command in commands:
         target, _, rest = command.partition(" ")
         assert target == "CLOUD_TARGET=cloud"
-        assert parse(verb_of(rest)).verb in VERBS
+        assert parse(words_of(rest)).command in COMMANDS
 
 
-def test_the_course_uses_every_verb_but_the_demo() -> None:
+def test_the_course_uses_every_command_but_the_demo() -> None:
     commands = [lines for kind, lines in blocks() if kind.startswith("console")]
     used = {
-        verb_of(command.removeprefix("CLOUD_TARGET=cloud "))[0]
+        words_of(command.removeprefix("CLOUD_TARGET=cloud "))[0]
         for lines in commands
         for command in lines
     }
-    assert VERBS.keys() - used == {"demo"}
+    assert COMMANDS.keys() - used == {"demo"}
 
 
 def test_the_page_links_to_files_that_exist() -> None:

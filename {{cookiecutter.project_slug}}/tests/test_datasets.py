@@ -4,14 +4,14 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from cloud import datasets
+from cloud.datasets import makers
 from cloud.errors import UserError
 from trainer.columns import TABLES
 
 
 @pytest.fixture(scope="module")
 def flights() -> dict[str, pd.DataFrame]:
-    return datasets.make("flights")
+    return makers.make("flights")
 
 
 def test_flights_are_all_that_arrived_each_once(flights: dict[str, pd.DataFrame]) -> None:
@@ -39,7 +39,7 @@ def test_a_flight_has_the_weather_of_its_hour_and_its_weekday(
 
 
 def test_penguins_keep_their_gaps() -> None:
-    everything = pd.concat(datasets.make("penguins").values())
+    everything = pd.concat(makers.make("penguins").values())
     assert len(everything) == 344
     assert everything["penguin"].is_unique
     assert everything.isna().any(axis=1).sum() == 11
@@ -48,7 +48,7 @@ def test_penguins_keep_their_gaps() -> None:
 @pytest.mark.parametrize("name", TABLES)
 def test_every_split_has_the_described_columns_and_every_class(name: str) -> None:
     table = TABLES[name]
-    for rows in datasets.make(name, 300).values():
+    for rows in makers.make(name, 300).values():
         assert list(rows)[: len(table.columns) + 2] == [
             table.key,
             *(column.name for column in table.columns),
@@ -63,14 +63,14 @@ def test_every_split_has_the_described_columns_and_every_class(name: str) -> Non
 def test_a_row_of_a_sample_is_in_the_split_it_has_in_the_whole(
     flights: dict[str, pd.DataFrame],
 ) -> None:
-    sample = datasets.make("flights", 2_000)
+    sample = makers.make("flights", 2_000)
     assert sum(map(len, sample.values())) == 2_000
     for split, rows in sample.items():
         assert rows["flight"].isin(flights[split]["flight"]).all()
 
 
 def test_by_day_a_day_is_in_one_split() -> None:
-    by_row, by_day = datasets.make("flights", 20_000), datasets.make("flights", 20_000, "day")
+    by_row, by_day = makers.make("flights", 20_000), makers.make("flights", 20_000, "day")
     days = {split: set(rows["flight"].str[:10]) for split, rows in by_day.items()}
     assert sum(map(len, days.values())) == len(set.union(*days.values())) == 365
     assert 0.05 < len(by_day["test"]) / 20_000 < 0.15
@@ -81,19 +81,19 @@ def test_by_day_a_day_is_in_one_split() -> None:
 
 def test_what_has_no_days_is_not_split_by_them() -> None:
     with pytest.raises(UserError, match=r"begin with a date .* got 'Adelie 1'; split it by row"):
-        datasets.make("penguins", split_by="day")
+        makers.make("penguins", split_by="day")
 
 
 def test_the_files_are_the_same_bytes_each_time(tmp_path: Path) -> None:
-    first = datasets.write_csvs("flights", tmp_path / "first", rows=1_000)
-    again = datasets.write_csvs("flights", tmp_path / "again", rows=1_000)
+    first = makers.write_csvs("flights", tmp_path / "first", rows=1_000)
+    again = makers.write_csvs("flights", tmp_path / "again", rows=1_000)
     for split in ("train", "eval", "test"):
         assert first[split].read_bytes() == again[split].read_bytes()
         assert b"\r" not in first[split].read_bytes()
 
 
 def test_the_penguins_file_is_this_one(tmp_path: Path) -> None:
-    path = datasets.write_csvs("penguins", tmp_path)["test"]
+    path = makers.write_csvs("penguins", tmp_path)["test"]
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     assert digest == "37f60bcfb13d95985043eafe97da7662dc70279e4a5ad2f9820711410635ee59"
 
@@ -102,9 +102,9 @@ def test_an_unknown_name_is_refused_with_the_known_ones() -> None:
     with pytest.raises(
         UserError, match="Expected a data set of flights, flights_delay, penguins, got 'boats'"
     ):
-        datasets.make("boats")
+        makers.make("boats")
 
 
 def test_a_sample_of_no_rows_is_refused() -> None:
     with pytest.raises(UserError, match="at least one row, got 0"):
-        datasets.make("penguins", 0)
+        makers.make("penguins", 0)

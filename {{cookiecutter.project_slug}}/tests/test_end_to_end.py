@@ -1,4 +1,4 @@
-"""The whole road as a person walks it: `python -m cloud VERB` in a process of its own."""
+"""The whole road as a person walks it: `python -m cloud COMMAND` in a process of its own."""
 
 import json
 import os
@@ -122,7 +122,7 @@ def test_tensorboard_shows_every_job_as_runs(project: Project) -> None:
         unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]
     process = subprocess.Popen(
-        [os.environ["TENSORBOARD_PYTHON"], *("-m", "cloud", "tensorboard", "--port", str(port))],
+        [sys.executable, *("-m", "cloud", "tensorboard", "--port", str(port))],
         cwd=ROOT,
         env=project.environment,
         stdout=subprocess.DEVNULL,
@@ -215,7 +215,7 @@ def test_a_mistake_gets_one_sentence(
 
 
 def test_a_package_that_does_not_import_is_not_submitted(project: Project, tmp_path: Path) -> None:
-    from cloud import package
+    from cloud.commands import package
     from cloud.errors import UserError
 
     (tmp_path / "trainer").mkdir()
@@ -229,7 +229,7 @@ def test_a_package_that_does_not_import_is_not_submitted(project: Project, tmp_p
 
 
 def test_the_same_sources_make_the_same_package(tmp_path: Path) -> None:
-    from cloud import package
+    from cloud.commands import package
 
     contents = []
     for name in ("one", "two"):

@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 from fake_google_cloud import Cloud, CloudClient, serving
 
-from cloud import config, cost, doctor, provision, setup, teardown
+from cloud import config
+from cloud.commands import cost, doctor, setup, teardown
 from cloud.errors import UserError
+from cloud.resources import provision
 
 VALUES = {
     "CLOUD_TARGET": "cloud",
@@ -36,9 +38,9 @@ def client(cloud: Cloud) -> Iterator[CloudClient]:
         made.session.close()
 
 
-def options(verb: Any, *words: str) -> argparse.Namespace:
+def options(command: Any, *words: str) -> argparse.Namespace:
     parser = argparse.ArgumentParser()
-    verb.add_arguments(parser)
+    command.add_arguments(parser)
     return parser.parse_args(words)
 
 

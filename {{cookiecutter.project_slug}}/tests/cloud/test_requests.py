@@ -6,8 +6,10 @@ from typing import Any
 import pytest
 import requests
 
-from cloud import config, job_request, submit
+from cloud import config
+from cloud.commands import submit
 from cloud.errors import UserError
+from cloud.training import job_request
 from vertex_emulator.testing.contract import checked_send
 from vertex_emulator.testing.discovery import validator
 
@@ -114,8 +116,8 @@ def test_a_bad_job_name_is_refused_before_anything_is_sent(name: str) -> None:
         ("POST", "/v1/projects/p/locations/l/customJob", {}),
     ],
 )
-def test_a_wrong_request_of_a_verb_is_caught(method: str, path: str, body: Any) -> None:
-    """The verbs of all tests run under this check."""
+def test_a_wrong_request_of_a_command_is_caught(method: str, path: str, body: Any) -> None:
+    """The commands of all tests run under this check."""
     request = requests.Request(method, f"http://127.0.0.1:9{path}", json=body).prepare()
     with pytest.raises((AssertionError, KeyError)):
         checked_send(requests.Session(), request)

@@ -18,10 +18,12 @@ import requests
 from conftest import ROOT
 from project import TINY, Project
 
-from cloud import batch, config, deployments, lookup, prediction, promote, traffic
+from cloud import config, lookup
 from cloud.__main__ import main
 from cloud.client import Client
+from cloud.commands import batch, promote
 from cloud.errors import UserError
+from cloud.serving import deployments, prediction, traffic
 
 CALLERS = 4
 MACHINES = deployments.Machines("n1-standard-4")
@@ -50,7 +52,7 @@ def client(project: Project, monkeypatch: pytest.MonkeyPatch) -> Client:
 
 
 def mistake(capsys: pytest.CaptureFixture[str], *words: str) -> str:
-    """Runs a verb that must refuse in this process, and returns its one sentence."""
+    """Runs a command that must refuse in this process, and returns its one sentence."""
     assert main(list(words)) == 1
     sentence = capsys.readouterr().err
     assert sentence.startswith("Error: ")
@@ -298,8 +300,8 @@ def test_a_bad_table_is_named_with_its_line(
 ) -> None:
     file = tmp_path / "rows.csv"
     file.write_text(text)
-    for verb in ("predict", "batch"):
-        assert sentence in mistake(capsys, verb, "--file", str(file))
+    for command in ("predict", "batch"):
+        assert sentence in mistake(capsys, command, "--file", str(file))
 
 
 @pytest.mark.parametrize(

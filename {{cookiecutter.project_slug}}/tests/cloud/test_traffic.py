@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloud import deployments, evaluations, signature, traffic
 from cloud.errors import UserError
-from cloud.evaluations import Evaluation
-from cloud.traffic import Probe, tries, with_share
+from cloud.serving import deployments, evaluations, signature, traffic
+from cloud.serving.evaluations import Evaluation
+from cloud.serving.traffic import Probe, tries, with_share
 from trainer.columns import TABLES
 
 

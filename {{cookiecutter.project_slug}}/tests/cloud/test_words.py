@@ -5,12 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from cloud import batch_results, evaluate
-from cloud.answers import in_words, minutes
-from cloud.batch_results import Results
-from cloud.instances import of_row
-from cloud.jobs import words
-from cloud.prediction import message
+from cloud.commands import evaluate
+from cloud.commands.jobs import words
+from cloud.serving import batch_results
+from cloud.serving.batch_results import Results
+from cloud.serving.instances import of_row
+from cloud.serving.prediction import message
+from cloud.serving.prediction_text import in_words, minutes
 from trainer.columns import TABLES
 
 FLIGHT = {

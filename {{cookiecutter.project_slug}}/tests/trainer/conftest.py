@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from cloud import datasets
+from cloud.datasets import makers
 from trainer import remote
 from trainer.columns import TABLES, Table
 from trainer.data import Rows, Source, read
@@ -29,11 +29,11 @@ _numbers = itertools.count(1)
 def data(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Path]]:
     """The files of each table by table and split; flights is a sample."""
     folder = tmp_path_factory.mktemp("data")
-    flights = datasets.write_csvs("flights", folder / "flights", rows=4_000)
+    flights = makers.write_csvs("flights", folder / "flights", rows=4_000)
     return {
         "flights": flights,
         "flights_delay": flights,  # the same files: another column is the label
-        "penguins": datasets.write_csvs("penguins", folder / "penguins"),
+        "penguins": makers.write_csvs("penguins", folder / "penguins"),
     }
 
 

@@ -1,0 +1,135 @@
+"""evaluate: a version's scores on the test rows through the endpoint, beside the trainer's own."""
+
+import argparse
+from typing import Any
+
+from cloud import lookup
+from cloud.client import Client
+from cloud.console import out, say, step, table
+from cloud.errors import UserError
+from cloud.serving import evaluations, instances, prediction, traffic
+from cloud.serving.instances import Instance, Row
+from cloud.serving.prediction import Prediction
+from cloud.serving.prediction_text import counted
+from trainer.columns import Label, Table
+
+# The endpoint's answers and the trainer's predictions differ in the last bits of a float32, and
+# their mean over the rows by less.
+TOLERANCE = 1e-6
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describes the command's flags."""
+    parser.add_argument("version", nargs="?", help="number or alias; default: the default version")
+
+
+def run(client: Client, options: argparse.Namespace) -> int:
+    """Prints the scores; exits 1 where they are not the trainer's."""
+    version = lookup.version(client, options.version or "default")
+    data_table = lookup.table(client.config)
+    rows = list(instances.test_rows(client.config))
+    truths = labels(data_table.label, rows)
+    answers = ask(client, version, [instances.of_row(data_table, row) for row in rows])
+    scores = score(data_table, answers, truths)
+    return show(version.version_id, scores, evaluations.read(client, version.artifact_uri))
+
+
+def labels(label: Label, rows: list[Row]) -> list[float]:
+    """Returns the labels of rows of the test file: indices of classes, or the numbers themselves.
+
+    Raises:
+        UserError: a row has none.
+    """
+    classes = {name: index for index, name in enumerate(label.classes)}
+    found = []
+    for number, row in enumerate(rows):
+        text = row.get(label.name) or ""
+        try:
+            found.append(classes[text] if classes else float(text))
+        except (KeyError, ValueError) as error:
+            expected = f"one of {', '.join(classes)}" if classes else "a number"
+            raise UserError(
+                f"Row {number} of the test file: expected {expected} as {label.name}, got"
+                f" {text!r}; make the file again with 'nox -s data'."
+            ) from error
+    return found
+
+
+def ask(client: Client, version: Any, found: list[Instance]) -> list[Prediction]:
+    """Returns a version's predictions, from the endpoint.
+
+    The endpoint chooses who answers, by the traffic; an answer of another version is asked for
+    again.
+
+    Raises:
+        UserError: the version gets no traffic.
+    """
+    number = version.version_id
+    share = traffic.version_shares(lookup.serving_endpoint(client)).get(number, 0)
+    if share == 0:
+        raise UserError(
+            f"Version {number} gets no traffic, so the endpoint cannot ask it; give it some with"
+            f" 'nox -s promote -- {number}', or predict with 'nox -s batch -- --version {number}'."
+        )
+    url = prediction.endpoint_url(client)
+    predictions: list[Prediction] = []
+    with step(f"Asking version {number} about {counted(len(found), 'row')}"):
+        for chunk in instances.in_requests(found):
+            for _ in range(traffic.tries(share)):
+                answer = prediction.ask(client, url, chunk)
+                if answer.version == number:
+                    predictions += answer.predictions
+                    break
+            else:
+                raise UserError(
+                    f"No answer came from version {number}, though it has {share} % of the"
+                    " traffic; try again."
+                )
+    return predictions
+
+
+def score(data_table: Table, answers: list[Prediction], truths: list[float]) -> dict[str, float]:
+    """Scores predictions as the trainer does.
+
+    Args:
+        data_table: the table.
+        answers: the model's outputs, one a row.
+        truths: as `labels` returns them.
+    """
+    import numpy as np
+
+    from trainer import evaluate
+
+    kind, named = data_table.label.kind, [prediction.outputs(each) for each in answers]
+    if kind == "regression":
+        values = np.array([each["value"] for each in named], np.float32)
+        return dict(evaluate.score(values, np.array(truths, np.float32)))
+    if kind == "binary":
+        second = np.array([each["probability"] for each in named], np.float32)
+        probabilities = np.stack([1 - second, second], axis=1)
+    else:
+        probabilities = np.array([each["probabilities"] for each in named], np.float32)
+    return dict(evaluate.score(probabilities, np.array(truths, np.int32)))
+
+
+def show(number: str, scores: dict[str, float], trained: evaluations.Evaluation | None) -> int:
+    """Prints the scores beside the trainer's; returns the exit code."""
+    rows = table("", f"version {number}, through the endpoint", "the trainer's own")
+    differing = []
+    for name, value in scores.items():
+        own = trained.scores.get(name) if trained is not None else None
+        shown = "-" if own is None else f"{own:.6f}"
+        rows.add_row(evaluations.NAMES.get(name, name), f"{value:.6f}", shown)
+        if own is not None and abs(value - own) > TOLERANCE * max(1, abs(own)):
+            differing.append(evaluations.NAMES.get(name, name))
+    out.print(rows)
+    if differing:
+        say(
+            f"The two differ in {', '.join(differing)}: the endpoint answers otherwise than the"
+            " trainer, or the test file is not the one it trained with ('nox -s data').",
+            "red",
+        )
+        return 1
+    if trained is not None:
+        say("The same: what is served is what was trained.", "green")
+    return 0

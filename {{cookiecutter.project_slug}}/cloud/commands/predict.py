@@ -1,0 +1,142 @@
+"""predict: asks the endpoint about rows, in plain REST, as any language would."""
+
+import argparse
+import json
+from pathlib import Path
+
+from cloud import config, lookup
+from cloud.client import Client
+from cloud.console import err, next_commands, out, say, step, table
+from cloud.errors import UserError
+from cloud.serving import instances, prediction, traffic
+from cloud.serving.instances import Instance, Row
+from cloud.serving.prediction import Prediction
+from cloud.serving.prediction_text import counted, in_words
+
+# A flight that leaves 24 minutes late and has the whole continent to catch up: the answer is open.
+SAMPLE_ROW = 21
+OWN_FLAGS = ("help", "row", "instance", "file", "all-versions")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describes the command's flags.
+
+    Raises:
+        UserError: the project's values do not name a table, whose features are flags.
+    """
+    parser.add_argument("--row", type=int, help=f"row of the test file; default: {SAMPLE_ROW}")
+    parser.add_argument("--instance", help="an instance as a JSON object")
+    parser.add_argument(
+        "--file",
+        type=Path,
+        help="many instances: .csv, .jsonl, or .json with a list or a request's body; prints a"
+        " prediction a line as JSON",
+    )
+    parser.add_argument(
+        "--all-versions",
+        action="store_true",
+        help="compare the versions that get traffic; asks again until each has answered",
+    )
+    features = parser.add_argument_group("features", "an instance, a flag for each feature")
+    for column in lookup.table(config.load()).columns:
+        flag = column.name.replace("_", "-")
+        features.add_argument(
+            f"--feature-{flag}" if flag in OWN_FLAGS else f"--{flag}",
+            dest=f"feature {column.name}",
+            metavar=column.kind.upper(),
+            help=column.about.replace("%", "%%"),
+        )
+
+
+def run(client: Client, options: argparse.Namespace) -> int:
+    """Prints the equal curl command, the answers, and what really happened where that is known.
+
+    Raises:
+        UserError: the rows cannot be read, or the endpoint refuses them.
+    """
+    url = prediction.endpoint_url(client)
+    if options.file is not None:
+        only_one_source(options)
+        return predict_file(client, url, options.file)
+    instance, row = one_instance(client, options)
+    say(client.curl(url, json.dumps({"instances": [instance]})))
+    if options.all_versions:
+        compare_versions(client, url, instance)
+        return 0
+    with step("Asking the endpoint"):
+        answer = prediction.ask(client, url, [instance])
+    say(json.dumps(answer.predictions[0]), "bold")
+    say(f"(version {answer.version} of {client.config.model})", "dim")
+    say(in_words(lookup.table(client.config), row, answer.predictions[0]))
+    return 0
+
+
+def only_one_source(options: argparse.Namespace) -> None:
+    """Raises UserError where instances are given in two ways."""
+    given = [f"--{name}" for name in ("row", "instance", "file") if vars(options)[name] is not None]
+    if feature_flags(options):
+        given.append("flags of features")
+    if options.file is not None and options.all_versions:
+        raise UserError("--all-versions: compares the answers about one row, got --file; give one.")
+    if len(given) > 1:
+        raise UserError(f"Expected instances from one place, got {' and '.join(given)}; give one.")
+
+
+def one_instance(client: Client, options: argparse.Namespace) -> tuple[Instance, Row | None]:
+    """Returns the instance of the flags, and its row where it comes from the test file."""
+    only_one_source(options)
+    flags = feature_flags(options)
+    if options.instance is not None:
+        return instances.parse(options.instance), None
+    table = lookup.table(client.config)
+    if flags:
+        return instances.of_row(table, flags), None
+    row = instances.test_row(client.config, SAMPLE_ROW if options.row is None else options.row)
+    return instances.of_row(table, row), row
+
+
+def feature_flags(options: argparse.Namespace) -> Row:
+    """Returns the features that were given as flags."""
+    prefix = "feature "
+    return {
+        name.removeprefix(prefix): value
+        for name, value in vars(options).items()
+        if name.startswith(prefix) and value is not None
+    }
+
+
+def predict_file(client: Client, url: str, path: Path) -> int:
+    """Prints a prediction a line, in the order of the file's instances."""
+    found = instances.read(path, lookup.table(client.config))
+    versions = set()
+    for chunk in instances.in_requests(found):
+        answer = prediction.ask(client, url, chunk)
+        versions.add(answer.version)
+        for each in answer.predictions:
+            print(json.dumps(each))
+    told = f"{counted(len(found), 'prediction')} of version {', '.join(sorted(versions))}"
+    err.print(told, style="dim")
+    return 0
+
+
+def compare_versions(client: Client, url: str, instance: Instance) -> None:
+    """Prints what each version answers that gets traffic, and which get none."""
+    endpoint = lookup.serving_endpoint(client)
+    shares = traffic.version_shares(endpoint)
+    awaited = {version for version, share in shares.items() if share > 0}
+    answers: dict[str, Prediction] = {}
+    with step(f"Asking until {len(awaited)} of {len(shares)} versions have answered"):
+        for _ in range(traffic.tries(min(shares[version] for version in awaited))):
+            answer = prediction.ask(client, url, [instance])
+            answers[answer.version] = answer.predictions[0]
+            if answers.keys() >= awaited:
+                break
+    rows = table("version", "traffic", "answer")
+    for version, share in sorted(shares.items(), key=lambda each: int(each[0])):
+        said = json.dumps(answers[version]) if version in answers else "not asked: no traffic"
+        if version in awaited - answers.keys():
+            said = "no answer came from it; ask again"
+        rows.add_row(version, f"{share} %", said)
+    out.print(rows, markup=False)
+    if awaited != shares.keys():
+        next_commands(("nox -s versions", "how to see them: 'deploy --traffic' gives a share"))

@@ -1,0 +1,40 @@
+"""train: trains in this process on plain local paths, as a debugger wants it; no server."""
+
+import argparse
+from datetime import datetime
+
+from cloud.commands import data
+from cloud.config import Config
+from cloud.console import next_commands, step
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describes the command's flags."""
+    parser.add_argument("trainer", nargs="*", help="flags for python -m trainer.task, after a --")
+
+
+def run(config: Config, options: argparse.Namespace) -> int:
+    """Makes the data where it is missing, trains, and says where the results are."""
+    files = {split: data.folder(config) / f"{split}.csv" for split in data.SPLITS}
+    if not all(path.exists() for path in files.values()):
+        from cloud.datasets import makers
+
+        with step(f"Making the data set {config.data_set!r}"):
+            files = makers.write_csvs(config.data_set, data.folder(config))
+    folder = config.runs_folder / f"local-{datetime.now():%Y%m%d-%H%M%S}"
+    arguments = [
+        *(f"--{split}-data={path}" for split, path in files.items()),
+        f"--table={config.data_set}",
+        f"--model-dir={folder / 'model'}",
+        f"--checkpoint-dir={folder / 'checkpoints'}",
+        f"--log-dir={folder / 'logs'}",
+        *options.trainer,
+    ]
+    from trainer import task
+
+    code = task.main(arguments)
+    if code == 0:
+        next_commands(
+            (f"nox -s tensorboard -- --logdir {config.runs_folder}", "the curves of local runs")
+        )
+    return code

@@ -1,0 +1,1 @@
+"""The data sets: how their CSV files are made, and where they are kept."""

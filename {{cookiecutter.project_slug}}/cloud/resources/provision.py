@@ -1,0 +1,201 @@
+"""What the project needs on Google Cloud.
+
+Everything that can carry a label carries the project's, and only such things are removed.
+"""
+
+import shlex
+from typing import Any
+
+from cloud import rest
+from cloud.client import Client
+from cloud.resources.accounts import Role, ServiceAccount
+from cloud.resources.resource import Needed, is_labelled, wait
+
+APIS = (
+    "aiplatform.googleapis.com",
+    "artifactregistry.googleapis.com",
+    "cloudbilling.googleapis.com",
+    "compute.googleapis.com",
+    "iam.googleapis.com",
+    "logging.googleapis.com",
+    "monitoring.googleapis.com",
+    "storage.googleapis.com",
+)
+ROLES_OF_PROJECT = ("roles/aiplatform.user", "roles/logging.logWriter")
+KEPT_DAYS = 30
+
+
+class Apis(Needed):
+    """The APIs that the commands call; they stay enabled, since others may use them."""
+
+    @property
+    def title(self) -> str:
+        """What it is, in words."""
+        return f"{len(APIS)} APIs"
+
+    @property
+    def gcloud(self) -> str:
+        """The gcloud command that makes it."""
+        return shlex.join(["gcloud", "services", "enable", *APIS, self._project_flag])
+
+    @property
+    def _project_flag(self) -> str:
+        return f"--project={self.config.project}"
+
+    def missing(self) -> list[str]:
+        """Returns the APIs that are not enabled."""
+        path = f"v1/projects/{self.config.project}/services:batchGet"
+        names = "&".join(f"names=projects/{self.config.project}/services/{api}" for api in APIS)
+        found = rest.call(self.client, "GET", "serviceusage", f"{path}?{names}")
+        enabled = {
+            service["name"].rpartition("/")[2]
+            for service in found.get("services", [])
+            if service.get("state") == "ENABLED"
+        }
+        return [api for api in APIS if api not in enabled]
+
+    def exists(self) -> bool:
+        """Whether it is there."""
+        return not self.missing()
+
+    def make(self) -> None:
+        """Makes it."""
+        path = f"v1/projects/{self.config.project}/services:batchEnable"
+        operation = rest.call(self.client, "POST", "serviceusage", path, {"serviceIds": list(APIS)})
+        wait(self.client, "serviceusage", operation)
+
+
+class Bucket(Needed):
+    """The bucket: uniform access, and batch folders and broken uploads that go by themselves."""
+
+    @property
+    def title(self) -> str:
+        """What it is, in words."""
+        return f"bucket gs://{self.config.bucket}"
+
+    @property
+    def gcloud(self) -> str:
+        """The gcloud command that makes it."""
+        return shlex.join(
+            [
+                *("gcloud", "storage", "buckets", "create", f"gs://{self.config.bucket}"),
+                f"--project={self.config.project}",
+                f"--location={self.config.region}",
+                "--uniform-bucket-level-access",
+            ]
+        )
+
+    def found(self) -> dict[str, Any] | None:
+        """Returns the bucket as the JSON API describes it, or None."""
+        path = f"storage/v1/b/{self.config.bucket}"
+        return rest.find(self.client, "GET", "storage", path)
+
+    def exists(self) -> bool:
+        """Whether it is there."""
+        return self.found() is not None
+
+    def make(self) -> None:
+        """Makes it."""
+        body = {
+            "name": self.config.bucket,
+            "location": self.config.region,
+            "labels": self.config.labels,
+            "iamConfiguration": {"uniformBucketLevelAccess": {"enabled": True}},
+            "lifecycle": {
+                "rule": [
+                    {
+                        "action": {"type": "Delete"},
+                        "condition": {"age": KEPT_DAYS, "matchesPrefix": ["batch/"]},
+                    },
+                    {
+                        "action": {"type": "AbortIncompleteMultipartUpload"},
+                        "condition": {"age": 7},
+                    },
+                ]
+            },
+        }
+        query = {"project": self.config.project}
+        rest.call(self.client, "POST", "storage", "storage/v1/b", body, query=query)
+
+    def is_ours(self) -> bool:
+        """Whether it is there and carries the project's label."""
+        found = self.found()
+        return found is not None and is_labelled(self.client, found.get("labels", {}))
+
+    def remove(self) -> None:
+        """Removes it with all that is in it."""
+        bucket = self.client.storage.bucket(self.config.bucket)
+        for blob in bucket.list_blobs():
+            blob.delete()
+        bucket.delete()
+
+
+class Repository(Needed):
+    """The Artifact Registry repository that passes on Docker Hub's images."""
+
+    @property
+    def title(self) -> str:
+        """What it is, in words."""
+        return f"repository {self.config.image_repository} of Artifact Registry"
+
+    @property
+    def gcloud(self) -> str:
+        """The gcloud command that makes it."""
+        return shlex.join(
+            [
+                *("gcloud", "artifacts", "repositories", "create", self.config.image_repository),
+                f"--project={self.config.project}",
+                f"--location={self.config.region}",
+                "--repository-format=docker",
+                "--mode=remote-repository",
+                "--remote-docker-repo=DOCKER-HUB",
+                f"--labels={','.join(f'{k}={v}' for k, v in self.config.labels.items())}",
+            ]
+        )
+
+    def found(self) -> dict[str, Any] | None:
+        """Returns the repository, or None."""
+        path = f"v1/{self.config.location}/repositories/{self.config.image_repository}"
+        return rest.find(self.client, "GET", "artifactregistry", path)
+
+    def exists(self) -> bool:
+        """Whether it is there."""
+        return self.found() is not None
+
+    def make(self) -> None:
+        """Makes it."""
+        body = {
+            "format": "DOCKER",
+            "mode": "REMOTE_REPOSITORY",
+            "description": "Passes on the images of Docker Hub",
+            "labels": self.config.labels,
+            "remoteRepositoryConfig": {"dockerRepository": {"publicRepository": "DOCKER_HUB"}},
+        }
+        path = f"v1/{self.config.location}/repositories"
+        query = {"repositoryId": self.config.image_repository}
+        operation = rest.call(self.client, "POST", "artifactregistry", path, body, query=query)
+        wait(self.client, "artifactregistry", operation)
+
+    def is_ours(self) -> bool:
+        """Whether it is there and carries the project's label."""
+        found = self.found()
+        return found is not None and is_labelled(self.client, found.get("labels", {}))
+
+    def remove(self) -> None:
+        """Removes it with all that is in it."""
+        path = f"v1/{self.config.location}/repositories/{self.config.image_repository}"
+        operation = rest.call(self.client, "DELETE", "artifactregistry", path)
+        wait(self.client, "artifactregistry", operation)
+
+
+def needed(client: Client) -> list[Needed]:
+    """Returns everything that the project needs, in the order in which it can be made."""
+    return [
+        Apis(client),
+        Bucket(client),
+        Repository(client),
+        ServiceAccount(client),
+        *(Role(client, role, "project") for role in ROLES_OF_PROJECT),
+        Role(client, "roles/storage.objectAdmin", "bucket"),
+        Role(client, "roles/artifactregistry.reader", "repository"),
+    ]

@@ -1,0 +1,72 @@
+"""Predictions in plain REST, as any language would ask for them.
+
+Source: https://cloud.google.com/vertex-ai/docs/reference/rest/v1/projects.locations.endpoints/predict.
+"""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import requests
+
+from cloud import lookup
+from cloud.client import Client
+from cloud.errors import UserError
+from cloud.serving.instances import Instance
+
+# The model's outputs by name; TensorFlow Serving gives the only output of a signature bare.
+Prediction = dict[str, Any] | float
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the endpoint said.
+
+    Attributes:
+        predictions: the model's outputs, one for each instance.
+        version: number of the version that gave them.
+    """
+
+    predictions: list[Prediction]
+    version: str
+
+
+def outputs(prediction: Prediction) -> dict[str, Any]:
+    """Returns a prediction's outputs by name; a bare one is a regression's `value`."""
+    return prediction if isinstance(prediction, dict) else {"value": prediction}
+
+
+def endpoint_url(client: Client) -> str:
+    """Returns where the project's endpoint takes predictions.
+
+    Raises:
+        UserError: nothing is deployed.
+    """
+    return f"{client.vertex_url}/v1/{lookup.serving_endpoint(client).name}:predict"
+
+
+def ask(client: Client, url: str, chunk: list[Instance]) -> Answer:
+    """Sends instances in one request.
+
+    Raises:
+        UserError: the endpoint refuses them; the message is the model server's.
+    """
+    try:
+        response = client.session.post(url, json={"instances": chunk})
+    except requests.exceptions.InvalidJSONError as error:
+        raise UserError("Expected finite numbers, got one that JSON has no room for.") from error
+    if response.status_code != 200:
+        raise UserError(f"The endpoint answered {response.status_code}: {message(response.text)}")
+    body = response.json()
+    return Answer(body["predictions"], body.get("modelVersionId", "?"))
+
+
+def message(text: str) -> str:
+    """Digs the sentence out of an error's JSON, which may hold the container's own JSON."""
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return text.strip()
+    error = found.get("error", text) if isinstance(found, dict) else text
+    inner = error.get("message", text) if isinstance(error, dict) else error
+    return message(inner) if inner != text else str(inner)

@@ -1,0 +1,77 @@
+"""A model's answers in words, beside what really happened."""
+
+from typing import Any
+
+from cloud.serving.instances import Row
+from cloud.serving.prediction import Prediction, outputs
+from trainer.columns import Table
+
+Outputs = dict[str, Any]
+
+
+def in_words(table: Table, row: Row | None, prediction: Prediction) -> str:
+    """Says what was predicted, beside what really happened.
+
+    Args:
+        table: the project's table.
+        row: of the test file; None where nobody knows what really happened.
+        prediction: the model's outputs.
+    """
+    named = outputs(prediction)
+    if row is None:
+        return f"The model says {said(table, named)}; {table.label.name} is {table.label.about}."
+    describe = {"flights": flight_in_words, "flights_delay": delay_in_words}.get(
+        table.name, row_in_words
+    )
+    return describe(table, row, named)
+
+
+def flight_in_words(_table: Table, row: Row, prediction: Outputs) -> str:
+    """Tells a flight: who flew where, the chance predicted at departure, and its arrival."""
+    chance = 100 * prediction["probability"]
+    left, arrived = float(row["dep_delay"]), float(row["arr_delay"])
+    return (
+        f"Flight {row['flight']} left {minutes(left)}. The model gave it a chance of {chance:.0f} %"
+        f" to arrive more than 15 minutes late. It arrived {minutes(arrived)}:"
+        f" {'late' if arrived > 15 else 'not late'}."
+    )
+
+
+def delay_in_words(_table: Table, row: Row, prediction: Outputs) -> str:
+    """Tells a flight: who flew where, the arrival estimated at departure, and the true one."""
+    return (
+        f"Flight {row['flight']} left {minutes(float(row['dep_delay']))}. The model expected it to"
+        f" arrive {minutes(prediction['value'])}. It arrived {minutes(float(row['arr_delay']))}."
+    )
+
+
+def row_in_words(table: Table, row: Row, prediction: Outputs) -> str:
+    """Tells the prediction for a row and the truth."""
+    name, truth = table.label.name, row[table.label.name]
+    told = f"The model says {said(table, prediction)}; the {name} is {truth}"
+    if table.label.kind == "regression":
+        return f"{told}."
+    return f"{told}: {'right' if prediction['label'] == truth else 'wrong'}."
+
+
+def said(table: Table, prediction: Outputs) -> str:
+    """Writes a prediction: the number, or the likeliest class and how likely it is."""
+    if table.label.kind == "regression":
+        return f"{prediction['value']:g}"
+    sure = 100 * max(prediction.get("probabilities", (prediction.get("probability", 0),)))
+    if table.label.kind == "binary":
+        sure = max(sure, 100 - sure)
+    return f"{prediction['label']} ({sure:.0f} %)"
+
+
+def counted(number: int, noun: str) -> str:
+    """Writes how many there are of something: `1 row`, `5,912 rows`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def minutes(delay: float) -> str:
+    """Writes a delay in minutes: `12 minutes late`, `3 minutes early`, `on time`."""
+    if round(delay) == 0:
+        return "on time"
+    unit = "minute" if abs(round(delay)) == 1 else "minutes"
+    return f"{abs(delay):.0f} {unit} {'late' if delay > 0 else 'early'}"

@@ -1,0 +1,1 @@
+"""Training jobs: what is sent, what they print, what they cost."""
