@@ -27,7 +27,7 @@ import psutil
 from rich.console import Console
 from rich.table import Table as Printed
 
-from trainer import evaluate
+from trainer import metrics
 from trainer.columns import FLIGHTS, TABLES, Table
 
 BATCH = 512
@@ -153,7 +153,7 @@ def ours(folder: Path) -> Result:
             hidden_units=HIDDEN,
             learning_rate=0.012,
         )
-    rates = [metrics["rows_per_second"] for metrics in document["history"]]
+    rates = [epoch["rows_per_second"] for epoch in document["history"]]
     return trained | {"rows_per_second": max(rates[1:]), "auc": document["test"]["auc"]}
 
 
@@ -202,7 +202,7 @@ def _fit(model: Any, splits: dict[str, Any], folder: Path) -> Result:
     scores = model.predict(splits["test"], verbose=0)[:, 0]
     return trained | {
         "rows_per_second": rows / min(clock.seconds[1:]),
-        "auc": evaluate.roc_auc(late.to_numpy(), scores),
+        "auc": metrics.roc_auc(late.to_numpy(), scores),
     }
 
 
@@ -267,7 +267,7 @@ def _fit_and_score(model: Any, folder: Path, table: Table) -> Result:
             for frame in features.values():
                 frame[column] = frame[column].astype(values)
     model.fit(features["train"], late["train"])
-    return evaluate.score(model.predict_proba(features["test"]), late["test"])
+    return metrics.score(model.predict_proba(features["test"]), late["test"])
 
 
 QUALITIES: dict[str, Callable[[Path, Table], Result]] = {
@@ -387,7 +387,7 @@ def with_workers(folder: Path, count: int, batch: int) -> Result:
         if any([process.wait() for process in running]):  # noqa: C419, waits for all
             raise SystemExit(f"Training with {count} workers failed.")
         document = json.loads(Path(place, "model", "evaluation.json").read_text(encoding="utf-8"))
-    rates = [metrics["rows_per_second"] for metrics in document["history"]]
+    rates = [epoch["rows_per_second"] for epoch in document["history"]]
     return {"rows_per_second": max(rates[1:]), "auc": document["test"]["auc"]}
 
 

@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 
 from trainer.columns import Column, Table
 from trainer.data import Array, Rows
-from trainer.evaluate import Scores, score
+from trainer.metrics import Scores, score
 
 BINS = 64  # of a number, at most, with as many training rows in each
 BIN_ROWS = 50  # at least

@@ -13,9 +13,9 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from trainer import charts, report
+from trainer import charts, console
 from trainer.columns import TABLES, Table
-from trainer.evaluate import NAMES
+from trainer.metrics import NAMES
 from trainer.settings import RISING, as_flag, as_text
 
 FILE = "model_card.html"
@@ -286,10 +286,10 @@ def _interval(ends: Sequence[float] | None) -> str:
 def main() -> int:
     """Makes the card again."""
     if len(sys.argv) != 2 or not (path := Path(sys.argv[1]) / "evaluation.json").is_file():
-        report.fail("Expected one folder that has an evaluation.json, as a training writes it.")
+        console.fail("Expected one folder that has an evaluation.json, as a training writes it.")
         return 2
     write(path.parent, json.loads(path.read_text(encoding="utf-8")))
-    report.say(f"Wrote {path.with_name(FILE)}.")
+    console.say(f"Wrote {path.with_name(FILE)}.")
     return 0
 
 

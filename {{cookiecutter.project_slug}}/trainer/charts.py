@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from trainer.evaluate import NAMES
+from trainer.metrics import NAMES
 from trainer.settings import RISING
 
 Figure = Any

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from trainer import report
+from trainer import console
 from trainer.errors import UserError
 
 POINTER = "checkpoint.json"
@@ -91,7 +91,7 @@ class Checkpoints:
             try:
                 state, arrays = self._load(self.folder / name)
             except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-                report.say(
+                console.say(
                     f"Passed over the damaged checkpoint {name}: {error}", severity="WARNING"
                 )
                 continue
@@ -100,7 +100,7 @@ class Checkpoints:
             for variable, array in zip(self.variables, arrays, strict=True):
                 variable.assign(array)
             progress = Progress(**state["progress"])
-            report.say(f"Going on after epoch {progress.epoch}, step {progress.step} ({name}).")
+            console.say(f"Going on after epoch {progress.epoch}, step {progress.step} ({name}).")
             return progress
         return Progress()
 
@@ -112,7 +112,7 @@ class Checkpoints:
         except FileNotFoundError:
             return []
         except (ValueError, KeyError, TypeError):
-            report.say(
+            console.say(
                 f"Passed over the damaged {POINTER}; taking the files' order.", severity="WARNING"
             )
             return sorted((path.name for path in self.folder.glob("epoch-*.npz")), reverse=True)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from trainer import files, report
+from trainer import console, files
 from trainer.columns import Table
 from trainer.errors import StopRequestedError, UserError
 from trainer.formats import BadRecordError, Format, open_format
@@ -106,7 +106,7 @@ class Source:
             if self.digests.setdefault(name, digest) != digest:
                 raise UserError(f"{name}: changed while it was read; start again.")
             if sieve.read == before:
-                report.say(f"{name} has no rows: passed over.", severity="WARNING")
+                console.say(f"{name} has no rows: passed over.", severity="WARNING")
         sieve.check(at_least=1)
         if not sieve.good:
             raise UserError(f"{self.pattern}: expected rows below the header, got none.")
@@ -209,7 +209,7 @@ class _Sieve:
                 f" more than the share of {share:g} with --max-bad-share."
             )
         if at_least == 1 and not self.again:
-            report.say(f"{self.source.pattern}: {said} They are left out.", severity="WARNING")
+            console.say(f"{self.source.pattern}: {said} They are left out.", severity="WARNING")
 
 
 def _rows(name: str, parsed: pa.Table, table: Table) -> Rows:

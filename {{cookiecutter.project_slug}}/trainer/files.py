@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from trainer import remote
+from trainer import storage
 from trainer.errors import UserError
 
 CHUNK = 8 << 20  # bytes
@@ -53,11 +53,11 @@ def find(pattern: str) -> list[str]:
     Raises:
         UserError: there is none.
     """
-    is_remote = remote.is_remote(pattern)
-    if not glob.has_magic(pattern) or (not is_remote and Path(pattern).is_file()):
+    in_bucket = storage.is_uri(pattern)
+    if not glob.has_magic(pattern) or (not in_bucket and Path(pattern).is_file()):
         return [pattern]
-    if is_remote:
-        found = remote.find(pattern)
+    if in_bucket:
+        found = storage.find(pattern)
     else:
         names = glob.glob(pattern, recursive=True)  # noqa: PTH207 - pathlib's takes no absolute ones
         found = [name for name in names if Path(name).is_file()]
@@ -74,8 +74,8 @@ def opened(name: str) -> Iterator[File]:
         UserError: there is none, or it cannot be read to its end.
     """
     with ExitStack() as stack:
-        if remote.is_remote(name):
-            raw = stack.enter_context(remote.opened(name))
+        if storage.is_uri(name):
+            raw = stack.enter_context(storage.opened(name))
         else:
             try:
                 raw = stack.enter_context(Path(name).open("rb"))

@@ -12,15 +12,16 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from trainer import evaluate, report
-from trainer.board import Board
+from trainer import console
 from trainer.checkpoint import Checkpoints, Progress
 from trainer.data import Array
 from trainer.errors import StopRequestedError, UserError, WorkerLostError
+from trainer.metrics import Scores, in_words, score
 from trainer.model import Head
 from trainer.preprocess import BLOCK, Encoded
 from trainer.settings import RISING, Settings
 from trainer.shuffle import Shuffle
+from trainer.tensorboard_log import TensorBoardLog
 from trainer.weights import Weights
 
 Tensor = Any
@@ -105,7 +106,7 @@ class Loop:
         self,
         evaluation: Encoded,
         checkpoints: Checkpoints,
-        board: Board,
+        log: TensorBoardLog,
         chief: bool,
         stop: threading.Event,
     ) -> Progress:
@@ -114,8 +115,8 @@ class Loop:
         Args:
             evaluation: the rows that tell after each epoch how it goes.
             checkpoints: where it begins, and where each epoch is saved.
-            board: takes each epoch's metrics.
-            chief: whether this worker writes checkpoints and the board, and says how it goes.
+            log: takes each epoch's metrics.
+            chief: whether this worker writes checkpoints and the log, and says how it goes.
             stop: ends the training after the steps under way.
 
         Raises:
@@ -129,7 +130,7 @@ class Loop:
         if progress.epoch < self.settings.epochs:
             self._compile_now()
         done = progress.epoch * steps + progress.step
-        with report.progress(self.settings.epochs * steps, done) as advance:
+        with console.progress(self.settings.epochs * steps, done) as advance:
             while progress.epoch < self.settings.epochs and not self._has_stalled(progress):
                 rate = self._epoch(progress, advance, keep, stop)
                 if stop.is_set():
@@ -137,9 +138,9 @@ class Loop:
                     raise StopRequestedError
                 self.weights.put(self.vector.value)
                 predictions = self.predict(evaluation)
-                self._finish_epoch(progress, evaluate.score(predictions, evaluation.labels), rate)
+                self._finish_epoch(progress, score(predictions, evaluation.labels), rate)
                 if chief:
-                    board.write_epoch(progress, self.model, predictions)
+                    log.write_epoch(progress, self.model, predictions)
                     checkpoints.save(progress)
                     self._tell(progress)
         for variable, best in zip(self.trained, self.best, strict=True):
@@ -221,7 +222,7 @@ class Loop:
         nothing = tf.zeros([self.settings.steps_per_execution, self.batch], tf.int32)
         data, _ = next(self.shuffle.windows(0, 0))
         self.run_steps(nothing, tf.constant(0), *data)
-        report.say(f"Compiled the training steps in {time.monotonic() - begun:.1f} s.")
+        console.say(f"Compiled the training steps in {time.monotonic() - begun:.1f} s.")
 
     def _has_stalled(self, progress: Progress) -> bool:
         waited = progress.epoch - progress.best_epoch
@@ -230,7 +231,7 @@ class Loop:
     def _epoch(
         self,
         progress: Progress,
-        advance: report.Advance,
+        advance: console.Advance,
         keep: Callable[[], None],
         stop: threading.Event,
     ) -> float:
@@ -269,7 +270,7 @@ class Loop:
                 f" {self.settings.learning_rate}, or a --clip-norm such as 1."
             )
 
-    def _finish_epoch(self, progress: Progress, scores: evaluate.Scores, rate: float) -> None:
+    def _finish_epoch(self, progress: Progress, scores: Scores, rate: float) -> None:
         """Notes the metrics, keeps the best weights, and moves on to the next epoch."""
         metrics = {
             "loss": progress.loss_sum / self.shuffle.steps,
@@ -289,9 +290,9 @@ class Loop:
         """Says the epoch's metrics."""
         metrics = progress.history[-1]
         scores = {name[5:]: metrics[name] for name in metrics if name.startswith("eval_")}
-        report.say(
+        console.say(
             f"Epoch {progress.epoch}/{self.settings.epochs}: loss {metrics['loss']:.4f},"
-            f" evaluation {evaluate.in_words(scores)}, {metrics['rows_per_second']:,.0f} rows/s",
+            f" evaluation {in_words(scores)}, {metrics['rows_per_second']:,.0f} rows/s",
             {"epoch": progress.epoch, **metrics},
         )
 

@@ -13,17 +13,18 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from trainer import card, charts, evaluate, export, model, remote, report
-from trainer.board import Board
+from trainer import card, charts, console, export, metrics, model
 from trainer.checkpoint import Checkpoints, Progress
 from trainer.columns import TABLES, Table
 from trainer.data import Array, Rows, Source, join, read, sampled
 from trainer.errors import StopRequestedError
-from trainer.examine import curves, examine
+from trainer.evaluation import curves, evaluate
 from trainer.loop import Loop, choose_strategy, is_chief
+from trainer.mirror import local_folders
 from trainer.preprocess import Preprocessor
 from trainer.settings import FOLDERS, RISING, Settings
 from trainer.statistics import measure
+from trainer.tensorboard_log import TensorBoardLog
 
 # Settings that a run may change when it goes on from a checkpoint.
 CHANGEABLE = {
@@ -60,16 +61,16 @@ def run(settings: Settings, stop: threading.Event) -> dict[str, Any]:
     )
     statistics = measure(sources[0], table, settings.min_count, settings.max_vocabulary)
     evaluation, test = read(sources[1]), read(sources[2])
-    report.say(
+    console.say(
         f"Read {statistics.rows:,} training, {len(evaluation):,} evaluation and {len(test):,} test"
         f" rows in {time.monotonic() - begun:.1f} s."
     )
     for warning in statistics.warnings:
-        report.say(warning, severity="WARNING")
+        console.say(warning, severity="WARNING")
     preprocessor = Preprocessor(table, statistics)
     head = model.make_head(table, statistics, settings)
 
-    with remote.local_folders(settings, chief) as folders:
+    with local_folders(settings, chief) as folders:
         sample: list[Rows] = []  # all of the training rows, where they fit into memory
         windows = math.ceil(statistics.rows / settings.window_rows)
         encoded = preprocessor.encode_blocks(
@@ -82,24 +83,24 @@ def run(settings: Settings, stop: threading.Event) -> dict[str, Any]:
             loop = Loop(settings, strategy, network, head, encoded)
         identity = _identity(settings, sources[0], network)
         checkpoints = Checkpoints(folders.checkpoints, loop.variables, identity)
-        with Board(folders.logs, settings) as board:
+        with TensorBoardLog(folders.logs, settings) as log:
             encoded_eval = preprocessor.encode(evaluation)
-            progress = loop.fit(encoded_eval, checkpoints, board, chief, stop)
+            progress = loop.fit(encoded_eval, checkpoints, log, chief, stop)
             if not chief:
                 return {}
             # Of the evaluation's rows: what people compare runs by must not be the test rows.
             drawn = curves(table.label, loop.predict(encoded_eval), evaluation.labels)
             figures = charts.of_curves(drawn, table.label.name)
             images = {name: charts.png(figure) for name, figure in figures.items()}
-            board.write_images(images, progress.best_epoch)
+            log.write_images(images, progress.best_epoch)
 
         def predict(rows: Rows) -> Array:
             return loop.predict(preprocessor.encode(rows))
 
-        findings = examine(table, predict, join(sample), evaluation, test, seed=settings.seed)
-        report.say(f"Test: {evaluate.in_words(findings['test'])}.", findings["test"])
+        findings = evaluate(table, predict, join(sample), evaluation, test, seed=settings.seed)
+        console.say(f"Test: {metrics.in_words(findings['test'])}.", findings["test"])
         for name, baseline in findings["baselines"].items():
-            report.say(evaluate.compare(findings["test"], name, baseline))
+            console.say(metrics.compare(findings["test"], name, baseline))
         if stop.is_set():
             raise StopRequestedError
 
@@ -116,7 +117,7 @@ def run(settings: Settings, stop: threading.Event) -> dict[str, Any]:
         _write_json(folders.model / "statistics.json", dataclasses.asdict(statistics))
         _write_json(folders.model / "evaluation.json", document)
         card.write(folders.model, document)
-    report.say(f"Wrote the SavedModel, evaluation.json and {card.FILE} to {settings.model_dir}.")
+    console.say(f"Wrote the SavedModel, evaluation.json and {card.FILE} to {settings.model_dir}.")
     return document
 
 

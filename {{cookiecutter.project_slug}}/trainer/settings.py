@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn, Self
 
-from trainer import report
+from trainer import console
 from trainer.columns import TABLES
 from trainer.errors import UserError
 
@@ -192,7 +192,7 @@ class _Parser(argparse.ArgumentParser):
     """Says what is wrong without the list of all flags before it."""
 
     def error(self, message: str) -> NoReturn:
-        report.fail(message if message.endswith(".") else f"{message}; --help explains all flags.")
+        console.fail(message if message.endswith(".") else f"{message}; --help explains all flags.")
         self.exit(2)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
-from trainer import report
+from trainer import console
 from trainer.errors import StopRequestedError, UserError, WorkerLostError
 from trainer.settings import parse
 
@@ -36,18 +36,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
             from trainer.run import run
         run(settings, stop)
     except UserError as error:
-        report.fail(str(error))
+        console.fail(str(error))
         return 1
     except StopRequestedError:
-        report.fail("Asked to end (SIGTERM): saved a checkpoint; start again to go on from it.")
+        console.fail("Asked to end (SIGTERM): saved a checkpoint; start again to go on from it.")
         return TERMINATED
     except WorkerLostError as error:
-        report.fail(f"Another worker was lost ({error}): ends, to be restarted with it.")
+        console.fail(f"Another worker was lost ({error}): ends, to be restarted with it.")
         return RESTARTABLE
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise
-        report.fail(
+        console.fail(
             f"{error.filename or tempfile.gettempdir()}: expected room on the disk, got none"
             f" ({error.strerror}); make room, and start again to go on from the last checkpoint."
         )

@@ -98,18 +98,18 @@ def score(data_table: Table, answers: list[Prediction], truths: list[float]) -> 
     """
     import numpy as np
 
-    from trainer import evaluate
+    from trainer import metrics
 
     kind, named = data_table.label.kind, [prediction.outputs(each) for each in answers]
     if kind == "regression":
         values = np.array([each["value"] for each in named], np.float32)
-        return dict(evaluate.score(values, np.array(truths, np.float32)))
+        return dict(metrics.score(values, np.array(truths, np.float32)))
     if kind == "binary":
         second = np.array([each["probability"] for each in named], np.float32)
         probabilities = np.stack([1 - second, second], axis=1)
     else:
         probabilities = np.array([each["probabilities"] for each in named], np.float32)
-    return dict(evaluate.score(probabilities, np.array(truths, np.int32)))
+    return dict(metrics.score(probabilities, np.array(truths, np.int32)))
 
 
 def show(number: str, scores: dict[str, float], trained: evaluations.Evaluation | None) -> int:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from cloud.datasets import makers
-from trainer import remote
+from trainer import mirror, storage
 from trainer.columns import TABLES, Table
 from trainer.data import Rows, Source, read
 from trainer.loop import Loop
@@ -63,12 +63,12 @@ def _outside_a_job(monkeypatch: pytest.MonkeyPatch) -> None:
 def bucket(emulator: RunningEmulator, monkeypatch: pytest.MonkeyPatch) -> Any:
     """A new bucket of the emulator, which the trainer's client looks at."""
     monkeypatch.setenv("STORAGE_EMULATOR_HOST", emulator.url)
-    monkeypatch.setattr(remote, "INTERVAL", 0.05)
+    monkeypatch.setattr(mirror, "INTERVAL", 0.05)
     # A client of this emulator, where one of another is remembered.
-    monkeypatch.setattr(remote, "_client", functools.cache(remote._client.__wrapped__))
-    from google.cloud import storage
+    monkeypatch.setattr(storage, "client", functools.cache(storage.client.__wrapped__))
+    from google.cloud.storage import Client
 
-    return storage.Client().create_bucket(f"trainer-{next(_numbers)}")
+    return Client().create_bucket(f"trainer-{next(_numbers)}")
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ import tensorflow as tf
 from trainer import card, charts
 from trainer.columns import TABLES, Column, Label, Table
 from trainer.data import Array, Rows
-from trainer.examine import examine
+from trainer.evaluation import evaluate
 from trainer.run import run
 
 from .conftest import MakeSettings
@@ -77,7 +77,7 @@ def document_of(kind: str) -> dict[str, Any]:
         return np.asarray(odds / odds.sum(axis=1, keepdims=True))
 
     metric = "auc" if classes else "rmse"
-    found = examine(table, predict, rows(0), rows(1), rows(2), seed=0)
+    found = evaluate(table, predict, rows(0), rows(1), rows(2), seed=0)
     epochs = [{"loss": 1 / n, f"eval_{metric}": 1 - 1 / n, "eval_log_loss": 1 / n} for n in (1, 2)]
     document = {
         **{"table": "t", "kind": kind, "epochs": 2, "best_epoch": 2, "history": epochs},

@@ -17,8 +17,8 @@ from tensorflow.core.protobuf import saved_model_pb2
 
 from trainer.columns import TABLES, Table
 from trainer.data import Rows
-from trainer.evaluate import score
 from trainer.loop import Loop
+from trainer.metrics import score
 from trainer.settings import Settings
 
 from .conftest import MakeSettings, Trained, read_table, train
@@ -50,7 +50,7 @@ def tensors_of(rows: Rows) -> dict[str, Any]:
 
 
 def predictions_of(table: Table, answer: dict[str, Any]) -> np.ndarray[Any, Any]:
-    """Returns what `evaluate.score` takes."""
+    """Returns what `metrics.score` takes."""
     if table.label.kind == "regression":
         return np.array(answer["estimate"])
     if table.label.kind == "multiclass":

@@ -26,8 +26,8 @@ KILLS = 20
 # and the points that an undisturbed training has.
 KILL_AND_GO_ON = """
 import json, os, random, signal, sys, threading, time, traceback
-from trainer import loop, remote, run, settings
-remote.INTERVAL = 0.02
+from trainer import loop, mirror, run, settings
+mirror.INTERVAL = 0.02
 import google.cloud.storage
 import matplotlib.backends.backend_agg, matplotlib.backends.backend_svg, matplotlib.figure
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from trainer import report, task
+from trainer import console, task
 from trainer.run import run
 from trainer.settings import Settings
 
@@ -46,13 +46,13 @@ def evaluation(settings: Settings) -> dict[str, Any]:
 # Trains until the line that begins so, and dies of it before anything else is done.
 DIE_AT = """
 import os, signal, sys, threading
-from trainer import report, run, settings
-say = report.say
+from trainer import console, run, settings
+say = console.say
 def die(message, *arguments):
     say(message, *arguments)
     if message.startswith("Epoch 2/"):
         os.kill(os.getpid(), getattr(signal, "SIGKILL", signal.SIGTERM))
-report.say = die
+console.say = die
 run.run(settings.parse(sys.argv[1:]), threading.Event())
 """
 
@@ -85,7 +85,7 @@ def test_sigterm_in_a_job_saves_a_checkpoint(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     settings = make_settings("penguins", epochs=3)
-    say = report.say
+    say = console.say
 
     def terminate(message: str, *arguments: Any) -> None:
         say(message, *arguments)
@@ -94,7 +94,7 @@ def test_sigterm_in_a_job_saves_a_checkpoint(
 
     with monkeypatch.context() as patch:
         patch.setenv("CLUSTER_SPEC", "{}")
-        patch.setattr(report, "say", terminate)
+        patch.setattr(console, "say", terminate)
         assert task.main(settings.arguments()) == 128 + signal.SIGTERM
     said = capsys.readouterr()
     entries = [json.loads(line) for line in said.out.splitlines()]

@@ -3,9 +3,9 @@ import math
 
 import numpy as np
 import pytest
-from sklearn import metrics
+import sklearn.metrics
 
-from trainer import evaluate
+from trainer import metrics
 
 
 def random_binary(rows: int, levels: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -22,20 +22,20 @@ def test_auc_counts_pairs_in_order_and_ties_as_half() -> None:
     scores = rng.integers(0, 12, 60) / 12
     pairs = itertools.product(scores[positive], scores[~positive])
     expected = np.mean([(high > low) + (high == low) / 2 for high, low in pairs])
-    assert evaluate.roc_auc(positive, scores) == pytest.approx(expected, abs=1e-12)
+    assert metrics.roc_auc(positive, scores) == pytest.approx(expected, abs=1e-12)
 
 
 @pytest.mark.parametrize("levels", [3, 17, 10_000])
 def test_scores_of_two_classes_are_those_of_scikit_learn(levels: int) -> None:
     probabilities, labels = random_binary(500, levels)
     second = probabilities[:, 1]
-    assert evaluate.score(probabilities, labels) == pytest.approx(
+    assert metrics.score(probabilities, labels) == pytest.approx(
         {
-            "auc": metrics.roc_auc_score(labels, second),
-            "pr_auc": metrics.average_precision_score(labels, second),
-            "log_loss": metrics.log_loss(labels, second),
-            "accuracy": metrics.accuracy_score(labels, probabilities.argmax(axis=1)),
-            "brier": metrics.brier_score_loss(labels, second),
+            "auc": sklearn.metrics.roc_auc_score(labels, second),
+            "pr_auc": sklearn.metrics.average_precision_score(labels, second),
+            "log_loss": sklearn.metrics.log_loss(labels, second),
+            "accuracy": sklearn.metrics.accuracy_score(labels, probabilities.argmax(axis=1)),
+            "brier": sklearn.metrics.brier_score_loss(labels, second),
         }
     )
 
@@ -45,11 +45,11 @@ def test_scores_of_three_classes_are_those_of_scikit_learn() -> None:
     labels = rng.integers(0, 3, 200)
     probabilities = rng.dirichlet([1, 1, 1], 200) + np.eye(3)[labels] / 3
     probabilities /= probabilities.sum(axis=1, keepdims=True)
-    assert evaluate.score(probabilities, labels) == pytest.approx(
+    assert metrics.score(probabilities, labels) == pytest.approx(
         {
-            "auc": metrics.roc_auc_score(labels, probabilities, multi_class="ovr"),
-            "log_loss": metrics.log_loss(labels, probabilities),
-            "accuracy": metrics.accuracy_score(labels, probabilities.argmax(axis=1)),
+            "auc": sklearn.metrics.roc_auc_score(labels, probabilities, multi_class="ovr"),
+            "log_loss": sklearn.metrics.log_loss(labels, probabilities),
+            "accuracy": sklearn.metrics.accuracy_score(labels, probabilities.argmax(axis=1)),
         }
     )
 
@@ -58,11 +58,11 @@ def test_scores_of_a_number_are_those_of_scikit_learn() -> None:
     rng = np.random.default_rng(0)
     labels = rng.normal(5, 40, 300).astype(np.float32)
     estimates = (labels * 0.8 + rng.normal(0, 10, 300)).astype(np.float32)
-    assert evaluate.score(estimates, labels) == pytest.approx(
+    assert metrics.score(estimates, labels) == pytest.approx(
         {
-            "rmse": metrics.root_mean_squared_error(labels, estimates),
-            "mae": metrics.mean_absolute_error(labels, estimates),
-            "r2": metrics.r2_score(labels, estimates),
+            "rmse": sklearn.metrics.root_mean_squared_error(labels, estimates),
+            "mae": sklearn.metrics.mean_absolute_error(labels, estimates),
+            "r2": sklearn.metrics.r2_score(labels, estimates),
         },
         rel=1e-5,
     )
@@ -71,36 +71,36 @@ def test_scores_of_a_number_are_those_of_scikit_learn() -> None:
 def test_auc_of_more_classes_is_the_mean_over_those_present() -> None:
     probabilities = np.array([[0.7, 0.2, 0.1], [0.3, 0.5, 0.2], [0.6, 0.3, 0.1], [0.1, 0.8, 0.1]])
     labels = np.array([0, 1, 1, 0])
-    first = evaluate.roc_auc(labels == 0, probabilities[:, 0])
-    second = evaluate.roc_auc(labels == 1, probabilities[:, 1])
-    assert evaluate.score(probabilities, labels)["auc"] == pytest.approx((first + second) / 2)
+    first = metrics.roc_auc(labels == 0, probabilities[:, 0])
+    second = metrics.roc_auc(labels == 1, probabilities[:, 1])
+    assert metrics.score(probabilities, labels)["auc"] == pytest.approx((first + second) / 2)
 
 
 def test_rows_of_one_class_or_one_number_have_no_area_and_no_explained_variance() -> None:
-    scores = evaluate.score(np.array([[0.9, 0.1], [0.4, 0.6]]), np.array([0, 0]))
+    scores = metrics.score(np.array([[0.9, 0.1], [0.4, 0.6]]), np.array([0, 0]))
     assert sorted(scores) == ["accuracy", "brier", "log_loss"]
-    assert sorted(evaluate.score(np.array([1.0, 2.0]), np.array([3.0, 3.0]))) == ["mae", "rmse"]
+    assert sorted(metrics.score(np.array([1.0, 2.0]), np.array([3.0, 3.0]))) == ["mae", "rmse"]
 
 
 def test_a_weight_counts_a_row_so_many_times() -> None:
     probabilities, labels = random_binary(40, 7)
     weights = np.random.default_rng(1).integers(0, 4, 40)
     repeated = np.repeat(np.arange(40), weights)
-    assert evaluate.Judged(probabilities, labels).scores(weights) == pytest.approx(
-        evaluate.score(probabilities[repeated], labels[repeated])
+    assert metrics.Scorer(probabilities, labels).scores(weights) == pytest.approx(
+        metrics.score(probabilities[repeated], labels[repeated])
     )
 
 
 def test_a_sure_mistake_costs_much_but_not_infinity() -> None:
-    scores = evaluate.score(np.array([[1.0, 0.0], [0.5, 0.5]]), np.array([1, 0]))
+    scores = metrics.score(np.array([[1.0, 0.0], [0.5, 0.5]]), np.array([1, 0]))
     assert 8 < scores["log_loss"] < 9
 
 
 def test_intervals_are_as_wide_as_theory_says_and_the_same_for_the_same_seed() -> None:
     probabilities, labels = random_binary(2_000, 10_000)
-    found = evaluate.intervals(probabilities, labels, seed=3)
-    assert found == evaluate.intervals(probabilities, labels, seed=3)
-    accuracy = evaluate.score(probabilities, labels)["accuracy"]
+    found = metrics.intervals(probabilities, labels, seed=3)
+    assert found == metrics.intervals(probabilities, labels, seed=3)
+    accuracy = metrics.score(probabilities, labels)["accuracy"]
     low, high = found["accuracy"]
     assert low < accuracy < high
     # The normal interval of a share.
@@ -110,24 +110,24 @@ def test_intervals_are_as_wide_as_theory_says_and_the_same_for_the_same_seed() -
 
 def test_intervals_leave_out_draws_without_one_of_the_classes() -> None:
     probabilities = np.array([[0.8, 0.2], [0.6, 0.4], [0.3, 0.7]])
-    low, high = evaluate.intervals(probabilities, np.array([0, 0, 1]), seed=0)["auc"]
+    low, high = metrics.intervals(probabilities, np.array([0, 0, 1]), seed=0)["auc"]
     assert (low, high) == (1, 1)
 
 
 def test_scores_are_said_by_their_names() -> None:
-    assert evaluate.in_words({"auc": 0.9, "log_loss": 0.25, "accuracy": 0.8, "brier": 0.1}) == (
+    assert metrics.in_words({"auc": 0.9, "log_loss": 0.25, "accuracy": 0.8, "brier": 0.1}) == (
         "log loss 0.2500, ROC AUC 0.9000, accuracy 0.8000"
     )
-    assert evaluate.in_words({"rmse": 17.5, "mae": 12, "r2": 0.8}) == (
+    assert metrics.in_words({"rmse": 17.5, "mae": 12, "r2": 0.8}) == (
         "RMSE 17.5000, MAE 12.0000, R² 0.8000"
     )
 
 
 def test_a_comparison_says_by_how_much() -> None:
     model = {"auc": 0.9, "log_loss": 0.2, "accuracy": 0.8}
-    said = evaluate.compare(model, "guess", {"auc": 0.5, "log_loss": 0.6, "accuracy": 0.85})
+    said = metrics.compare(model, "guess", {"auc": 0.5, "log_loss": 0.6, "accuracy": 0.85})
     assert "better by 0.4000 in ROC AUC" in said
     assert "better by 0.4000 in log loss" in said
     assert "worse by 0.0500 in accuracy" in said
-    said = evaluate.compare({"rmse": 10.0}, "mean", {"rmse": 40.0})
+    said = metrics.compare({"rmse": 10.0}, "mean", {"rmse": 40.0})
     assert said == "Baseline, mean: RMSE 40.0000. The model is better by 30.0000 in RMSE."

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from sklearn import metrics
 
-from trainer import examine as module
+from trainer import evaluation
 from trainer.columns import Column, Label, Table
 from trainer.data import Array, Rows
-from trainer.evaluate import roc_auc, score
-from trainer.examine import examine
+from trainer.evaluation import evaluate
+from trainer.metrics import roc_auc, score
 
 TABLE = Table(
     "t",
@@ -37,16 +37,16 @@ def predict(rows: Rows) -> Array:
 
 def test_all_that_is_found_goes_through_json_as_it_is() -> None:
     test = rows(2)
-    found = examine(TABLE, predict, rows(0), rows(1), test, seed=0)
+    found = evaluate(TABLE, predict, rows(0), rows(1), test, seed=0)
     text = json.dumps(found, allow_nan=False)
     assert json.loads(text)["test"] == score(predict(test), test.labels)
-    assert found == examine(TABLE, predict, rows(0), rows(1), test, seed=0)
+    assert found == evaluate(TABLE, predict, rows(0), rows(1), test, seed=0)
     assert list(found["baselines"]) == ["majority class", "x alone"]
 
 
 def test_slices_are_scored_apart_and_small_ones_left_out() -> None:
     test = rows(2)
-    found = module.slices("town", predict(test), test, "auc", seed=0)
+    found = evaluation.slices("town", predict(test), test, "auc", seed=0)
     assert next(iter(found)) == "a"  # the most frequent
     assert sorted(found) == ["a", "b", "c"]  # too few rows are without a town
     here = test.features["town"] == "b"
@@ -58,7 +58,7 @@ def test_slices_are_scored_apart_and_small_ones_left_out() -> None:
 
 
 def test_importance_finds_what_the_model_looks_at() -> None:
-    found = module.importance(TABLE, predict, rows(2), "auc", seed=0)
+    found = evaluation.importance(TABLE, predict, rows(2), "auc", seed=0)
     assert next(iter(found)) == "x"
     assert found["x"]["mean"] > 0.2
     assert found["noise"] == found["town"] == {"mean": 0, "spread": 0}
@@ -68,18 +68,18 @@ def test_importance_of_a_number_is_the_error_that_it_adds() -> None:
     table = Table("t", "key", Label("y", (), ""), TABLE.columns)
     test = rows(2)
     test = Rows("memory", test.features, test.features["x"])
-    found = module.importance(table, lambda rows: rows.features["x"], test, "rmse", seed=0)
+    found = evaluation.importance(table, lambda rows: rows.features["x"], test, "rmse", seed=0)
     # The distance of two independent values of the same variance.
     assert found["x"]["mean"] == pytest.approx(2 * 2**0.5, rel=0.05)
 
 
 def test_curves_lie_on_those_of_scikit_learn() -> None:
     test = rows(2)
-    found = module.curves(TABLE.label, predict(test), test.labels)
+    found = evaluation.curves(TABLE.label, predict(test), test.labels)
     assert list(found) == ["yes"]
     fall_out, recall, _ = metrics.roc_curve(test.labels, predict(test)[:, 1])
     roc = np.array(found["yes"]["roc"])
-    assert len(roc) <= module.POINTS + 1
+    assert len(roc) <= evaluation.POINTS + 1
     assert roc[0].tolist() == [0, 0]
     assert roc[-1].tolist() == [1, 1]
     exact = np.interp(roc[:, 0], fall_out, recall)
@@ -92,8 +92,8 @@ def test_curves_lie_on_those_of_scikit_learn() -> None:
 def test_calibration_compares_means_in_bins_of_as_many_rows() -> None:
     predictions = np.linspace(0, 1, 100)
     labels = predictions > 0.5
-    found = module.calibration(predictions, labels)
-    assert len(found) == module.BINS
+    found = evaluation.calibration(predictions, labels)
+    assert len(found) == evaluation.BINS
     assert found[0] == pytest.approx([predictions[:10].mean(), 0])
     assert found[-1] == pytest.approx([predictions[90:].mean(), 1])
 
@@ -101,7 +101,7 @@ def test_calibration_compares_means_in_bins_of_as_many_rows() -> None:
 def test_the_threshold_has_the_best_f1_of_all() -> None:
     test = rows(2, 400)
     scores = predict(test)[:, 1]
-    threshold = module.best_threshold(test.labels == 1, scores)
+    threshold = evaluation.best_threshold(test.labels == 1, scores)
     found = metrics.f1_score(test.labels, scores >= threshold)
     assert found == max(metrics.f1_score(test.labels, scores >= each) for each in scores)
 
@@ -110,18 +110,18 @@ def test_confusion_counts_by_the_threshold() -> None:
     second = np.array([0.1, 0.3, 0.6, 0.2, 0.9])
     predictions = np.stack([1 - second, second], axis=1)
     labels = np.array([0, 0, 0, 1, 1])
-    assert module.confusion(predictions, labels, 0.3) == {
+    assert evaluation.confusion(predictions, labels, 0.3) == {
         "matrix": [[1, 2], [1, 1]],
         "threshold": 0.3,
         "precision": 1 / 3,
         "recall": 1 / 2,
     }
-    assert module.confusion(predictions, labels, None) == {"matrix": [[2, 1], [1, 1]]}
+    assert evaluation.confusion(predictions, labels, None) == {"matrix": [[2, 1], [1, 1]]}
 
 
 def test_errors_of_a_number_are_counted_between_their_far_ends() -> None:
     label = Label("minutes", (), "")
     truths = np.zeros(1_000)
-    found = module.curves(label, np.linspace(-1, 1, 1_000), truths)["minutes"]["errors"]
+    found = evaluation.curves(label, np.linspace(-1, 1, 1_000), truths)["minutes"]["errors"]
     assert sum(found["rows"]) == 990
     assert found["edges"][0] == pytest.approx(-0.99, abs=0.001)

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 import tensorflow as tf
-from google.cloud import storage
+from google.cloud.storage import Blob, Client
 
-from trainer import remote, report
+from trainer import console, mirror, storage
 from trainer.checkpoint import POINTER
 from trainer.columns import TABLES
 from trainer.data import Source, read
 from trainer.errors import UserError
-from trainer.remote import Mirror
+from trainer.mirror import Mirror
 from trainer.run import run
 
 from .conftest import MakeSettings, settings_in
@@ -27,7 +27,7 @@ def dead_client() -> Any:
     """A client of a server that is not there."""
     from google.auth.credentials import AnonymousCredentials
 
-    return storage.Client(
+    return Client(
         project="none",
         credentials=AnonymousCredentials(),
         client_options={"api_endpoint": "http://127.0.0.1:9"},
@@ -55,7 +55,7 @@ def test_the_whole_road_on_gs_uris_with_an_interruption(
     class PowerCutError(Exception):
         pass
 
-    say = report.say
+    say = console.say
 
     def cut_in_epoch_4(message: str, *arguments: Any, **keywords: Any) -> None:
         say(message, *arguments, **keywords)
@@ -63,7 +63,7 @@ def test_the_whole_road_on_gs_uris_with_an_interruption(
             raise PowerCutError
 
     with monkeypatch.context() as patch:
-        patch.setattr(report, "say", cut_in_epoch_4)
+        patch.setattr(console, "say", cut_in_epoch_4)
         with pytest.raises(PowerCutError):
             run(settings, threading.Event())
     assert json.loads(bucket.blob(f"jobs/one/checkpoint_dir/{POINTER}").download_as_bytes())
@@ -114,11 +114,11 @@ def test_shards_are_found_by_a_pattern_and_read_as_streams(
 
 
 def test_a_file_that_grows_is_there_at_each_size_that_was_seen(bucket: Any, tmp_path: Path) -> None:
-    mirror = Mirror({tmp_path: f"gs://{bucket.name}/logs/"})
+    copies = Mirror({tmp_path: f"gs://{bucket.name}/logs/"})
     with (tmp_path / "events").open("wb", buffering=0) as file:
         for size in (1, 2, 3):
             file.write(b"x" * 1_000)
-            mirror.sweep()
+            copies.sweep()
             assert contents(bucket, "logs/") == {"events": b"x" * 1_000 * size}
 
 
@@ -135,16 +135,16 @@ def test_a_commit_is_uploaded_after_what_it_names(
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("whole")
     uploaded = []
-    upload = storage.Blob.upload_from_file
+    upload = Blob.upload_from_file
 
     def upload_noting(blob: Any, *arguments: Any, **keywords: Any) -> None:
         uploaded.append(blob.name)
         upload(blob, *arguments, **keywords)
 
-    monkeypatch.setattr(storage.Blob, "upload_from_file", upload_noting)
-    mirror = Mirror({tmp_path: f"gs://{bucket.name}/model"})
-    mirror.sweep()
-    mirror.sweep()  # nothing changed
+    monkeypatch.setattr(Blob, "upload_from_file", upload_noting)
+    copies = Mirror({tmp_path: f"gs://{bucket.name}/model"})
+    copies.sweep()
+    copies.sweep()  # nothing changed
     assert sorted(uploaded) == [
         "model/a",
         "model/saved_model.pb",
@@ -159,7 +159,7 @@ def test_a_checkpoint_that_is_removed_meanwhile_is_uploaded_before_its_pointer(
 ) -> None:
     (tmp_path / "one.npz").write_text("one")
     (tmp_path / POINTER).write_text("one.npz")
-    upload = storage.Blob.upload_from_file
+    upload = Blob.upload_from_file
 
     def upload_while_training_goes_on(blob: Any, *arguments: Any, **keywords: Any) -> None:
         (tmp_path / "one.npz").unlink(missing_ok=True)
@@ -170,10 +170,10 @@ def test_a_checkpoint_that_is_removed_meanwhile_is_uploaded_before_its_pointer(
         names = contents(bucket, "c/")
         assert POINTER not in names or names[POINTER].decode() in names
 
-    monkeypatch.setattr(storage.Blob, "upload_from_file", upload_while_training_goes_on)
-    mirror = Mirror({tmp_path: f"gs://{bucket.name}/c"})
-    mirror.sweep()
-    mirror.sweep()
+    monkeypatch.setattr(Blob, "upload_from_file", upload_while_training_goes_on)
+    copies = Mirror({tmp_path: f"gs://{bucket.name}/c"})
+    copies.sweep()
+    copies.sweep()
     assert contents(bucket, "c/") == {"two.npz": b"two", POINTER: b"two.npz"}
 
 
@@ -184,8 +184,8 @@ def test_an_outage_loses_nothing_and_is_said_once(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(remote, "ATTEMPT", 0.1)
-    live_client = remote._client
+    monkeypatch.setattr(storage, "ATTEMPT", 0.1)
+    live_client = storage.client
     failures = threading.Semaphore(0)
 
     def failing_client() -> Any:
@@ -193,11 +193,11 @@ def test_an_outage_loses_nothing_and_is_said_once(
         return dead_client
 
     with Mirror({tmp_path: f"gs://{bucket.name}/logs"}):
-        monkeypatch.setattr(remote, "_client", failing_client)
+        monkeypatch.setattr(storage, "client", failing_client)
         (tmp_path / "events").write_bytes(b"during the outage")
         for _ in range(3):
             assert failures.acquire(timeout=60)
-        monkeypatch.setattr(remote, "_client", live_client)
+        monkeypatch.setattr(storage, "client", live_client)
     assert contents(bucket, "logs/") == {"events": b"during the outage"}
     assert capsys.readouterr().out.count("Not uploaded yet, trying again") == 1
 
@@ -205,9 +205,9 @@ def test_an_outage_loses_nothing_and_is_said_once(
 def test_what_cannot_be_uploaded_in_the_end_is_told(
     bucket: Any, dead_client: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(remote, "ATTEMPT", 0.1)
-    monkeypatch.setattr(remote, "PATIENCE", 0.5)
-    monkeypatch.setattr(remote, "_client", lambda: dead_client)
+    monkeypatch.setattr(storage, "ATTEMPT", 0.1)
+    monkeypatch.setattr(mirror, "PATIENCE", 0.5)
+    monkeypatch.setattr(storage, "client", lambda: dead_client)
     with (
         pytest.raises(UserError, match=r"gs://.*/logs: cannot be written"),
         Mirror({tmp_path: f"gs://{bucket.name}/logs"}),

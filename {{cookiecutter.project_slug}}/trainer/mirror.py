@@ -5,7 +5,6 @@ shows a file only once it is closed. This way is the same on Google Cloud and on
 """
 
 import contextlib
-import functools
 import os
 import tempfile
 import threading
@@ -16,14 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, Self
 
-from trainer import report
+from trainer import console, storage
 from trainer.errors import UserError
 from trainer.settings import FOLDERS, Settings
 
 # These make other files whole: they are read before the others and uploaded after them.
 COMMITS = {"checkpoint.json", "saved_model.pb"}
 INTERVAL = 1.0  # seconds from one look at the folders to the next
-ATTEMPT = 20.0  # seconds after which a request that fails is given up until the next look
 PATIENCE = 180.0  # seconds of failures after which the last upload is given up
 
 
@@ -56,9 +54,9 @@ def local_folders(settings: Settings, writes: bool) -> Iterator[Folders]:
         )
         uris = {name: getattr(settings, name) for name in FOLDERS}
         paths = {name: scratch / name for name in FOLDERS}
-        mirrored = {paths[name]: uri for name, uri in uris.items() if is_remote(uri)}
+        mirrored = {paths[name]: uri for name, uri in uris.items() if storage.is_uri(uri)}
         for name, uri in uris.items():
-            if not is_remote(uri) and (writes or name == "checkpoint_dir"):
+            if not storage.is_uri(uri) and (writes or name == "checkpoint_dir"):
                 paths[name] = Path(uri)
             paths[name].mkdir(parents=True, exist_ok=True)
         if mirrored:
@@ -97,7 +95,7 @@ class Mirror:
         except UserError as failure:
             if error is None:
                 raise
-            report.say(str(failure), severity="WARNING")
+            console.say(str(failure), severity="WARNING")
 
     def download(self, folder: Path) -> None:
         """Brings a folder's objects here.
@@ -105,15 +103,15 @@ class Mirror:
         Raises:
             UserError: the bucket is not there or cannot be read.
         """
-        bucket, prefix = split(self._folders[folder])
-        with _telling(self._folders[folder]):
-            for blob in _client().list_blobs(bucket, prefix=prefix, retry=_retry()):
+        bucket, prefix = _prefix(self._folders[folder])
+        with storage.readable(self._folders[folder]):
+            for blob in storage.client().list_blobs(bucket, prefix=prefix, retry=storage.retry()):
                 name = PurePosixPath(blob.name[len(prefix) :])
                 if blob.name.endswith("/") or ".." in name.parts:
                     continue
                 path = folder / name
                 path.parent.mkdir(parents=True, exist_ok=True)
-                blob.download_to_filename(path, retry=_retry())
+                blob.download_to_filename(path, retry=storage.retry())
                 self._seen[path] = _state(path.stat())
 
     def sweep(self) -> None:
@@ -125,7 +123,7 @@ class Mirror:
             others = self._open(stack, commits=False)
             for path, file in (others | commits).items():
                 state = _state(os.fstat(file.fileno()))
-                self._blob(path).upload_from_file(file, size=state[0], retry=_retry())
+                self._blob(path).upload_from_file(file, size=state[0], retry=storage.retry())
                 self._seen[path] = state
         for path in gone:
             _delete(self._blob(path))
@@ -145,8 +143,8 @@ class Mirror:
 
     def _blob(self, path: Path) -> Any:
         [folder] = [folder for folder in self._folders if path.is_relative_to(folder)]
-        bucket, prefix = split(self._folders[folder])
-        return _client().bucket(bucket).blob(prefix + path.relative_to(folder).as_posix())
+        bucket, prefix = _prefix(self._folders[folder])
+        return storage.client().bucket(bucket).blob(prefix + path.relative_to(folder).as_posix())
 
     def _watch(self) -> None:
         """Sweeps again and again; a failure is said once, until a sweep succeeds."""
@@ -157,10 +155,11 @@ class Mirror:
                 failing = False
             except FileNotFoundError:
                 continue  # removed between two looks at it: the next sweep sees the newer files
-            except _failures() as error:
+            except storage.failures() as error:
                 if not failing:
-                    report.say(
-                        f"Not uploaded yet, trying again: {_first_line(error)}", severity="WARNING"
+                    console.say(
+                        f"Not uploaded yet, trying again: {storage.first_line(error)}",
+                        severity="WARNING",
                     )
                 failing = True
 
@@ -174,108 +173,28 @@ class Mirror:
         while True:
             try:
                 return self.sweep()
-            except _failures() as error:
-                if _is_final(error) or time.monotonic() - begun > PATIENCE:
+            except storage.failures() as error:
+                if storage.is_final(error) or time.monotonic() - begun > PATIENCE:
                     uris = ", ".join(self._folders.values())
                     raise UserError(
-                        f"{uris}: cannot be written ({_first_line(error)}); check the bucket and"
-                        " the permissions, and start again to go on from the last checkpoint."
+                        f"{uris}: cannot be written ({storage.first_line(error)}); check the bucket"
+                        " and the permissions, and start again to go on from the last checkpoint."
                     ) from error
                 time.sleep(INTERVAL)
 
 
-def is_remote(uri: str) -> bool:
-    """Whether it is in Cloud Storage."""
-    return uri.startswith("gs://")
-
-
-def split(uri: str) -> tuple[str, str]:
+def _prefix(uri: str) -> tuple[str, str]:
     """Returns a folder's bucket and the prefix of its objects, which ends with a slash or is ''."""
-    bucket, _, name = uri.removeprefix("gs://").partition("/")
-    name = name.strip("/")
+    bucket, name = storage.split(uri)
     return bucket, f"{name}/" if name else ""
-
-
-def find(pattern: str) -> list[str]:
-    """Returns the objects that a pattern names; `**` stands for any part of a name.
-
-    Source: https://cloud.google.com/storage/docs/json_api/v1/objects/list (matchGlob).
-
-    Raises:
-        UserError: the bucket is not there or cannot be read.
-    """
-    bucket, _, match_glob = pattern.removeprefix("gs://").partition("/")
-    with _telling(pattern):
-        blobs = _client().list_blobs(bucket, match_glob=match_glob, retry=_retry())
-        return [f"gs://{bucket}/{blob.name}" for blob in blobs]
-
-
-@contextmanager
-def opened(uri: str) -> Iterator[BinaryIO]:
-    """Opens an object to be read as a stream.
-
-    Raises:
-        UserError: there is none, or it cannot be read.
-    """
-    bucket, name = split(uri)
-    with _telling(uri), _client().bucket(bucket).blob(name[:-1]).open("rb", retry=_retry()) as file:
-        yield file
-
-
-@functools.cache
-def _client() -> Any:
-    # Costs half a second to import, which training on local files need not pay.
-    from google.cloud import storage
-
-    return storage.Client()
-
-
-def _retry() -> Any:
-    from google.cloud.storage.retry import DEFAULT_RETRY
-
-    return DEFAULT_RETRY.with_timeout(ATTEMPT)
-
-
-def _failures() -> tuple[type[Exception], ...]:
-    """Returns what Cloud Storage's client raises when a request fails."""
-    from google.api_core.exceptions import GoogleAPIError
-    from google.auth.exceptions import GoogleAuthError
-    from google.cloud.storage.exceptions import DataCorruption, InvalidResponse
-    from requests.exceptions import RequestException
-
-    return GoogleAPIError, GoogleAuthError, DataCorruption, InvalidResponse, RequestException
-
-
-def _is_final(error: Exception) -> bool:
-    """Whether asking again is no use, as it is after most HTTP statuses 4xx."""
-    code = getattr(error, "code", None)
-    return isinstance(code, int) and 400 <= code < 500 and code not in (408, 429)
-
-
-@contextmanager
-def _telling(uri: str) -> Iterator[None]:
-    """Turns a failed request into one sentence."""
-    try:
-        yield
-    except _failures() as error:
-        if getattr(error, "code", None) == 404:
-            raise UserError(f"{uri}: there is no such object or bucket; check the URI.") from error
-        raise UserError(
-            f"{uri}: cannot be read ({_first_line(error)}); check the permissions, the credentials"
-            " and the network."
-        ) from error
 
 
 def _delete(blob: Any) -> None:
     from google.api_core.exceptions import NotFound
 
     with contextlib.suppress(NotFound):  # an attempt before this one has removed it
-        blob.delete(retry=_retry())
+        blob.delete(retry=storage.retry())
 
 
 def _state(status: os.stat_result) -> tuple[int, int]:
     return status.st_size, status.st_mtime_ns
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -35,9 +35,9 @@ def score(predictions: Array, labels: Array) -> Scores:
         labels: int [rows], indices of classes; or float [rows].
 
     Returns:
-        As `Judged.scores` does.
+        As `Scorer.scores` does.
     """
-    return Judged(predictions, labels).scores(np.ones(len(labels)))
+    return Scorer(predictions, labels).scores(np.ones(len(labels)))
 
 
 def intervals(predictions: Array, labels: Array, seed: int) -> dict[str, Interval]:
@@ -51,11 +51,11 @@ def intervals(predictions: Array, labels: Array, seed: int) -> dict[str, Interva
         labels: as in `score`.
         seed: of the draws.
     """
-    judged, rng, rows = Judged(predictions, labels), np.random.default_rng(seed), len(labels)
+    scorer, rng, rows = Scorer(predictions, labels), np.random.default_rng(seed), len(labels)
     drawn: dict[str, list[float]] = {}
     for _ in range(DRAWS):
         weights = np.bincount(rng.integers(rows, size=rows), minlength=rows)
-        for name, value in judged.scores(weights).items():
+        for name, value in scorer.scores(weights).items():
             drawn.setdefault(name, []).append(value)
     return {
         name: (float(np.quantile(values, 0.025)), float(np.quantile(values, 0.975)))
@@ -73,7 +73,7 @@ def roc_auc(positive: Array, scores: Array) -> float:
     return Ranking(positive, scores).counts(np.ones(len(scores))).roc_auc()
 
 
-class Judged:
+class Scorer:
     """Predictions beside the truth, ready to be scored under many weightings of the rows."""
 
     def __init__(self, predictions: Array, labels: Array) -> None:

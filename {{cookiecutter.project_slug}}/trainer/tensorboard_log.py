@@ -18,7 +18,7 @@ COMPARED = (
 )
 
 
-class Board:
+class TensorBoardLog:
     """Writes event files, one folder for the training rows and one for the evaluation's."""
 
     def __init__(self, folder: Path, settings: Settings) -> None:

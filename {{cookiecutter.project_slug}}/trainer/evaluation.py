@@ -8,7 +8,7 @@ import numpy as np
 from trainer.baselines import baselines
 from trainer.columns import Label, Table
 from trainer.data import Array, Rows
-from trainer.evaluate import Ranking, intervals, score
+from trainer.metrics import Ranking, intervals, score
 from trainer.settings import RISING
 
 Predict = Callable[[Rows], Array]
@@ -20,14 +20,14 @@ SHUFFLES = 3  # of each column
 SHUFFLED_ROWS = 20_000  # at most
 
 
-def examine(
+def evaluate(
     table: Table, predict: Predict, train: Rows, evaluation: Rows, test: Rows, *, seed: int
 ) -> dict[str, Any]:
     """Looks at the test rows, once.
 
     Args:
         table: their columns.
-        predict: the model: float [rows, classes] or [rows], as in `evaluate.score`.
+        predict: the model: float [rows, classes] or [rows], as in `metrics.score`.
         train: what the baselines are made of.
         evaluation: what the threshold and the best column are chosen on.
         test: the rows to judge by.
