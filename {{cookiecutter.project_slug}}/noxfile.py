@@ -86,9 +86,10 @@ def add_command(name: str, purpose: str) -> None:
     """Makes the session of a command; the flags given after `--` are the command's."""
 
     def run(session: nox.Session) -> None:
-        python = install_project(session, "cloud")
+        # Whoever names a Python that has the requirements gets nothing installed.
+        python = os.environ.get("CLOUD_PYTHON") or install_project(session, "cloud")
         variables = {}
-        if name == "tensorboard":
+        if name == "tensorboard" and "TENSORBOARD_PYTHON" not in os.environ:
             variables["TENSORBOARD_PYTHON"] = install_tensorboard(session)
         session.run(python, "-m", "cloud", name, *session.posargs, env=variables)
 

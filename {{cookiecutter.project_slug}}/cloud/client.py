@@ -152,6 +152,12 @@ class Client:
         bucket.labels = self.config.labels
         return self.storage.create_bucket(bucket, location=self.config.region)
 
+    def blob(self, uri: str) -> Any:
+        """Returns the `google.cloud.storage.Blob` of a gs:// URI, whether it exists or not."""
+        from google.cloud import storage
+
+        return storage.Blob.from_uri(uri, client=self.storage)
+
     @property
     def _options(self) -> dict[str, Any]:
         return {

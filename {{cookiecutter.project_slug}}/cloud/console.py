@@ -4,6 +4,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 
 from rich.console import Console
 from rich.table import Table
@@ -44,3 +45,21 @@ def step(title: str) -> Iterator[None]:
             say(f"{title} …")
         yield
     say(f"{title}: done in {time.monotonic() - begun:.1f} s", "green")
+
+
+def counted(number: int, noun: str) -> str:
+    """Writes how many there are of something: `1 row`, `5,912 rows`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def format_duration(span: timedelta) -> str:
+    """Writes a time with one or two units: `42 s`, `3 min 20 s`, `2 h 5 min`, `3 d 4 h`."""
+    seconds = int(span.total_seconds())
+    for size, unit, smaller_size, smaller in (
+        (86_400, "d", 3600, "h"),
+        (3600, "h", 60, "min"),
+        (60, "min", 1, "s"),
+    ):
+        if seconds >= size:
+            return f"{seconds // size} {unit} {seconds % size // smaller_size} {smaller}"
+    return f"{seconds} s"

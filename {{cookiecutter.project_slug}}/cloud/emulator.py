@@ -78,7 +78,7 @@ def _start(config: Config) -> dict[str, Any]:
         # for the other's.
         if process.poll() not in (None, IN_USE) or time.monotonic() > deadline:
             last = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:]
-            raise UserError(f"The emulator did not start: {''.join(last) or 'it said nothing'}")
+            raise UserError(f"The emulator did not start: {''.join(last) or 'it printed nothing'}")
         time.sleep(0.05)
     process.returncode = 0  # it is meant to outlive this process, which must not warn of it
     return found

@@ -1,5 +1,5 @@
-"""What a person is told, in one sentence, instead of a traceback."""
+"""Errors that a person sees as one sentence, instead of a traceback."""
 
 
 class UserError(Exception):
-    """Something the person at the terminal can mend; the message says what and how."""
+    """Something the person at the terminal can fix; the message says what and how."""

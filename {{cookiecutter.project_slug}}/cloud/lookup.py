@@ -9,7 +9,28 @@ from cloud.config import Config
 from cloud.errors import UserError
 from trainer.columns import TABLES, Table
 
-ENDED = ("JOB_STATE_SUCCEEDED", "JOB_STATE_FAILED", "JOB_STATE_CANCELLED", "JOB_STATE_EXPIRED")
+ENDED = (
+    "JOB_STATE_SUCCEEDED",
+    "JOB_STATE_PARTIALLY_SUCCEEDED",
+    "JOB_STATE_FAILED",
+    "JOB_STATE_CANCELLED",
+    "JOB_STATE_EXPIRED",
+)
+
+
+def state(job: Any) -> str:
+    """Returns a job's state as a person reads it, such as `succeeded`."""
+    return str(job.state.name).removeprefix("JOB_STATE_").replace("_", " ").lower()
+
+
+def has_ended(job: Any) -> bool:
+    """Whether a job's state is final."""
+    return job.state.name in ENDED
+
+
+def has_succeeded(job: Any) -> bool:
+    """Whether a job has done all it was asked to."""
+    return bool(job.state.name == "JOB_STATE_SUCCEEDED")
 
 
 def table(config: Config) -> Table:
@@ -61,6 +82,12 @@ def job(client: Client, name: str | None, *, state: str | None = None) -> Any:
     return first
 
 
+def model_folder(job: Any) -> str:
+    """Returns the gs:// URI of the folder of a job's model; empty where the job has none."""
+    base = str(job.job_spec.base_output_directory.output_uri_prefix).rstrip("/")
+    return f"{base}/model" if base else ""
+
+
 def batch_job(client: Client, name: str) -> Any:
     """Returns a `BatchPredictionJob` by number or resource name.
 
@@ -96,9 +123,8 @@ def version(client: Client, name: str | None) -> Any:
         raise UserError("There is no version yet; 'nox -s deploy' makes one of a job's model.")
     if name is None:
         return versions(client)[0]
-    base = found.name.partition("@")[0]
     try:
-        return client.models.get_model(name=f"{base}@{name}")
+        return client.models.get_model(name=version_name(found, name))
     except (exceptions.NotFound, exceptions.InvalidArgument) as error:
         raise UserError(
             f"There is no version {name!r} of {client.config.model}; 'nox -s versions' lists the"
@@ -106,12 +132,27 @@ def version(client: Client, name: str | None) -> Any:
         ) from error
 
 
+def model_name(version: Any) -> str:
+    """Returns the resource name of a `Model` without its version."""
+    return without_version(version.name)
+
+
+def without_version(name: str) -> str:
+    """Returns the resource name of a model without its version or alias."""
+    return name.partition("@")[0]
+
+
+def version_name(version: Any, number: str) -> str:
+    """Returns the resource name of a version, by number or alias, of the same model."""
+    return f"{model_name(version)}@{number}"
+
+
 def versions(client: Client) -> list[Any]:
     """Returns all versions of the project's model, each a `Model`, newest first."""
     found = model(client)
     if found is None:
         return []
-    listed = client.models.list_model_versions(name=found.name.partition("@")[0])
+    listed = client.models.list_model_versions(name=model_name(found))
     return sorted(listed, key=lambda each: int(each.version_id), reverse=True)
 
 

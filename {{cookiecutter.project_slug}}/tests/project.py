@@ -39,7 +39,7 @@ class Project:
 
     def call(self, *words: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-m", "checked_cloud", *words],
+            [sys.executable, "-m", "tests.checked_cloud", *words],
             cwd=ROOT,
             env=self.environment,
             capture_output=True,

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 import pytest
 from conftest import ROOT
 from project import Project
@@ -64,18 +65,24 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
 
 
 def run(project: Project, command: str) -> str:
-    words = words_of(command)
-    if words[0] == "tensorboard":
-        return first_line_of_tensorboard(project, words)
-    return project.run(*words)
+    """Runs what stands in the page, through nox, in the Python of the tests."""
+    words = [sys.executable, "-m", *shlex.split(command)]
+    environment = project.environment | {"CLOUD_PYTHON": sys.executable, "NO_COLOR": "1"}
+    if words_of(command)[0] == "tensorboard":
+        return first_line_of_tensorboard(words, environment)
+    ran = subprocess.run(
+        words, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    return ran.stdout
 
 
-def first_line_of_tensorboard(project: Project, words: list[str]) -> str:
-    """It serves until it is ended."""
+def first_line_of_tensorboard(words: list[str], environment: dict[str, str]) -> str:
+    """It serves until it is interrupted."""
     process = subprocess.Popen(
-        [sys.executable, "-u", "-m", "cloud", *words],
+        words,
         cwd=ROOT,
-        env=project.environment,
+        env={TENSORBOARD: sys.executable} | environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
@@ -83,7 +90,10 @@ def first_line_of_tensorboard(project: Project, words: list[str]) -> str:
     assert process.stdout is not None
     with process.stdout:
         line = process.stdout.readline()
-    process.terminate()
+        while line and "TensorBoard" not in line:
+            line = process.stdout.readline()
+    for child in psutil.Process(process.pid).children(recursive=True):
+        child.terminate()
     process.wait(60)
     return line
 

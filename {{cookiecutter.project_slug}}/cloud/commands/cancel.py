@@ -1,12 +1,11 @@
-"""cancel: cancels a job, waits for its end, and says what became of it."""
+"""cancel: cancels a job, waits until it has ended, and says how."""
 
 import argparse
-import time
-from typing import Any
 
 from cloud import lookup
 from cloud.client import Client
 from cloud.console import say, step
+from cloud.training import cancellation
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,18 +17,10 @@ def run(client: Client, options: argparse.Namespace) -> int:
     """Cancels and waits."""
     say(f"Target: {client.target}")
     job = lookup.job(client, options.job)
-    if job.state.name in lookup.ENDED:
-        say(f"{job.display_name} has ended already: {job.state.name}")
+    if lookup.has_ended(job):
+        say(f"{job.display_name} has already ended: {lookup.state(job)}")
         return 0
-    client.jobs.cancel_custom_job(name=job.name)
     with step(f"Cancelling {job.display_name}"):
-        job = wait_until_ended(client, job.name)
-    say(f"{job.display_name}: {job.state.name}")
+        job = cancellation.cancel(client, job.name)
+    say(f"{job.display_name}: {lookup.state(job)}")
     return 0
-
-
-def wait_until_ended(client: Client, name: str) -> Any:
-    """Returns the `CustomJob` of a resource name once it has ended."""
-    while (job := client.jobs.get_custom_job(name=name)).state.name not in lookup.ENDED:
-        time.sleep(client.poll_seconds)
-    return job

@@ -7,8 +7,7 @@ from itertools import islice
 from typing import Any
 
 from cloud.client import Client
-from cloud.commands.jobs import words
-from cloud.console import next_commands, say
+from cloud.console import format_duration, next_commands, say
 from cloud.errors import UserError
 from cloud.training import prices
 
@@ -38,13 +37,16 @@ def run(client: Client, options: argparse.Namespace) -> int:
     span, source = duration(client, options.minutes)
     hours = options.replicas * span.total_seconds() / 3600
     say(
-        f"Estimate: {options.replicas} x {machine_type} for {words(span)} ({source}):"
+        f"Estimate: {options.replicas} x {machine_type} for {format_duration(span)} ({source}):"
         f" {hours:.3g} machine-hours.",
         "bold",
     )
-    say("Waiting for machines, storage, logs and network come on top; so do machines that serve.")
+    say("Storage, logs, network, and the machines that serve cost extra.")
     if client.is_emulator:
-        say("Here it costs nothing; CLOUD_TARGET=cloud asks Google Cloud for its prices.", "dim")
+        say(
+            "The emulator costs nothing. 'CLOUD_TARGET=cloud nox -s cost' shows Google's prices.",
+            "dim",
+        )
     else:
         say_price(client, machine_type, hours)
     next_commands(("nox -s submit -- --dry-run", "the request, before it costs anything"))
@@ -58,12 +60,12 @@ def duration(client: Client, minutes: float | None) -> tuple[timedelta, str]:
         UserError: there is no job to go by.
     """
     if minutes is not None:
-        return timedelta(minutes=minutes), "as you say"
+        return timedelta(minutes=minutes), "as given"
     request = {"parent": client.config.location, "filter": 'state="JOB_STATE_SUCCEEDED"'}
     past = list(islice(client.jobs.list_custom_jobs(request=request), LATEST))
     if not past:
         raise UserError(
-            "No job has succeeded yet, so nobody knows how long one takes; say it with --minutes."
+            "No job has succeeded yet, so there is no duration to go by; give one with --minutes."
         )
     took = statistics.median(seconds_of(job) for job in past)
     return timedelta(seconds=took), f"the median of the last {len(past)} that succeeded"

@@ -1,4 +1,4 @@
-"""demo: the whole road on the target, from the data to a prediction by REST."""
+"""demo: every step once on the target, from the data to a prediction by REST."""
 
 import argparse
 import json
@@ -8,12 +8,14 @@ from contextlib import contextmanager
 
 from cloud import emulator, lookup
 from cloud.client import Client
-from cloud.commands import data, deploy, logs, predict, submit
 from cloud.config import Config
 from cloud.console import next_commands, out, say, step
+from cloud.datasets import files
 from cloud.errors import UserError
-from cloud.serving import instances, prediction, prediction_text
+from cloud.serving import instances, prediction, prediction_text, rollout
 from cloud.serving.deployments import Machines
+from cloud.training import job_logs, submission
+from cloud.training.job_request import JobSettings
 
 STEPS = 6
 
@@ -25,66 +27,64 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(config: Config, options: argparse.Namespace) -> int:
-    """Runs every step; an emulator that it starts, it ends."""
+    """Runs every step; stops the emulator where it started it."""
     begun = time.monotonic()
     ours = config.target == "emulator" and emulator.address(config) is None
     try:
-        with numbered(1, "Target"), step("Reaching the target"):
+        with numbered(1, "Target"), step("Connecting"):
             client = Client(config)
-            client.bucket  # noqa: B018, made where it is missing
+            client.bucket  # noqa: B018, created where it is missing
         say(client.target)
-        walk(client, options)
+        run_steps(client, options)
     finally:
         if ours and emulator.stop(config):
-            say("Ended the emulator; any command starts it again, with all that is in it.", "dim")
-    say(f"\nThe whole road took {time.monotonic() - begun:.0f} s.", "bold")
+            say("Stopped the emulator. It keeps its data; any command starts it again.", "dim")
+    say(f"\nDone in {time.monotonic() - begun:.0f} s.", "bold")
     next_commands(
         ("nox -s tensorboard", "the curves of all jobs so far"),
         ("nox -s jobs", "the jobs, their states and durations"),
         ("nox -s logs", "the newest job's log"),
         ("nox -s versions", "the model's versions and their traffic"),
-        ("nox -s predict -- --row 7", "ask about another row"),
+        ("nox -s predict -- --row 7", "predict for another row"),
         ("nox -s submit -- -- --epochs 3", "train again, with other settings"),
     )
     return 0
 
 
-def walk(client: Client, options: argparse.Namespace) -> None:
+def run_steps(client: Client, options: argparse.Namespace) -> None:
     """Data, job, version, prediction.
 
     Raises:
         UserError: the job does not succeed.
     """
     with numbered(2, "Data"):
-        data.upload(client, options.rows)
+        files.upload(client, options.rows)
     with numbered(3, "Job"):
-        parser = argparse.ArgumentParser()
-        submit.add_arguments(parser)
-        job = submit.submit(client, parser.parse_args(["--", *options.trainer]))
+        job = submission.submit(client, JobSettings(trainer=options.trainer))
         say(f"Submitted {job.display_name} ({job.name})")
     with numbered(4, "Log"):
-        if logs.follow(client, job) != 0:
+        if job_logs.follow(client, job) != 0:
             raise UserError(f"{job.display_name} did not succeed; its log above says why.")
     with numbered(5, "Version"):
         job = lookup.job(client, job.name)
         # A second demo trains the same model again, which cannot be better than itself.
         machines = Machines(client.config.machine_type)
-        deploy.deploy(client, job, machines, 100, force=True)
+        rollout.deploy(client, job, machines, 100, force=True)
     with numbered(6, "Prediction"):
-        ask(client)
+        predict(client)
 
 
-def ask(client: Client) -> None:
-    """Sends one row of the test file and prints the answer beside what really happened."""
+def predict(client: Client) -> None:
+    """Sends one row of the test file and prints the prediction beside what really happened."""
     table = lookup.table(client.config)
-    row = instances.test_row(client.config, predict.SAMPLE_ROW)
+    row = instances.test_row(client.config, instances.SAMPLE_ROW)
     instance = instances.of_row(table, row)
     url = prediction.endpoint_url(client)
     say(client.curl(url, json.dumps({"instances": [instance]})), "dim")
     answer = prediction.ask(client, url, [instance])
-    [said] = answer.predictions
-    say(f"Version {answer.version} answers {json.dumps(said)}")
-    say(prediction_text.in_words(table, row, said), "bold")
+    [predicted] = answer.predictions
+    say(f"Version {answer.version} answers {json.dumps(predicted)}")
+    say(prediction_text.in_words(table, row, predicted), "bold")
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""doctor: checks that the target has what the project needs; says how to mend what it has not."""
+"""doctor: checks that the target has what the project needs, and says how to fix what it lacks."""
 
 import argparse
 import tomllib
@@ -11,7 +11,7 @@ from packaging.requirements import Requirement
 from cloud import rest
 from cloud.client import Client
 from cloud.config import ROOT
-from cloud.console import next_commands, out, say
+from cloud.console import counted, next_commands, out, say
 from cloud.errors import UserError
 from cloud.resources import provision
 from cloud.training import prices
@@ -36,11 +36,11 @@ class Finding:
 
     Attributes:
         what: in words.
-        mend: the command that mends it; empty where all is well.
+        fix: the command that fixes it; empty where all is well.
     """
 
     what: str
-    mend: str = ""
+    fix: str = ""
 
 
 Check = Callable[[Client], Finding]
@@ -51,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(client: Client, _options: argparse.Namespace) -> int:
-    """Prints a line for each check; exits 1 where something has to be mended."""
+    """Prints a line for each check; exits 1 where there is a problem."""
     say(f"Target: {client.target}")
     failed = 0
     for title, check in checks(client):
@@ -59,16 +59,16 @@ def run(client: Client, _options: argparse.Namespace) -> int:
             found = check(client)
         except UserError as error:
             found = Finding(str(error), SETUP)
-        if found.mend:
+        if found.fix:
             failed += 1
             out.print(f"[red]✗[/red] {title}: ", end="")
             say(found.what)
-            say(f"    mend it with: {found.mend}", "bold")
+            say(f"    fix: {found.fix}", "bold")
         else:
             out.print(f"[green]✓[/green] {title}: ", end="")
             say(found.what)
     if failed:
-        say(f"{failed} to mend.", "red")
+        say(f"{counted(failed, 'problem')} found.", "red")
         return 1
     next_commands(("nox -s submit", "train"))
     return 0
@@ -106,7 +106,7 @@ def libraries(_client: Client) -> Finding:
             wrong.append(f"expected {requirement}, found {installed}")
     if wrong:
         return Finding("; ".join(wrong), "python -m nox -s doctor")
-    return Finding(f"{len(wanted)} as pyproject.toml asks for them")
+    return Finding(f"{len(wanted)} installed, as pyproject.toml requires")
 
 
 def emulated_bucket(client: Client) -> Finding:
@@ -145,7 +145,7 @@ def permissions(client: Client) -> Finding:
             f"gcloud projects add-iam-policy-binding {project}"
             " --member=user:YOU@EXAMPLE.COM --role=roles/aiplatform.user",
         )
-    return Finding(f"{len(PERMISSIONS_OF_PROJECT)} that the commands need")
+    return Finding(f"{len(PERMISSIONS_OF_PROJECT)} granted")
 
 
 def bucket(client: Client) -> Finding:
@@ -177,7 +177,7 @@ def bucket_permissions(client: Client) -> Finding:
             f"gcloud storage buckets add-iam-policy-binding gs://{name}"
             " --member=user:YOU@EXAMPLE.COM --role=roles/storage.objectAdmin",
         )
-    return Finding(f"{len(PERMISSIONS_OF_BUCKET)} that the commands need")
+    return Finding(f"{len(PERMISSIONS_OF_BUCKET)} granted")
 
 
 def training_image(client: Client) -> Finding:

@@ -5,13 +5,13 @@ from typing import Any
 
 from cloud import lookup
 from cloud.client import Client
-from cloud.console import out, say, step, table
+from cloud.console import counted, out, say, step, table
 from cloud.errors import UserError
 from cloud.serving import evaluations, instances, prediction, traffic
 from cloud.serving.instances import Instance, Row
 from cloud.serving.prediction import Prediction
-from cloud.serving.prediction_text import counted
 from trainer.columns import Label, Table
+from trainer.evaluate import NAMES
 
 # The endpoint's answers and the trainer's predictions differ in the last bits of a float32, and
 # their mean over the rows by less.
@@ -68,12 +68,12 @@ def ask(client: Client, version: Any, found: list[Instance]) -> list[Prediction]
     share = traffic.version_shares(lookup.serving_endpoint(client)).get(number, 0)
     if share == 0:
         raise UserError(
-            f"Version {number} gets no traffic, so the endpoint cannot ask it; give it some with"
+            f"Version {number} gets no traffic, so the endpoint never uses it; give it some with"
             f" 'nox -s promote -- {number}', or predict with 'nox -s batch -- --version {number}'."
         )
     url = prediction.endpoint_url(client)
     predictions: list[Prediction] = []
-    with step(f"Asking version {number} about {counted(len(found), 'row')}"):
+    with step(f"Predicting {counted(len(found), 'row')} with version {number}"):
         for chunk in instances.in_requests(found):
             for _ in range(traffic.tries(share)):
                 answer = prediction.ask(client, url, chunk)
@@ -82,7 +82,7 @@ def ask(client: Client, version: Any, found: list[Instance]) -> list[Prediction]
                     break
             else:
                 raise UserError(
-                    f"No answer came from version {number}, though it has {share} % of the"
+                    f"No answer came from version {number}, though it gets {share} % of the"
                     " traffic; try again."
                 )
     return predictions
@@ -119,17 +119,17 @@ def show(number: str, scores: dict[str, float], trained: evaluations.Evaluation 
     for name, value in scores.items():
         own = trained.scores.get(name) if trained is not None else None
         shown = "-" if own is None else f"{own:.6f}"
-        rows.add_row(evaluations.NAMES.get(name, name), f"{value:.6f}", shown)
+        rows.add_row(NAMES.get(name, name), f"{value:.6f}", shown)
         if own is not None and abs(value - own) > TOLERANCE * max(1, abs(own)):
-            differing.append(evaluations.NAMES.get(name, name))
+            differing.append(NAMES.get(name, name))
     out.print(rows)
     if differing:
         say(
-            f"The two differ in {', '.join(differing)}: the endpoint answers otherwise than the"
-            " trainer, or the test file is not the one it trained with ('nox -s data').",
+            f"The two differ in {', '.join(differing)}: the endpoint predicts something else than"
+            " the trainer, or the test file is not the trainer's ('nox -s data' makes it again).",
             "red",
         )
         return 1
     if trained is not None:
-        say("The same: what is served is what was trained.", "green")
+        say("The scores are the same: the endpoint serves what was trained.", "green")
     return 0

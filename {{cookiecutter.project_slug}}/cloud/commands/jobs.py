@@ -4,7 +4,7 @@ import argparse
 import shlex
 import time
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import partial
 from itertools import islice
 from typing import Any
@@ -15,10 +15,11 @@ from rich.table import Table
 
 from cloud import lookup
 from cloud.client import Client
-from cloud.console import next_commands, out, say, table
+from cloud.console import format_duration, next_commands, out, say, table
 from cloud.errors import UserError
 from cloud.serving import evaluations
 from cloud.training import charts
+from trainer.evaluate import NAMES
 
 STYLES = {
     "JOB_STATE_SUCCEEDED": "green",
@@ -28,8 +29,6 @@ STYLES = {
 }
 SHOWN_METRICS = 2  # more make the table too wide for a terminal
 WATCH_SECONDS = 2.0
-
-Scores = dict[str, float]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -45,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--watch",
         action="store_true",
-        help="go on showing them until Ctrl-C; in a pipe, a line for each change of a state",
+        help="keep showing them until Ctrl-C; in a pipe, print a line for each change of a state",
     )
 
 
@@ -82,7 +81,7 @@ class Board:
         self._client = client
         self._request = {"parent": client.config.location, "filter": condition}
         self._limit = limit
-        self._scores: dict[str, Scores] = {}
+        self._scores: dict[str, evaluations.Scores] = {}
         self.jobs: list[Any] = []
         self.has_more = False
 
@@ -92,14 +91,13 @@ class Board:
         found = list(islice(listed, self._limit + 1))
         self.jobs, self.has_more = found[: self._limit], len(found) > self._limit
         new = [
-            job
-            for job in self.jobs
-            if job.state.name == "JOB_STATE_SUCCEEDED" and job.name not in self._scores
+            job for job in self.jobs if lookup.has_succeeded(job) and job.name not in self._scores
         ]
         if new:
             self._client.storage  # noqa: B018, made before the threads share it
             with ThreadPoolExecutor(8) as pool:
-                found_scores = pool.map(partial(scores_of, self._client), new)
+                folders = [lookup.model_folder(job) for job in new]
+                found_scores = pool.map(partial(evaluations.scores, self._client), folders)
                 self._scores |= {
                     job.name: each for job, each in zip(new, found_scores, strict=True)
                 }
@@ -108,10 +106,10 @@ class Board:
         """Draws the jobs as they were at the last look."""
         known = [
             name
-            for name in evaluations.NAMES
+            for name in NAMES
             if any(name in self._scores.get(job.name, {}) for job in self.jobs)
         ][:SHOWN_METRICS]
-        titles = [evaluations.NAMES[name] for name in known]
+        titles = [NAMES[name] for name in known]
         rows = table("name", "state", "age", "duration", *titles)
         for job in self.jobs:
             scores = self._scores.get(job.name, {})
@@ -133,13 +131,13 @@ def watch(board: Board) -> None:
         shown: dict[str, str] = {}
         while True:
             for job in reversed(board.jobs):
-                if shown.get(job.name) != job.state.name:
-                    shown[job.name] = job.state.name
-                    print(f"{job.display_name}: {job.state.name}", flush=True)
+                if shown.get(job.name) != lookup.state(job):
+                    shown[job.name] = lookup.state(job)
+                    print(f"{job.display_name}: {lookup.state(job)}", flush=True)
             time.sleep(WATCH_SECONDS)
             board.look()
     except KeyboardInterrupt:
-        say("The jobs go on.", "dim")
+        say("The jobs continue.", "dim")
 
 
 def show(client: Client, job: Any) -> None:
@@ -157,44 +155,38 @@ def show(client: Client, job: Any) -> None:
     labels = ", ".join(f"{key}={value}" for key, value in sorted(job.labels.items()))
     rows.add_row("labels", labels)
     rows.add_row("arguments", escape(shlex.join(pools[0].container_spec.args)))
-    for name, value in scores_of(client, job).items():
-        rows.add_row(evaluations.NAMES.get(name, name), f"{value:.4f}")
+    for name, value in evaluations.scores(client, lookup.model_folder(job)).items():
+        rows.add_row(NAMES.get(name, name), f"{value:.4f}")
     for title, chart in charts.of_job(client, job).items():
         rows.add_row(title, chart)
     if job.error.message:
         rows.add_row("error", escape(job.error.message), style="red")
     out.print(rows)
-    if job.state.name == "JOB_STATE_SUCCEEDED":
+    if lookup.has_succeeded(job):
         next_commands((f"nox -s deploy -- {job.display_name}", "serve its model"))
     else:
         next_commands((f"nox -s logs -- {job.display_name}", "what it printed"))
 
 
-def scores_of(client: Client, job: Any) -> Scores:
-    """Returns what a job's model scored on the test rows; nothing before it has written that."""
-    base = job.job_spec.base_output_directory.output_uri_prefix.rstrip("/")
-    found = evaluations.read(client, f"{base}/model") if base else None
-    return found.scores if found is not None else {}
-
-
 def state_of(job: Any) -> str:
     """Returns a job's state in its colour."""
     style = STYLES.get(job.state.name)
-    return f"[{style}]{job.state.name}[/{style}]" if style else str(job.state.name)
+    text = lookup.state(job)
+    return f"[{style}]{text}[/{style}]" if style else text
 
 
 def machines(pool: Any) -> str:
     """Says what a worker pool runs on: `2 x n1-standard-4 with 1 NVIDIA_TESLA_T4`."""
     machine = pool.machine_spec
-    told = f"{pool.replica_count} x {machine.machine_type}"
+    text = f"{pool.replica_count} x {machine.machine_type}"
     if machine.accelerator_count:
-        told += f" with {machine.accelerator_count} {machine.accelerator_type.name}"
-    return told
+        text += f" with {machine.accelerator_count} {machine.accelerator_type.name}"
+    return text
 
 
 def age(job: Any) -> str:
     """Time since the job was created, in words."""
-    return words(datetime.now(UTC) - job.create_time)
+    return format_duration(datetime.now(UTC) - job.create_time)
 
 
 def duration(job: Any) -> str:
@@ -202,17 +194,4 @@ def duration(job: Any) -> str:
     if not job.start_time:
         return "-"
     end = job.end_time or datetime.now(UTC)
-    return words(end - job.start_time)
-
-
-def words(span: timedelta) -> str:
-    """Writes a time with one or two units: `42 s`, `3 min 20 s`, `2 h 5 min`, `3 d 4 h`."""
-    seconds = int(span.total_seconds())
-    for size, unit, smaller_size, smaller in (
-        (86_400, "d", 3600, "h"),
-        (3600, "h", 60, "min"),
-        (60, "min", 1, "s"),
-    ):
-        if seconds >= size:
-            return f"{seconds // size} {unit} {seconds % size // smaller_size} {smaller}"
-    return f"{seconds} s"
+    return format_duration(end - job.start_time)

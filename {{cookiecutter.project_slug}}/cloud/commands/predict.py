@@ -6,15 +6,13 @@ from pathlib import Path
 
 from cloud import config, lookup
 from cloud.client import Client
-from cloud.console import err, next_commands, out, say, step, table
+from cloud.console import counted, err, next_commands, out, say, step, table
 from cloud.errors import UserError
 from cloud.serving import instances, prediction, traffic
 from cloud.serving.instances import Instance, Row
 from cloud.serving.prediction import Prediction
-from cloud.serving.prediction_text import counted, in_words
+from cloud.serving.prediction_text import in_words
 
-# A flight that leaves 24 minutes late and has the whole continent to catch up: the answer is open.
-SAMPLE_ROW = 21
 OWN_FLAGS = ("help", "row", "instance", "file", "all-versions")
 
 
@@ -24,7 +22,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     Raises:
         UserError: the project's values do not name a table, whose features are flags.
     """
-    parser.add_argument("--row", type=int, help=f"row of the test file; default: {SAMPLE_ROW}")
+    parser.add_argument(
+        "--row", type=int, help=f"row of the test file; default: {instances.SAMPLE_ROW}"
+    )
     parser.add_argument("--instance", help="an instance as a JSON object")
     parser.add_argument(
         "--file",
@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--all-versions",
         action="store_true",
-        help="compare the versions that get traffic; asks again until each has answered",
+        help="compare the versions that get traffic; sends the instance until each has answered",
     )
     features = parser.add_argument_group("features", "an instance, a flag for each feature")
     for column in lookup.table(config.load()).columns:
@@ -63,7 +63,7 @@ def run(client: Client, options: argparse.Namespace) -> int:
     if options.all_versions:
         compare_versions(client, url, instance)
         return 0
-    with step("Asking the endpoint"):
+    with step("Predicting"):
         answer = prediction.ask(client, url, [instance])
     say(json.dumps(answer.predictions[0]), "bold")
     say(f"(version {answer.version} of {client.config.model})", "dim")
@@ -91,7 +91,9 @@ def one_instance(client: Client, options: argparse.Namespace) -> tuple[Instance,
     table = lookup.table(client.config)
     if flags:
         return instances.of_row(table, flags), None
-    row = instances.test_row(client.config, SAMPLE_ROW if options.row is None else options.row)
+    row = instances.test_row(
+        client.config, instances.SAMPLE_ROW if options.row is None else options.row
+    )
     return instances.of_row(table, row), row
 
 
@@ -114,8 +116,8 @@ def predict_file(client: Client, url: str, path: Path) -> int:
         versions.add(answer.version)
         for each in answer.predictions:
             print(json.dumps(each))
-    told = f"{counted(len(found), 'prediction')} of version {', '.join(sorted(versions))}"
-    err.print(told, style="dim")
+    summary = f"{counted(len(found), 'prediction')} of version {', '.join(sorted(versions))}"
+    err.print(summary, style="dim")
     return 0
 
 
@@ -125,7 +127,7 @@ def compare_versions(client: Client, url: str, instance: Instance) -> None:
     shares = traffic.version_shares(endpoint)
     awaited = {version for version, share in shares.items() if share > 0}
     answers: dict[str, Prediction] = {}
-    with step(f"Asking until {len(awaited)} of {len(shares)} versions have answered"):
+    with step(f"Predicting until {len(awaited)} of {len(shares)} versions have answered"):
         for _ in range(traffic.tries(min(shares[version] for version in awaited))):
             answer = prediction.ask(client, url, [instance])
             answers[answer.version] = answer.predictions[0]
@@ -133,10 +135,12 @@ def compare_versions(client: Client, url: str, instance: Instance) -> None:
                 break
     rows = table("version", "traffic", "answer")
     for version, share in sorted(shares.items(), key=lambda each: int(each[0])):
-        said = json.dumps(answers[version]) if version in answers else "not asked: no traffic"
+        shown = json.dumps(answers[version]) if version in answers else "no traffic"
         if version in awaited - answers.keys():
-            said = "no answer came from it; ask again"
-        rows.add_row(version, f"{share} %", said)
+            shown = "no answer; try again"
+        rows.add_row(version, f"{share} %", shown)
     out.print(rows, markup=False)
     if awaited != shares.keys():
-        next_commands(("nox -s versions", "how to see them: 'deploy --traffic' gives a share"))
+        next_commands(
+            ("nox -s versions", "'nox -s deploy -- --traffic PERCENT' gives a version a share")
+        )

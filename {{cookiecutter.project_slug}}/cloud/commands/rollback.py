@@ -4,10 +4,9 @@ import argparse
 
 from cloud import lookup
 from cloud.client import Client
-from cloud.commands import promote
 from cloud.console import say
 from cloud.errors import UserError
-from cloud.serving import deployments
+from cloud.serving import deployments, rollout
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,13 +22,13 @@ def run(client: Client, options: argparse.Namespace) -> int:
     """
     say(f"Target: {client.target}")
     machines = deployments.machines(client, options)
-    previous = lookup.alias(client, promote.PREVIOUS)
+    previous = lookup.alias(client, rollout.PREVIOUS)
     if previous is None:
         raise UserError(
-            "There is no version to go back to: none carries the alias 'previous', which a new"
-            " default leaves behind. 'nox -s versions' lists the versions, and 'nox -s promote'"
-            " makes any of them the default."
+            "There is no previous default version: no version carries the alias 'previous'."
+            " 'nox -s versions' lists the versions, and 'nox -s promote' makes any of them the"
+            " default."
         )
-    promote.promote(client, previous, machines)
-    promote.next_steps(client)
+    rollout.promote(client, previous, machines)
+    rollout.next_steps(client)
     return 0

@@ -10,7 +10,7 @@ from cloud.resources import provision
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describes the command's flags."""
     parser.add_argument(
-        "--dry-run", action="store_true", help="say what is missing, and make nothing"
+        "--dry-run", action="store_true", help="list what is missing, and create nothing"
     )
 
 
@@ -20,27 +20,27 @@ def run(client: Client, options: argparse.Namespace) -> int:
     if client.is_emulator:
         on_emulator(client)
         return 0
-    for thing in provision.needed(client):
+    for thing in provision.required(client):
         if thing.exists():
-            say(f"{thing.title}: there already", "dim")
+            say(f"{thing.title}: exists", "dim")
             continue
         say(f"  $ {thing.gcloud}")
         if options.dry_run:
             say(f"{thing.title}: missing", "yellow")
             continue
-        with step(f"Making {thing.title}"):
+        with step(f"Creating {thing.title}"):
             thing.make()
     next_commands(
-        ("nox -s doctor", "whether everything is in place"),
-        ("nox -s data", "the data, into the bucket"),
+        ("nox -s doctor", "check that everything is in place"),
+        ("nox -s data", "make the data, and upload them"),
     )
     return 0
 
 
 def on_emulator(client: Client) -> None:
     """Makes the bucket, the one thing that the emulator needs, and says what the cloud needs."""
-    say(f"bucket gs://{client.bucket.name}: there")
-    say("The emulator needs nothing else. On Google Cloud these would be made:")
-    for thing in provision.needed(client):
+    say(f"bucket gs://{client.bucket.name}: exists")
+    say("The emulator needs nothing else. On Google Cloud, setup would run the equivalent of:")
+    for thing in provision.required(client):
         say(f"  $ {thing.gcloud}", "dim")
-    next_commands(("CLOUD_TARGET=cloud nox -s setup", "make them on Google Cloud"))
+    next_commands(("CLOUD_TARGET=cloud nox -s setup", "create them on Google Cloud"))

@@ -1,16 +1,13 @@
 """submit: packages the trainer and submits a training job; flags after `--` go to the trainer."""
 
 import argparse
+import dataclasses
 import json
-from datetime import UTC, datetime
-from typing import Any
 
 from cloud.client import Client
-from cloud.commands import data, package
-from cloud.config import Config
-from cloud.console import next_commands, say, step
-from cloud.errors import UserError
-from cloud.training import job_request
+from cloud.console import next_commands, say
+from cloud.training import job_request, submission
+from cloud.training.job_request import JobSettings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,16 +17,51 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="print the request, and the gcloud and curl commands that send it; send nothing",
     )
-    job_request.add_arguments(parser)
+    parser.add_argument(
+        "--name", help="begins the job's name and folder; default: the model's name"
+    )
+    parser.add_argument("--machine-type", help="such as n1-standard-4; default: of pyproject.toml")
+    parser.add_argument("--accelerator", metavar="TYPE", help="such as NVIDIA_TESLA_T4")
+    parser.add_argument(
+        "--accelerator-count",
+        type=int,
+        metavar="N",
+        help="accelerators of each machine; default: as few as the machine can have",
+    )
+    parser.add_argument("--replicas", type=int, default=1, help="workers that train together")
+    parser.add_argument(
+        "--spot",
+        action="store_true",
+        help="use Spot machines: cheaper, and taken away at any time; the job then continues from"
+        " its newest checkpoint",
+    )
+    parser.add_argument(
+        "--timeout", type=int, default=86_400, help="seconds the job may run; default: a day"
+    )
+    parser.add_argument(
+        "--label",
+        dest="labels",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="may be given more than once",
+    )
+    parser.add_argument(
+        "--service-account",
+        metavar="EMAIL",
+        help="the account that the job acts as; default: Vertex AI's own",
+    )
+    parser.add_argument("trainer", nargs="*", help="flags for python -m trainer.task, after a --")
 
 
 def run(client: Client, options: argparse.Namespace) -> int:
     """Packages, submits, and says how to follow the job."""
     say(f"Target: {client.target}")
+    settings = settings_of(options)
     if options.dry_run:
-        show(client, options)
+        show(client, settings)
         return 0
-    job = submit(client, options)
+    job = submission.submit(client, settings)
     say(f"Submitted {job.display_name} ({job.name})", "bold")
     if client.console_url is not None:
         number = job.name.rpartition("/")[2]
@@ -37,88 +69,25 @@ def run(client: Client, options: argparse.Namespace) -> int:
     next_commands(
         (f"nox -s logs -- {job.display_name} --follow", "its log until it ends"),
         (f"nox -s jobs -- {job.display_name}", "its state"),
-        (f"nox -s cancel -- {job.display_name}", "end it"),
+        (f"nox -s cancel -- {job.display_name}", "cancel it"),
         ("nox -s tensorboard", "its curves, beside those of the other jobs"),
     )
     return 0
 
 
-def submit(client: Client, options: argparse.Namespace) -> Any:
-    """Checks everything, packages the trainer, and creates the job.
-
-    Returns:
-        The `CustomJob`.
-
-    Raises:
-        UserError: a flag is wrong, or the data is not in the bucket.
-    """
-    arguments = check(client, options)
-    package_uri = package.upload(client)
-    folder = free_folder(client, options.name or client.config.name_stem)
-    request = job_request.custom_job(client.config, options, folder, package_uri, arguments)
-    with step("Submitting the job"):
-        return client.jobs.create_custom_job(parent=client.config.location, custom_job=request)
+def settings_of(options: argparse.Namespace) -> JobSettings:
+    """Returns the job's settings as the flags give them."""
+    values = {field.name: getattr(options, field.name) for field in dataclasses.fields(JobSettings)}
+    return JobSettings(**values)
 
 
-def show(client: Client, options: argparse.Namespace) -> None:
-    """Prints the job that `submit` would create, and how to create it without this project.
-
-    Raises:
-        UserError: as `submit` does.
-    """
-    arguments = check(client, options)
-    package_uri = package.uri(client)
-    folder = free_folder(client, options.name or client.config.name_stem)
-    request = job_request.custom_job(client.config, options, folder, package_uri, arguments)
-    document = job_request.as_json(request)
+def show(client: Client, settings: JobSettings) -> None:
+    """Prints the job that `submit` would create, and how to create it without this project."""
+    document = job_request.as_json(submission.preview(client, settings))
     say("The request, a CustomJob:", "bold")
     say(json.dumps(document, indent=2))
     say("\nThe same with gcloud:", "bold")
     say(job_request.as_gcloud(client.config, document))
     say("\nThe same with curl:", "bold")
     say(job_request.as_curl(client, document))
-    say("\nNothing was sent. The package has to be in the bucket first: 'nox -s package'.")
-
-
-def check(client: Client, options: argparse.Namespace) -> list[str]:
-    """Checks the flags and the data before anything is sent; returns the trainer's arguments.
-
-    Raises:
-        UserError: something is wrong.
-    """
-    job_request.check(client.config, options)
-    arguments = trainer_arguments(client.config, options.trainer)
-    check_data(client)
-    return arguments
-
-
-def trainer_arguments(config: Config, extra: list[str]) -> list[str]:
-    """Returns the trainer's arguments, checked by the trainer's own parser before anything is sent.
-
-    Raises:
-        SystemExit: the trainer refuses one, and has said why.
-    """
-    from trainer import settings
-
-    places = data.uris(config)
-    arguments = [f"--{split}-data={uri}" for split, uri in places.items()]
-    arguments += [f"--table={config.data_set}", *extra]
-    settings.parse(arguments)
-    return arguments
-
-
-def check_data(client: Client) -> None:
-    """Raises UserError where a file of the data set is not in the bucket."""
-    for split, uri in data.uris(client.config).items():
-        if not client.bucket.blob(data.object_name(client.config, split)).exists():
-            raise UserError(f"There is no {uri}; make and upload the data with 'nox -s data'.")
-
-
-def free_folder(client: Client, name: str) -> str:
-    """Returns `jobs/NAME-TIME`, a folder of the bucket that holds nothing yet."""
-    stem = f"{name}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
-    for suffix in ["", *(f"-{number}" for number in range(2, 100))]:
-        folder = f"jobs/{stem}{suffix}"
-        if not any(True for _ in client.bucket.list_blobs(prefix=folder + "/", max_results=1)):
-            return folder
-    raise UserError(f"The folders gs://{client.config.bucket}/jobs/{stem}… are taken; try again.")
+    say("\nNothing was sent. The package must be in the bucket first: 'nox -s package'.")

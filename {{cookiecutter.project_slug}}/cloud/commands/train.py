@@ -1,11 +1,12 @@
-"""train: trains in this process on plain local paths, as a debugger wants it; no server."""
+"""train: trains in this process on plain local paths, where a debugger can stop it; no server."""
 
 import argparse
 from datetime import datetime
 
-from cloud.commands import data
 from cloud.config import Config
-from cloud.console import next_commands, step
+from cloud.console import next_commands
+from cloud.datasets import files
+from cloud.datasets.splits import SPLITS
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -15,15 +16,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(config: Config, options: argparse.Namespace) -> int:
     """Makes the data where it is missing, trains, and says where the results are."""
-    files = {split: data.folder(config) / f"{split}.csv" for split in data.SPLITS}
-    if not all(path.exists() for path in files.values()):
-        from cloud.datasets import makers
-
-        with step(f"Making the data set {config.data_set!r}"):
-            files = makers.write_csvs(config.data_set, data.folder(config))
+    paths = {split: files.path(config, split) for split in SPLITS}
+    if not all(path.exists() for path in paths.values()):
+        paths = files.make(config)
     folder = config.runs_folder / f"local-{datetime.now():%Y%m%d-%H%M%S}"
     arguments = [
-        *(f"--{split}-data={path}" for split, path in files.items()),
+        *(f"--{split}-data={path}" for split, path in paths.items()),
         f"--table={config.data_set}",
         f"--model-dir={folder / 'model'}",
         f"--checkpoint-dir={folder / 'checkpoints'}",

@@ -4,13 +4,12 @@ import argparse
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any
 
 from cloud import lookup
 from cloud.client import Client
-from cloud.commands import jobs
-from cloud.console import out, say, table
+from cloud.console import format_duration, out, say, table
 from cloud.serving import evaluations, traffic
+from trainer.evaluate import NAMES
 
 SHOWN_METRICS = 2  # more make the table too wide for a terminal
 
@@ -29,10 +28,11 @@ def run(client: Client, _options: argparse.Namespace) -> int:
     shares = traffic.version_shares(endpoint) if endpoint is not None else {}
     client.storage  # noqa: B018, made before the threads share it
     with ThreadPoolExecutor(8) as pool:
-        scores = list(pool.map(partial(scores_of, client), versions))
-    known = [name for name in evaluations.NAMES if any(name in each for each in scores)]
+        folders = [version.artifact_uri for version in versions]
+        scores = list(pool.map(partial(evaluations.scores, client), folders))
+    known = [name for name in NAMES if any(name in each for each in scores)]
     metrics = known[:SHOWN_METRICS]
-    titles = [evaluations.NAMES[name] for name in metrics]
+    titles = [NAMES[name] for name in metrics]
     rows = table("version", "aliases", "job", "age", *titles, "traffic")
     for version, found in zip(versions, scores, strict=True):
         share = shares.get(version.version_id)
@@ -40,15 +40,9 @@ def run(client: Client, _options: argparse.Namespace) -> int:
             version.version_id,
             ", ".join(version.version_aliases),
             version.labels.get("job", ""),
-            jobs.words(datetime.now(UTC) - version.version_create_time),
+            format_duration(datetime.now(UTC) - version.version_create_time),
             *(f"{found[name]:.4f}" if name in found else "-" for name in metrics),
             "not deployed" if share is None else f"{share} %",
         )
     out.print(rows)
     return 0
-
-
-def scores_of(client: Client, version: Any) -> dict[str, float]:
-    """Returns what a version scored on its test rows; nothing where nobody wrote it down."""
-    found = evaluations.read(client, version.artifact_uri)
-    return found.scores if found is not None else {}

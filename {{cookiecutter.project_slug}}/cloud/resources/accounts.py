@@ -5,18 +5,21 @@ from typing import Any
 
 from cloud import rest
 from cloud.client import Client
-from cloud.resources.resource import Needed
+from cloud.resources.resource import Resource
 
 
-class ServiceAccount(Needed):
+class ServiceAccount(Resource):
     """The account that jobs may act as; it has no labels, its description marks it."""
 
     @property
     def email(self) -> str:
         """Its address, for `submit --service-account`."""
-        # An account's id has 6 to 30 letters.
-        name = f"{self.config.name_stem[:22].rstrip('-')}-trainer"
-        return f"{name}@{self.config.project}.iam.gserviceaccount.com"
+        return f"{self.account_id}@{self.config.project}.iam.gserviceaccount.com"
+
+    @property
+    def account_id(self) -> str:
+        """The part before the @, of 6 to 30 letters."""
+        return f"{self.config.name_stem[:22].rstrip('-')}-trainer"
 
     @property
     def title(self) -> str:
@@ -26,10 +29,9 @@ class ServiceAccount(Needed):
     @property
     def gcloud(self) -> str:
         """The gcloud command that makes it."""
-        name = self.email.partition("@")[0]
         return shlex.join(
             [
-                *("gcloud", "iam", "service-accounts", "create", name),
+                *("gcloud", "iam", "service-accounts", "create", self.account_id),
                 f"--project={self.config.project}",
                 f"--description={self._description}",
             ]
@@ -50,7 +52,7 @@ class ServiceAccount(Needed):
     def make(self) -> None:
         """Makes it."""
         body = {
-            "accountId": self.email.partition("@")[0],
+            "accountId": self.account_id,
             "serviceAccount": {"description": self._description},
         }
         rest.call(self.client, "POST", "iam", self._path, body)
@@ -65,7 +67,7 @@ class ServiceAccount(Needed):
         rest.call(self.client, "DELETE", "iam", f"{self._path}/{self.email}")
 
 
-class Role(Needed):
+class Role(Resource):
     """A role of the service account, on the project, the bucket or the repository.
 
     Args:

@@ -8,8 +8,10 @@ from typing import Any
 
 from cloud import rest
 from cloud.client import Client
+from cloud.console import step
+from cloud.operations import RestOperation, finish
 from cloud.resources.accounts import Role, ServiceAccount
-from cloud.resources.resource import Needed, is_labelled, wait
+from cloud.resources.resource import Resource, is_labelled
 
 APIS = (
     "aiplatform.googleapis.com",
@@ -23,9 +25,10 @@ APIS = (
 )
 ROLES_OF_PROJECT = ("roles/aiplatform.user", "roles/logging.logWriter")
 KEPT_DAYS = 30
+FOLDERS = ("batch/", "data/", "jobs/", "packages/")  # what the commands write into the bucket
 
 
-class Apis(Needed):
+class Apis(Resource):
     """The APIs that the commands call; they stay enabled, since others may use them."""
 
     @property
@@ -62,10 +65,10 @@ class Apis(Needed):
         """Makes it."""
         path = f"v1/projects/{self.config.project}/services:batchEnable"
         operation = rest.call(self.client, "POST", "serviceusage", path, {"serviceIds": list(APIS)})
-        wait(self.client, "serviceusage", operation)
+        finish(self.client, RestOperation(self.client, "serviceusage", operation), self.title)
 
 
-class Bucket(Needed):
+class Bucket(Resource):
     """The bucket: uniform access, and batch folders and broken uploads that go by themselves."""
 
     @property
@@ -123,14 +126,22 @@ class Bucket(Needed):
         return found is not None and is_labelled(self.client, found.get("labels", {}))
 
     def remove(self) -> None:
-        """Removes it with all that is in it."""
+        """Removes what the project wrote into it, and the bucket where nothing else is in it."""
         bucket = self.client.storage.bucket(self.config.bucket)
-        for blob in bucket.list_blobs():
-            blob.delete()
-        bucket.delete()
+        with step(f"Removing {self.title}"):
+            for blob in bucket.list_blobs():
+                if blob.name.startswith(FOLDERS):
+                    blob.delete()
+            if not self.kept():
+                bucket.delete()
+
+    def kept(self) -> tuple[str, ...]:
+        """Returns the names of the objects that the project did not write."""
+        names = (blob.name for blob in self.client.storage.list_blobs(self.config.bucket))
+        return tuple(name for name in names if not name.startswith(FOLDERS))
 
 
-class Repository(Needed):
+class Repository(Resource):
     """The Artifact Registry repository that passes on Docker Hub's images."""
 
     @property
@@ -174,7 +185,7 @@ class Repository(Needed):
         path = f"v1/{self.config.location}/repositories"
         query = {"repositoryId": self.config.image_repository}
         operation = rest.call(self.client, "POST", "artifactregistry", path, body, query=query)
-        wait(self.client, "artifactregistry", operation)
+        finish(self.client, RestOperation(self.client, "artifactregistry", operation), self.title)
 
     def is_ours(self) -> bool:
         """Whether it is there and carries the project's label."""
@@ -185,10 +196,10 @@ class Repository(Needed):
         """Removes it with all that is in it."""
         path = f"v1/{self.config.location}/repositories/{self.config.image_repository}"
         operation = rest.call(self.client, "DELETE", "artifactregistry", path)
-        wait(self.client, "artifactregistry", operation)
+        finish(self.client, RestOperation(self.client, "artifactregistry", operation), self.title)
 
 
-def needed(client: Client) -> list[Needed]:
+def required(client: Client) -> list[Resource]:
     """Returns everything that the project needs, in the order in which it can be made."""
     return [
         Apis(client),

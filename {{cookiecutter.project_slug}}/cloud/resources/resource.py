@@ -1,18 +1,13 @@
-"""A thing that the project needs on Google Cloud: it knows how it is found, made and removed."""
+"""A resource that the project needs on Google Cloud: how it is found, created and removed."""
 
-import time
 from abc import ABC, abstractmethod
 from typing import Any
 
-from cloud import rest
 from cloud.client import Client
-from cloud.errors import UserError
-
-OPERATION_SECONDS = 300
 
 
-class Needed(ABC):
-    """One thing that the project needs.
+class Resource(ABC):
+    """One resource that the project needs.
 
     Args:
         client: of Google Cloud.
@@ -44,6 +39,10 @@ class Needed(ABC):
         """Whether it is there and carries the project's label."""
         return False
 
+    def kept(self) -> tuple[str, ...]:
+        """Returns the names of what is in it and stays, as the project did not create it."""
+        return ()
+
     def remove(self) -> None:
         """Removes it with all that is in it."""
         raise NotImplementedError(f"{self.title} stays")
@@ -52,22 +51,3 @@ class Needed(ABC):
 def is_labelled(client: Client, labels: Any) -> bool:
     """Whether something carries the project's label."""
     return all(labels.get(key) == value for key, value in client.config.labels.items())
-
-
-def wait(client: Client, service: str, operation: dict[str, Any]) -> None:
-    """Waits for a long-running operation.
-
-    Raises:
-        UserError: it fails, or takes too long.
-    """
-    deadline = time.monotonic() + OPERATION_SECONDS
-    while not operation.get("done"):
-        if time.monotonic() > deadline:
-            raise UserError(
-                f"{service}: {operation['name']} goes on after {OPERATION_SECONDS} s; look again"
-                " with 'nox -s doctor'."
-            )
-        time.sleep(client.poll_seconds)
-        operation = rest.call(client, "GET", service, f"v1/{operation['name']}")
-    if "error" in operation:
-        raise UserError(f"{service}: {operation['error']['message']}")

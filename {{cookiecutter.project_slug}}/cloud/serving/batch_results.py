@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from cloud.client import Client
-from cloud.console import say
+from cloud.console import counted, say
 from cloud.serving.instances import Instance
 from cloud.serving.prediction import Prediction, outputs
-from cloud.serving.prediction_text import counted
 from trainer.columns import Table
 
 # The field of an instance that is no feature, and comes back with its prediction.
@@ -133,8 +132,10 @@ def _write_csv(writer: Any, rows: dict[str, dict[str, Any]], results: Results) -
     error = ["error"] if results.errors else []
     writer.writerow([*columns, *(f"predicted_{name}" for name in named), *error])
     for key, row in rows.items():
-        said = predicted.get(key, {})
-        cells = [row.get(name, "") for name in columns] + [said.get(name, "") for name in named]
+        outputs_of_row = predicted.get(key, {})
+        cells = [row.get(name, "") for name in columns] + [
+            outputs_of_row.get(name, "") for name in named
+        ]
         writer.writerow([*cells, *(results.errors.get(key, "") for _ in error)])
 
 
@@ -148,8 +149,8 @@ def _as_columns(prediction: Prediction) -> dict[str, Any]:
 
 def _lines(client: Client, uri: str) -> Iterator[Any]:
     """Yields the lines of the objects that a URI with wildcards names, parsed."""
-    bucket, _, pattern = uri.removeprefix("gs://").partition("/")
-    for blob in client.storage.list_blobs(bucket, match_glob=pattern):
+    pattern = client.blob(uri)
+    for blob in client.storage.list_blobs(pattern.bucket, match_glob=pattern.name):
         content = blob.download_as_bytes(raw_download=True)
         if content.startswith(GZIP):
             content = gzip.decompress(content)

@@ -7,20 +7,15 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from google.api_core import exceptions
-from google.api_core.future import polling
-from google.api_core.retry import Retry
-
-from cloud import lookup
+from cloud import lookup, operations
 from cloud.client import Client
-from cloud.commands import data
 from cloud.console import say, step
+from cloud.datasets import files
 from cloud.errors import UserError
 from cloud.serving import instances, traffic
 from cloud.serving.instances import Instance
 from cloud.serving.prediction import message
 
-OPERATION_SECONDS = 3600.0
 # A new version proves itself on this share of the requests, in per cent, before it gets more.
 PROBE_SHARE = 5
 SAMPLE_BYTES = 16_384
@@ -32,13 +27,13 @@ class Machines:
 
     Attributes:
         machine_type: such as `n1-standard-4`.
-        least: replicas, with little load.
-        most: replicas, with much.
+        min_replicas: with little load.
+        max_replicas: with much.
     """
 
     machine_type: str
-    least: int = 1
-    most: int = 1
+    min_replicas: int = 1
+    max_replicas: int = 1
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -47,9 +42,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--replicas",
         default="1",
-        metavar="LEAST[-MOST]",
-        help="machines that serve it, where it is not deployed yet: such as 2, or 1-4 to add some"
-        " by load; default: 1",
+        metavar="MIN[-MAX]",
+        help="machines that serve it, if it is not deployed yet: 2, or 1-4 to scale with the load;"
+        " default: 1",
     )
 
 
@@ -60,12 +55,12 @@ def machines(client: Client, options: argparse.Namespace) -> Machines:
         UserError: a flag is wrong.
     """
     found = re.fullmatch(r"([1-9]\d{0,3})(?:-([1-9]\d{0,3}))?", options.replicas)
-    least, most = (int(found[1]), int(found[2] or found[1])) if found else (1, 0)
-    if most < least:
+    minimum, maximum = (int(found[1]), int(found[2] or found[1])) if found else (1, 0)
+    if maximum < minimum:
         raise UserError(
             f"--replicas: expected a number from 1, or two as in 1-4, got {options.replicas!r}."
         )
-    return Machines(options.machine_type or client.config.machine_type, least, most)
+    return Machines(options.machine_type or client.config.machine_type, minimum, maximum)
 
 
 def create_endpoint(client: Client) -> Any:
@@ -74,7 +69,7 @@ def create_endpoint(client: Client) -> Any:
         parent=client.config.location,
         endpoint={"display_name": client.config.model, "labels": client.config.labels},
     )
-    return finish(client, operation, f"Creating the endpoint {client.config.model}")
+    return operations.finish(client, operation, f"Creating the endpoint {client.config.model}")
 
 
 def of_version(endpoint: Any, version: Any) -> Any | None:
@@ -82,11 +77,11 @@ def of_version(endpoint: Any, version: Any) -> Any | None:
 
     Of several, the one with the largest share of the traffic.
     """
-    name = version.name.partition("@")[0]
+    name = lookup.model_name(version)
     found = [
         deployed
         for deployed in endpoint.deployed_models
-        if deployed.model.partition("@")[0] == name
+        if lookup.without_version(deployed.model) == name
         and deployed.model_version_id == version.version_id
     ]
     return max(found, key=lambda deployed: endpoint.traffic_split.get(deployed.id, 0), default=None)
@@ -131,9 +126,11 @@ def see_it_answer(client: Client, endpoint_name: str, deployed_id: str, instance
         if answer.status == 200 and answer.deployed_id == deployed_id:
             return
         if answer.status != 200 and answer.deployed_id in ("", deployed_id):
-            raise UserError(f"The version does not answer: {answer.status}, {message(answer.text)}")
+            raise UserError(
+                f"The version does not predict: {answer.status}, {message(answer.text)}"
+            )
     raise UserError(
-        f"Of {traffic.tries(PROBE_SHARE)} requests none came to the version, though it has"
+        f"None of {traffic.tries(PROBE_SHARE)} requests reached the version, though it has"
         f" {PROBE_SHARE} % of the traffic; try again."
     )
 
@@ -152,7 +149,7 @@ def sample_instance(client: Client) -> Instance:
     Raises:
         UserError: there is none.
     """
-    blob = client.bucket.blob(data.object_name(client.config, "test"))
+    blob = client.bucket.blob(files.object_name(client.config, "test"))
     remedy = "to take a sample row from; make it with 'nox -s data'"
     if not blob.exists():
         raise UserError(f"There is no gs://{client.config.bucket}/{blob.name} {remedy}.")
@@ -163,46 +160,18 @@ def sample_instance(client: Client) -> Instance:
     return instances.of_row(lookup.table(client.config), row)
 
 
-def finish(client: Client, operation: Any, title: str) -> Any:
-    """Waits for a long-running operation, and returns its result.
-
-    Raises:
-        UserError: it failed, or takes far too long.
-    """
-    often = Retry(
-        predicate=polling.POLLING_PREDICATE,
-        initial=client.poll_seconds,
-        maximum=client.poll_seconds,
-    )
-    name = operation.operation.name
-    try:
-        with step(title):
-            return operation.result(timeout=OPERATION_SECONDS, polling=often)
-    except exceptions.GoogleAPICallError as error:
-        raise UserError(f"{title} failed: {str(error.message).rstrip('.')}.") from error
-    except TimeoutError as error:
-        raise UserError(
-            f"{title} took longer than {OPERATION_SECONDS / 60:.0f} minutes; it may still end well:"
-            f" 'gcloud ai operations describe {name}' says."
-        ) from error
-    except KeyboardInterrupt:
-        say(f"\nThis goes on without you: {name}. 'nox -s versions' shows what becomes of it.")
-        raise
-
-
 def _deploy(client: Client, endpoint: Any, version: Any, runs_on: Machines) -> str:
     """Deploys a version beside what is there, and returns the id of the deployed model."""
     share = 0 if endpoint.deployed_models else 100
-    name = version.name.partition("@")[0]
     request = {
         "endpoint": endpoint.name,
         "deployed_model": {
-            "model": f"{name}@{version.version_id}",
+            "model": lookup.version_name(version, version.version_id),
             "display_name": f"{client.config.model}-{version.version_id}",
             "dedicated_resources": {
                 "machine_spec": {"machine_type": runs_on.machine_type},
-                "min_replica_count": runs_on.least,
-                "max_replica_count": runs_on.most,
+                "min_replica_count": runs_on.min_replicas,
+                "max_replica_count": runs_on.max_replicas,
             },
         },
         # "0" is what this request deploys.
@@ -211,10 +180,10 @@ def _deploy(client: Client, endpoint: Any, version: Any, runs_on: Machines) -> s
     number = version.version_id
     operation = client.endpoints.deploy_model(request=request)
     try:
-        deployed = finish(client, operation, f"Deploying version {number}")
+        deployed = operations.finish(client, operation, f"Deploying version {number}")
     except UserError as error:
         raise UserError(
-            f"{error} The traffic is as it was before; once the cause is mended,"
+            f"{error} The traffic is unchanged. Once the cause is fixed,"
             f" 'nox -s promote -- {number}' tries again."
         ) from error
     return str(deployed.deployed_model.id)
@@ -225,7 +194,7 @@ def _undeploy(client: Client, endpoint_name: str, deployed_id: str, number: str)
     operation = client.endpoints.undeploy_model(
         request={"endpoint": endpoint_name, "deployed_model_id": deployed_id}
     )
-    finish(client, operation, f"Undeploying version {number}, which gets no more traffic")
+    operations.finish(client, operation, f"Undeploying version {number}")
 
 
 def _prove(
@@ -251,7 +220,7 @@ def _prove(
         if others:
             split = traffic.with_share(before, deployed_id, PROBE_SHARE)
             traffic.move(client, endpoint_name, split)
-        with step("Sending it a prediction"):
+        with step("Sending it a test request"):
             see_it_answer(client, endpoint_name, deployed_id, instance)
     except BaseException:
         if others:
@@ -261,5 +230,5 @@ def _prove(
             each.model_version_id for each in endpoint.deployed_models if each.id == deployed_id
         ]
         _undeploy(client, endpoint_name, deployed_id, number)
-        say("The traffic is as it was before." if others else "Nothing is deployed.")
+        say("The traffic is unchanged." if others else "Nothing is deployed.")
         raise

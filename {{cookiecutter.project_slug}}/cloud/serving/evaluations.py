@@ -8,18 +8,10 @@ from google.api_core import exceptions
 
 from cloud.client import Client
 from cloud.errors import UserError
+from trainer.evaluate import NAMES
 
 FILE = "evaluation.json"
-NAMES = {
-    "auc": "ROC AUC",
-    "log_loss": "log loss",
-    "accuracy": "accuracy",
-    "pr_auc": "PR AUC",
-    "brier": "Brier score",
-    "rmse": "RMSE",
-    "mae": "MAE",
-    "r2": "R²",
-}
+Scores = dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -33,7 +25,7 @@ class Evaluation:
         test_rows: fingerprint of the test rows; empty where the trainer did not say.
     """
 
-    scores: dict[str, float]
+    scores: Scores
     metric: str
     higher_is_better: bool
     test_rows: str
@@ -62,19 +54,29 @@ def read(client: Client, folder: str) -> Evaluation | None:
     Raises:
         UserError: the file is no evaluation.
     """
-    bucket, _, path = folder.removeprefix("gs://").rstrip("/").partition("/")
-    blob = client.storage.bucket(bucket).blob(f"{path}/{FILE}")
+    uri = f"{folder.rstrip('/')}/{FILE}"
     try:
-        text = blob.download_as_bytes()
+        text = client.blob(uri).download_as_bytes()
     except exceptions.NotFound:
         return None
     try:
         return parse(json.loads(text))
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(
-            f"{folder.rstrip('/')}/{FILE}: expected the evaluation that the trainer writes, got"
+            f"{uri}: expected the evaluation that the trainer writes, got"
             f" something else ({error!r}); train the model again."
         ) from error
+
+
+def scores(client: Client, folder: str) -> Scores:
+    """Returns what a model scored on its test rows; nothing where its folder does not say.
+
+    Args:
+        client: of the target.
+        folder: gs:// URI of the folder with the SavedModel.
+    """
+    found = read(client, folder) if folder else None
+    return found.scores if found is not None else {}
 
 
 def compare(
@@ -90,7 +92,7 @@ def compare(
     Returns:
         Whether the model is known to be better, and the verdict in words with both scores.
     """
-    unknown = f"Nobody knows whether the model is better than the default version {number}:"
+    unknown = f"It is unknown whether the model is better than the default version {number}:"
     if candidate is None or current is None:
         which = "it" if candidate is None else f"version {number}"
         return False, f"{unknown} {which} has no {FILE}. Train again with 'nox -s submit'."
@@ -100,7 +102,7 @@ def compare(
     scores = f"it has {mine} {candidate.score:.4f}, version {number} has {current.score:.4f}"
     if candidate.test_rows != current.test_rows:
         return False, (
-            f"{unknown} on its own test rows {scores} on others. Train again on the data of today,"
+            f"{unknown} on its own test rows {scores} on others. Train again on the current data,"
             " with 'nox -s submit'."
         )
     if candidate.beats(current):

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from cloud.commands import data
 from cloud.config import Config
+from cloud.datasets import files
 from cloud.errors import UserError
 from trainer.columns import Kind, Table
 
@@ -19,6 +19,8 @@ TRUE, FALSE = ("true", "1", "yes"), ("false", "0", "no")
 # An endpoint takes requests of up to 1.5 MB, documented at
 # https://cloud.google.com/vertex-ai/docs/predictions/get-online-predictions.
 REQUEST_BYTES = 1_000_000
+# A flight that leaves 24 minutes late and has the whole continent to catch up: the answer is open.
+SAMPLE_ROW = 21
 
 
 def truth(text: str) -> bool:
@@ -86,7 +88,7 @@ def test_rows(config: Config) -> Iterator[Row]:
     Raises:
         UserError: the file is not there.
     """
-    path = data.folder(config) / "test.csv"
+    path = files.path(config, "test")
     if not path.exists():
         raise UserError(f"There is no {path}; make the data with 'nox -s data'.")
     with path.open(newline="", encoding="utf-8") as file:

@@ -54,7 +54,7 @@ def ask(client: Client, url: str, chunk: list[Instance]) -> Answer:
     try:
         response = client.session.post(url, json={"instances": chunk})
     except requests.exceptions.InvalidJSONError as error:
-        raise UserError("Expected finite numbers, got one that JSON has no room for.") from error
+        raise UserError("Expected finite numbers, got one that JSON cannot represent.") from error
     if response.status_code != 200:
         raise UserError(f"The endpoint answered {response.status_code}: {message(response.text)}")
     body = response.json()

@@ -1,4 +1,4 @@
-"""A model's answers in words, beside what really happened."""
+"""A model's predictions in words, beside what really happened."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ def in_words(table: Table, row: Row | None, prediction: Prediction) -> str:
     """
     named = outputs(prediction)
     if row is None:
-        return f"The model says {said(table, named)}; {table.label.name} is {table.label.about}."
+        return f"The model says {as_text(table, named)}; {table.label.name} is {table.label.about}."
     describe = {"flights": flight_in_words, "flights_delay": delay_in_words}.get(
         table.name, row_in_words
     )
@@ -48,13 +48,13 @@ def delay_in_words(_table: Table, row: Row, prediction: Outputs) -> str:
 def row_in_words(table: Table, row: Row, prediction: Outputs) -> str:
     """Tells the prediction for a row and the truth."""
     name, truth = table.label.name, row[table.label.name]
-    told = f"The model says {said(table, prediction)}; the {name} is {truth}"
+    sentence = f"The model says {as_text(table, prediction)}; the {name} is {truth}"
     if table.label.kind == "regression":
-        return f"{told}."
-    return f"{told}: {'right' if prediction['label'] == truth else 'wrong'}."
+        return f"{sentence}."
+    return f"{sentence}: {'right' if prediction['label'] == truth else 'wrong'}."
 
 
-def said(table: Table, prediction: Outputs) -> str:
+def as_text(table: Table, prediction: Outputs) -> str:
     """Writes a prediction: the number, or the likeliest class and how likely it is."""
     if table.label.kind == "regression":
         return f"{prediction['value']:g}"
@@ -62,11 +62,6 @@ def said(table: Table, prediction: Outputs) -> str:
     if table.label.kind == "binary":
         sure = max(sure, 100 - sure)
     return f"{prediction['label']} ({sure:.0f} %)"
-
-
-def counted(number: int, noun: str) -> str:
-    """Writes how many there are of something: `1 row`, `5,912 rows`."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def minutes(delay: float) -> str:

@@ -34,11 +34,11 @@ def check(saved_model: bytes, table: Table, place: str) -> None:
     expected = {column.name: DTYPES[column.kind] for column in table.columns}
     missing, unknown = sorted(expected.keys() - found), sorted(found.keys() - expected)
     if missing or unknown:
-        told = [f"lacks {', '.join(missing)}"] * bool(missing)
-        told += [f"has {', '.join(unknown)} besides"] * bool(unknown)
+        problems = [f"lacks {', '.join(missing)}"] * bool(missing)
+        problems += [f"also has {', '.join(unknown)}"] * bool(unknown)
         raise UserError(
             f"{place}: expected a signature {NAME!r} with the features of the table"
-            f" {table.name!r}; it {' and '.join(told)}. Train a model on this table with"
+            f" {table.name!r}; it {' and '.join(problems)}. Train a model on this table with"
             " 'nox -s submit'."
         )
     for name, dtype in expected.items():

@@ -129,13 +129,13 @@ def wait_until_moved(
         UserError: others go on answering.
     """
     deadline = time.monotonic() + MOVE_SECONDS
-    with step("Moving the traffic"):
+    with step("Waiting until only this version answers"):
         while not _answers_alone(client, endpoint_name, deployed_id, instance):
             if time.monotonic() > deadline:
                 raise UserError(
                     f"Other versions still answer {MOVE_SECONDS:.0f} s after the traffic was moved,"
-                    " so they were left where they are; 'nox -s versions' shows them, and"
-                    " 'nox -s promote -- default' ends them."
+                    " so they stay deployed; 'nox -s versions' lists them, and"
+                    " 'nox -s promote -- default' undeploys them."
                 )
             time.sleep(client.poll_seconds)
 

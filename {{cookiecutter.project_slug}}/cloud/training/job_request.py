@@ -1,17 +1,19 @@
-"""The training job as Vertex AI takes it: a `CustomJob` from the flags of `submit`.
+"""The training job as Vertex AI takes it: a `CustomJob` from a person's settings.
 
 Source: https://cloud.google.com/vertex-ai/docs/reference/rest/v1/CustomJobSpec.
 """
 
-import argparse
 import json
 import re
 import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from cloud.client import Client
 from cloud.config import Config
 from cloud.errors import UserError
+from cloud.training import accelerators
 
 # The stock image has TensorFlow and pip; the bucket is a folder in it. So no image is built.
 INSTALL_AND_RUN = """\
@@ -25,70 +27,67 @@ NAME = re.compile(r"[a-z]([a-z0-9-]{0,40}[a-z0-9])?")
 # Google's rules of label keys and values.
 LABEL = re.compile(r"(?P<key>[a-z][a-z0-9_-]{0,62})=(?P<value>[a-z0-9_-]{0,63})")
 SERVICE_ACCOUNT = re.compile(r"[a-z0-9-]+@[a-z0-9.-]+\.gserviceaccount\.com")
-MOST_SECONDS = 604_800  # a job runs for 7 days at the longest
+MAX_SECONDS = 604_800  # 7 days, the longest that a job may run
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Describes the flags that make the job."""
-    parser.add_argument(
-        "--name", help="begins the job's name and folder; default: the model's name"
-    )
-    parser.add_argument("--machine-type", help="such as n1-standard-4; default: of pyproject.toml")
-    parser.add_argument("--accelerator", metavar="TYPE", help="such as NVIDIA_TESLA_T4")
-    parser.add_argument(
-        "--accelerator-count", type=int, default=1, metavar="N", help="accelerators of each machine"
-    )
-    parser.add_argument("--replicas", type=int, default=1, help="workers that train together")
-    parser.add_argument(
-        "--spot",
-        action="store_true",
-        help="on Spot machines: cheaper, and taken away at any time; the job goes on from its"
-        " newest checkpoint",
-    )
-    parser.add_argument(
-        "--timeout", type=int, default=86_400, help="seconds the job may run at most"
-    )
-    parser.add_argument(
-        "--label", action="append", default=[], metavar="KEY=VALUE", help="may be given again"
-    )
-    parser.add_argument(
-        "--service-account", metavar="EMAIL", help="whom the job acts as; default: Vertex AI's own"
-    )
-    parser.add_argument("trainer", nargs="*", help="flags for python -m trainer.task, after a --")
+@dataclass(frozen=True)
+class JobSettings:
+    """What a person decides about a job.
+
+    Attributes:
+        name: begins the names of the job and of its folder; None takes the model's name.
+        machine_type: such as `n1-standard-4`; None takes the project's.
+        accelerator: such as `NVIDIA_TESLA_T4`; None stands for none.
+        accelerator_count: of each machine; None takes as few as the machine can have.
+        replicas: workers that train together.
+        spot: whether on Spot machines.
+        timeout: seconds that the job may run.
+        labels: `KEY=VALUE` each.
+        service_account: email of the account that the job acts as; None takes Vertex AI's own.
+        trainer: arguments of `python -m trainer.task`.
+    """
+
+    name: str | None = None
+    machine_type: str | None = None
+    accelerator: str | None = None
+    accelerator_count: int | None = None
+    replicas: int = 1
+    spot: bool = False
+    timeout: int = 86_400
+    labels: Sequence[str] = ()
+    service_account: str | None = None
+    trainer: Sequence[str] = ()
 
 
-def check(config: Config, options: argparse.Namespace) -> None:
+def check(config: Config, settings: JobSettings) -> None:
     """Checks the flags before anything is sent.
 
     Raises:
         UserError: one is wrong.
     """
-    name = options.name or config.name_stem
+    name = config.name_stem if settings.name is None else settings.name
     if not NAME.fullmatch(name):
         raise UserError(
             f"--name: expected up to 42 of a-z, 0-9 and -, beginning with a letter, got {name!r}."
         )
-    if options.replicas < 1:
-        raise UserError(f"--replicas: expected at least 1, got {options.replicas}.")
-    if not 1 <= options.timeout <= MOST_SECONDS:
+    if settings.replicas < 1:
+        raise UserError(f"--replicas: expected at least 1, got {settings.replicas}.")
+    if not 1 <= settings.timeout <= MAX_SECONDS:
         raise UserError(
-            f"--timeout: expected 1 to {MOST_SECONDS:,} seconds, got {options.timeout:,}."
+            f"--timeout: expected 1 to {MAX_SECONDS:,} seconds, got {settings.timeout:,}."
         )
-    if options.accelerator_count < 1:
+    if settings.accelerator is not None and settings.accelerator not in accelerator_types():
         raise UserError(
-            f"--accelerator-count: expected at least 1, got {options.accelerator_count}."
+            f"--accelerator: expected one of {', '.join(accelerator_types())}, got"
+            f" {settings.accelerator!r}."
         )
-    if options.accelerator is not None and options.accelerator not in accelerators():
-        raise UserError(
-            f"--accelerator: expected one of {', '.join(accelerators())}, got"
-            f" {options.accelerator!r}."
-        )
-    if options.service_account and not SERVICE_ACCOUNT.fullmatch(options.service_account):
+    accelerator_count(config, settings)
+    if settings.service_account and not SERVICE_ACCOUNT.fullmatch(settings.service_account):
         raise UserError(
             "--service-account: expected NAME@PROJECT.iam.gserviceaccount.com, got"
-            f" {options.service_account!r}."
+            f" {settings.service_account!r}."
         )
-    for label in options.label:
+    for label in settings.labels:
         found = LABEL.fullmatch(label)
         if found is None:
             raise UserError(
@@ -98,58 +97,69 @@ def check(config: Config, options: argparse.Namespace) -> None:
             raise UserError(f"--label: {found['key']!r} names the model already; take another key.")
 
 
-def accelerators() -> list[str]:
+def accelerator_types() -> list[str]:
     """Returns the names of the accelerators that Vertex AI knows."""
     from google.cloud import aiplatform_v1
 
     return [kind.name for kind in aiplatform_v1.AcceleratorType if kind.value]
 
 
+def accelerator_count(config: Config, settings: JobSettings) -> int | None:
+    """Returns how many accelerators each machine has; None where it has none.
+
+    Raises:
+        UserError: Google Cloud has no such machine.
+    """
+    machine_type = settings.machine_type or config.machine_type
+    return accelerators.check(machine_type, settings.accelerator, settings.accelerator_count)
+
+
 def custom_job(
-    config: Config, options: argparse.Namespace, folder: str, package_uri: str, arguments: list[str]
+    config: Config, settings: JobSettings, folder: str, package_uri: str, arguments: list[str]
 ) -> dict[str, Any]:
     """Returns the job to create, as a `CustomJob` in snake case.
 
     Args:
         config: the project's values.
-        options: the flags of `add_arguments`, checked.
+        settings: checked.
         folder: `jobs/NAME-TIME`, of the bucket.
         package_uri: gs:// URI of the trainer's wheel.
         arguments: of `python -m trainer.task`.
     """
-    machine = {"machine_type": options.machine_type or config.machine_type}
-    if options.accelerator is not None:
+    machine: dict[str, Any] = {"machine_type": settings.machine_type or config.machine_type}
+    if settings.accelerator is not None:
         machine |= {
-            "accelerator_type": options.accelerator,
-            "accelerator_count": options.accelerator_count,
+            "accelerator_type": settings.accelerator,
+            "accelerator_count": accelerator_count(config, settings),
         }
+    image = accelerators.image(config.training_image, settings.accelerator)
     pool = {
         "machine_spec": machine,
         "container_spec": {
-            "image_uri": config.image_uri(config.training_image),
+            "image_uri": config.image_uri(image),
             "command": ["python", "-c", INSTALL_AND_RUN],
             "args": [package_uri.replace("gs://", "/gcs/", 1), *arguments],
         },
     }
     pools = [pool | {"replica_count": 1}]
-    scheduling: dict[str, Any] = {"timeout": {"seconds": options.timeout}}
-    if options.replicas > 1:
-        pools.append(pool | {"replica_count": options.replicas - 1})
+    scheduling: dict[str, Any] = {"timeout": {"seconds": settings.timeout}}
+    if settings.replicas > 1:
+        pools.append(pool | {"replica_count": settings.replicas - 1})
         # Workers that train together cannot go on without the one that is lost.
         scheduling["restart_job_on_worker_restart"] = True
-    if options.spot:
+    if settings.spot:
         scheduling["strategy"] = "SPOT"
     spec: dict[str, Any] = {
         "worker_pool_specs": pools,
         "scheduling": scheduling,
         "base_output_directory": {"output_uri_prefix": f"gs://{config.bucket}/{folder}"},
     }
-    if options.service_account:
-        spec["service_account"] = options.service_account
+    if settings.service_account:
+        spec["service_account"] = settings.service_account
     return {
         "display_name": folder.removeprefix("jobs/"),
         "job_spec": spec,
-        "labels": config.labels | dict(label.split("=", 1) for label in options.label),
+        "labels": config.labels | dict(label.split("=", 1) for label in settings.labels),
     }
 
 

@@ -107,7 +107,7 @@ def service_name(client: Client) -> str:
     for service in pages(client, "v1/services", "services"):
         if service["displayName"] == SERVICE:
             return str(service["name"])
-    raise UserError(f"the catalog has no service {SERVICE!r}; has Google renamed it again?")
+    raise UserError(f"the catalog has no service {SERVICE!r}; Google may have renamed it.")
 
 
 def skus_of(client: Client, service: str) -> Iterator[dict[str, Any]]:

@@ -59,7 +59,7 @@ def test_setup_makes_everything_once(
 ) -> None:
     assert setup.run(client, options(setup, "--dry-run")) == 0
     assert all(method == "GET" or "getIamPolicy" in path for method, path in cloud.asked)
-    assert capsys.readouterr().out.count("missing") == len(provision.needed(client))
+    assert capsys.readouterr().out.count("missing") == len(provision.required(client))
 
     assert setup.run(client, options(setup)) == 0
     printed = capsys.readouterr().out
@@ -87,7 +87,7 @@ def test_setup_makes_everything_once(
     assert all(method == "GET" or "getIamPolicy" in path for method, path in cloud.asked)
 
 
-def test_doctor_says_what_mends_each_failure(
+def test_doctor_says_what_fixes_each_failure(
     cloud: Cloud, client: CloudClient, capsys: pytest.CaptureFixture[str]
 ) -> None:
     cloud.cpus = 2
@@ -97,7 +97,7 @@ def test_doctor_says_what_mends_each_failure(
     printed = capsys.readouterr().out
     for told in (
         "✗ APIs: not enabled: aiplatform.googleapis.com",
-        "mend it with: gcloud services enable aiplatform.googleapis.com",
+        "fix: gcloud services enable aiplatform.googleapis.com",
         "✗ permissions: missing: aiplatform.customJobs.create",
         "✗ bucket: there is no gs://the-bucket",
         "✗ permissions on the bucket: missing: storage.objects.create, storage.objects.list",
@@ -108,7 +108,7 @@ def test_doctor_says_what_mends_each_failure(
         "✓ Vertex AI: answers in us-central1",
     ):
         assert told in printed
-    assert printed.count("mend it with: nox -s setup") == 2
+    assert printed.count("fix: nox -s setup") == 2
 
 
 def test_after_setup_the_doctor_finds_nothing(
@@ -133,7 +133,7 @@ def test_teardown_removes_only_what_is_labelled(
 
     before = dict(cloud.things)
     assert teardown.run(client, options(teardown, "--dry-run")) == 0
-    with pytest.raises(UserError, match="Expected a person at a terminal to agree"):
+    with pytest.raises(UserError, match="there is no terminal; add --yes"):
         teardown.run(client, options(teardown))
     assert cloud.things == before
 
@@ -143,7 +143,7 @@ def test_teardown_removes_only_what_is_labelled(
     assert bindings == [{"role": "roles/owner", "members": ["user:me@example.com"]}]
     capsys.readouterr()
     assert teardown.run(client, options(teardown, "--yes")) == 0
-    assert "nothing with the label model=flight-delays" in capsys.readouterr().out
+    assert "Nothing carries the label model=flight-delays" in capsys.readouterr().out
 
 
 def test_the_price_comes_from_the_catalog(
@@ -160,7 +160,7 @@ def test_the_price_comes_from_the_catalog(
     ]
     assert cost.run(client, options(cost, "--minutes", "90", "--replicas", "2")) == 0
     printed = capsys.readouterr().out
-    assert "Estimate: 2 x n1-standard-4 for 1 h 30 min (as you say): 3 machine-hours." in printed
+    assert "Estimate: 2 x n1-standard-4 for 1 h 30 min (as given): 3 machine-hours." in printed
     # 4 x 0.04 + 15 x 0.005 = 0.235 an hour
     assert "At 0.2350 USD an hour of n1-standard-4: about 0.70 USD." in printed
 
@@ -176,7 +176,7 @@ def test_the_price_comes_from_the_catalog(
     [
         (("--replicas", "0"), "--replicas: expected at least 1, got 0"),
         (("--minutes", "-1"), "--minutes: expected more than 0, got -1"),
-        ((), "No job has succeeded yet, so nobody knows how long one takes"),
+        ((), "No job has succeeded yet, so there is no duration to go by"),
     ],
 )
 def test_a_bad_estimate_is_refused(

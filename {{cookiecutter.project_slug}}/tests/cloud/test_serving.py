@@ -21,9 +21,9 @@ from project import TINY, Project
 from cloud import config, lookup
 from cloud.__main__ import main
 from cloud.client import Client
-from cloud.commands import batch, promote
+from cloud.commands import batch
 from cloud.errors import UserError
-from cloud.serving import deployments, prediction, traffic
+from cloud.serving import deployments, prediction, rollout, traffic
 
 CALLERS = 4
 MACHINES = deployments.Machines("n1-standard-4")
@@ -99,7 +99,7 @@ def test_no_request_fails_while_versions_change(project: Project, client: Client
     with callers(url, deployments.sample_instance(client)) as counts:
         told = project.run("deploy", job(project, "better"), "--traffic", "20")
         assert "better than the default: on the same test rows it has" in told
-        assert "gets 20 % of the traffic; the default is version 1 still" in told
+        assert "gets 20 % of the traffic; version 1 is still the default" in told
         listed = versions(project)
         assert "20 %" in listed["2"]
         assert "80 %" in listed["1"]
@@ -108,7 +108,9 @@ def test_no_request_fails_while_versions_change(project: Project, client: Client
         compared = project.run("predict", "--all-versions").splitlines()
         answers = {line.split()[0]: line for line in compared if '"label"' in line}
         assert answers.keys() >= {"1", "2"}
-        assert "The same: what is served is what was trained." in project.run("evaluate", "2")
+        assert "The scores are the same: the endpoint serves what was trained." in project.run(
+            "evaluate", "2"
+        )
 
         project.run("promote", "2")
         listed = versions(project)
@@ -162,8 +164,8 @@ def test_a_version_that_does_not_answer_gets_no_traffic(
     version = lookup.version(client, number)
     instance = {"no_such_feature": 1}
     monkeypatch.setattr(deployments, "sample_instance", lambda _client: instance)
-    with pytest.raises(UserError, match=r"does not answer: 400, .*no_such_feature"):
-        promote.promote(client, version, MACHINES)
+    with pytest.raises(UserError, match=r"does not predict: 400, .*no_such_feature"):
+        rollout.promote(client, version, MACHINES)
     assert traffic.version_shares(lookup.endpoint(client)) == before
 
 
@@ -199,7 +201,7 @@ def test_a_deployment_goes_on_without_the_person(
     with monkeypatch.context() as patch:
         patch.setattr(time, "sleep", interrupt)
         with pytest.raises(KeyboardInterrupt):
-            promote.promote(client, version, MACHINES)
+            rollout.promote(client, version, MACHINES)
     assert "This goes on without you: " in capsys.readouterr().out
     while number not in (shares := traffic.version_shares(lookup.endpoint(client))):
         time.sleep(0.1)
@@ -275,7 +277,9 @@ def test_batch_and_online_predictions_agree(project: Project, tmp_path: Path) ->
     test_file = project.folder / "data" / "penguins" / "test.csv"
     lines = project.run("predict", "--file", str(test_file)).splitlines()
     assert [json.loads(line)["label"] for line in lines] == batched
-    assert "The same: what is served is what was trained." in project.run("evaluate")
+    assert "The scores are the same: the endpoint serves what was trained." in project.run(
+        "evaluate"
+    )
 
 
 def test_flags_of_features_make_an_instance(project: Project) -> None:
@@ -309,7 +313,7 @@ def test_a_bad_table_is_named_with_its_line(
     [
         (("promote", "7"), "There is no version '7' of"),
         (("promote", "no-such-alias"), "There is no version 'no-such-alias' of"),
-        (("deploy", "--traffic", "0"), "--traffic: expected 1 to 100 per cent, got 0"),
+        (("deploy", "--traffic", "0"), "--traffic: expected 1 to 100 percent, got 0"),
         (("deploy", "--replicas", "0"), "--replicas: expected a number from 1, or two as in 1-4"),
         (("promote", "--replicas", "4-1"), "or two as in 1-4, got '4-1'"),
         (("evaluate", "7"), "There is no version '7' of"),
@@ -328,7 +332,10 @@ def test_a_bad_table_is_named_with_its_line(
         (("batch", "--to", "somewhere"), "--to: expected a gs:// URI, got 'somewhere'"),
         (("batch", "--replicas", "0"), "--replicas: expected at least 1, got 0"),
         (("batch", "--job", "7"), "There is no batch prediction job '7'"),
-        (("batch", "--job", "7", "--to", "gs://b/x"), "--job: expected no --uri, --to or"),
+        (
+            ("batch", "--job", "7", "--to", "gs://b/x"),
+            "--job: cannot be combined with --uri, --to or",
+        ),
         (("batch", "--uri", "gs://test-bucket/none-*"), "no object matches gs://test-bucket/none"),
         (("predict", "--file", "x.csv", "--all-versions"), "--all-versions: compares the answers"),
     ],

@@ -68,9 +68,9 @@ def test_a_version_is_proven_by_its_own_answer(
 @pytest.mark.parametrize(
     ("answers", "sentence"),
     [
-        ([OLD_REFUSES, Probe("new", 400, '{"error": "broken"}')], "does not answer: 400, broken"),
-        ([Probe("", 503, "no server")], "does not answer: 503, no server"),
-        ([Probe("old", 200, "")], "Of 270 requests none came to the version"),
+        ([OLD_REFUSES, Probe("new", 400, '{"error": "broken"}')], "does not predict: 400, broken"),
+        ([Probe("", 503, "no server")], "does not predict: 503, no server"),
+        ([Probe("old", 200, "")], "None of 270 requests reached the version"),
     ],
 )
 def test_a_version_that_fails_is_not_proven(

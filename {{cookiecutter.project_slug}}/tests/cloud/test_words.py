@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from cloud.commands import evaluate
-from cloud.commands.jobs import words
+from cloud.console import format_duration
 from cloud.serving import batch_results
 from cloud.serving.batch_results import Results
 from cloud.serving.instances import of_row
@@ -110,7 +110,7 @@ def test_a_delay(delay: float, text: str) -> None:
     ],
 )
 def test_a_time(seconds: float, text: str) -> None:
-    assert words(timedelta(seconds=seconds)) == text
+    assert format_duration(timedelta(seconds=seconds)) == text
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,84 @@
+"""Where the CSV files of the data set are: on this machine, and in the bucket."""
+
+import base64
+from pathlib import Path
+from typing import Any
+
+import filelock
+import google_crc32c
+
+from cloud.client import Client
+from cloud.config import Config
+from cloud.console import say, step
+from cloud.datasets.splits import SPLITS
+
+
+def folder(config: Config) -> Path:
+    """Returns the folder of the CSV files on this machine."""
+    return config.data_folder / config.data_set
+
+
+def path(config: Config, split: str) -> Path:
+    """Returns where a split's file is on this machine."""
+    return folder(config) / f"{split}.csv"
+
+
+def object_name(config: Config, split: str) -> str:
+    """Returns the name of a split's object in the bucket."""
+    return f"data/{config.data_set}/{split}.csv"
+
+
+def uris(config: Config) -> dict[str, str]:
+    """Returns where each split is in the bucket, whether it exists or not."""
+    return {split: f"gs://{config.bucket}/{object_name(config, split)}" for split in SPLITS}
+
+
+def make(config: Config, rows: int | None = None, split_by: str = "row") -> dict[str, Path]:
+    """Makes the files on this machine, and returns them by split.
+
+    Raises:
+        UserError: as `makers.make` does.
+    """
+    with _lock(config):
+        return _make(config, rows, split_by)
+
+
+def upload(client: Client, rows: int | None = None, split_by: str = "row") -> dict[str, str]:
+    """Makes the files, uploads those that differ from the bucket's, and returns their URIs.
+
+    Commands that make the same data set on this machine take turns: the three objects in the
+    bucket are always of one call.
+
+    Raises:
+        UserError: as `makers.make` does.
+    """
+    config = client.config
+    bucket = client.bucket
+    with _lock(config):
+        for split, file in _make(config, rows, split_by).items():
+            blob = bucket.blob(object_name(config, split))
+            if _is_uploaded(blob, file):
+                say(f"{blob.name} is in the bucket already.", "dim")
+                continue
+            with step(f"Uploading {blob.name} ({file.stat().st_size / 1e3:,.0f} kB)"):
+                blob.upload_from_filename(file, content_type="text/csv", checksum="crc32c")
+    return uris(config)
+
+
+def _lock(config: Config) -> filelock.BaseFileLock:
+    folder(config).mkdir(parents=True, exist_ok=True)
+    return filelock.FileLock(folder(config) / ".lock")
+
+
+def _make(config: Config, rows: int | None, split_by: str) -> dict[str, Path]:
+    from cloud.datasets import makers
+
+    with step(f"Making the data set {config.data_set!r}"):
+        return makers.write_csvs(config.data_set, folder(config), rows, split_by)
+
+
+def _is_uploaded(blob: Any, file: Path) -> bool:
+    """Whether the object's checksum is the file's."""
+    checksum = google_crc32c.Checksum(file.read_bytes()).digest()
+    blob = blob.bucket.get_blob(blob.name)
+    return blob is not None and blob.crc32c == base64.b64encode(checksum).decode()

@@ -1,0 +1,106 @@
+"""Everything that the project created, found by its label, and how each thing is removed."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from cloud import lookup, operations
+from cloud.client import Client
+from cloud.resources import provision
+from cloud.resources.resource import is_labelled
+from cloud.serving import batch_jobs
+from cloud.training import cancellation
+
+
+@dataclass(frozen=True)
+class Created:
+    """Something that the project created.
+
+    Attributes:
+        title: what it is, in words.
+        remove: removes it.
+        kept: names of what is in it and stays, as the project did not create it.
+    """
+
+    title: str
+    remove: Callable[[], None]
+    kept: tuple[str, ...] = ()
+
+
+def everything(client: Client) -> Iterator[Created]:
+    """Yields what carries the project's label, in the order in which it can be removed."""
+    yield from _serving(client)
+    yield from _jobs(client)
+    needed = [provision.Bucket(client)] if client.is_emulator else provision.required(client)
+    for resource in reversed(needed):
+        if resource.is_ours():
+            yield Created(resource.title, resource.remove, resource.kept())
+
+
+def _serving(client: Client) -> Iterator[Created]:
+    """Yields the endpoints, with what they serve, and the models."""
+    location = client.config.location
+    for endpoint in client.endpoints.list_endpoints(parent=location):
+        if is_labelled(client, endpoint.labels):
+            title = f"endpoint {endpoint.display_name}, {len(endpoint.deployed_models)} deployed"
+            yield Created(title, partial(_remove_endpoint, client, endpoint, title))
+    for model in client.models.list_models(parent=location):
+        if is_labelled(client, model.labels):
+            title = f"model {model.display_name} with its versions"
+            yield Created(title, partial(_remove_model, client, model, title))
+
+
+def _jobs(client: Client) -> Iterator[Created]:
+    """Yields the training jobs and the batch predictions."""
+    location = client.config.location
+    for job in client.jobs.list_custom_jobs(parent=location):
+        if is_labelled(client, job.labels):
+            title = f"job {job.display_name}, {lookup.state(job)}"
+            yield Created(title, partial(_remove_job, client, job, title))
+    for job in client.jobs.list_batch_prediction_jobs(parent=location):
+        if is_labelled(client, job.labels):
+            title = f"batch prediction {job.display_name}, {lookup.state(job)}"
+            yield Created(title, partial(_remove_batch_job, client, job, title))
+
+
+def _remove_endpoint(client: Client, endpoint: Any, title: str) -> None:
+    """Undeploys everything and deletes the endpoint."""
+    # While others are deployed, only what has no traffic can go; the last may have all of it.
+    by_share = sorted(
+        endpoint.deployed_models, key=lambda each: endpoint.traffic_split.get(each.id, 0)
+    )
+    left = [each.id for each in by_share]
+    for deployed in by_share:
+        left.remove(deployed.id)
+        split = dict.fromkeys(left, 0) | ({left[-1]: 100} if left else {})
+        request = {
+            "endpoint": endpoint.name,
+            "deployed_model_id": deployed.id,
+            "traffic_split": split,
+        }
+        operation = client.endpoints.undeploy_model(request=request)
+        operations.finish(client, operation, f"Undeploying version {deployed.model_version_id}")
+    operation = client.endpoints.delete_endpoint(name=endpoint.name)
+    operations.finish(client, operation, f"Removing {title}")
+
+
+def _remove_model(client: Client, model: Any, title: str) -> None:
+    operation = client.models.delete_model(name=lookup.model_name(model))
+    operations.finish(client, operation, f"Removing {title}")
+
+
+def _remove_job(client: Client, job: Any, title: str) -> None:
+    """Cancels the job where it runs, and deletes it."""
+    if not lookup.has_ended(job):
+        cancellation.cancel(client, job.name)
+    operation = client.jobs.delete_custom_job(name=job.name)
+    operations.finish(client, operation, f"Removing {title}")
+
+
+def _remove_batch_job(client: Client, job: Any, title: str) -> None:
+    """Cancels the batch prediction where it runs, and deletes it, but not what it wrote."""
+    if not lookup.has_ended(job):
+        batch_jobs.cancel(client, job.name)
+    operation = client.jobs.delete_batch_prediction_job(name=job.name)
+    operations.finish(client, operation, f"Removing {title}")
