@@ -11,7 +11,7 @@ from cloud.serving import evaluations, instances, prediction, traffic
 from cloud.serving.instances import Instance, Row
 from cloud.serving.prediction import Prediction
 from trainer.columns import Label, Table
-from trainer.evaluate import NAMES
+from trainer.metrics import NAMES
 
 # The endpoint's answers and the trainer's predictions differ in the last bits of a float32, and
 # their mean over the rows by less.

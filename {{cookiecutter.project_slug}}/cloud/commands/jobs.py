@@ -19,7 +19,7 @@ from cloud.console import format_duration, next_commands, out, say, table
 from cloud.errors import UserError
 from cloud.serving import evaluations
 from cloud.training import charts
-from trainer.evaluate import NAMES
+from trainer.metrics import NAMES
 
 STYLES = {
     "JOB_STATE_SUCCEEDED": "green",

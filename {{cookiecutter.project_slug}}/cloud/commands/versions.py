@@ -9,7 +9,7 @@ from cloud import lookup
 from cloud.client import Client
 from cloud.console import format_duration, out, say, table
 from cloud.serving import evaluations, traffic
-from trainer.evaluate import NAMES
+from trainer.metrics import NAMES
 
 SHOWN_METRICS = 2  # more make the table too wide for a terminal
 

@@ -8,7 +8,7 @@ from google.api_core import exceptions
 
 from cloud.client import Client
 from cloud.errors import UserError
-from trainer.evaluate import NAMES
+from trainer.metrics import NAMES
 
 FILE = "evaluation.json"
 Scores = dict[str, float]
