@@ -55,11 +55,13 @@ def demo(session: nox.Session) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Check and test the template, then bake a project and run its own lint and tests."""
+    """Check and test the template, then bake a project and run its lint, tests and emulator's."""
     install_tools(session)
     check_template(session)
     session.run("pytest", *session.posargs)
-    run_own_sessions(session, bake(session, "build/tests"), "lint", "tests")
+    project = bake(session, "build/tests")
+    run_own_sessions(session, project, "lint", "tests")
+    run_own_sessions(session, project, "tests", "--", "emulator")
 
 
 @nox.session
@@ -67,15 +69,19 @@ def lint(session: nox.Session) -> None:
     """Check style and types of the template, and of the generated project in place."""
     install_tools(session)
     check_template(session)
-    project = nox.project.load_toml(TEMPLATE / "pyproject.toml")
-    session.install(
-        *project["project"]["dependencies"],
-        *nox.project.dependency_groups(project, "dev"),
-        "--constraint",
-        str(TEMPLATE / "constraints.txt"),
-    )
-    session.chdir(TEMPLATE)
-    session.run("mypy", env={"MYPY_CACHE_DIR": str(ROOT / "build" / "mypy-project")})
+    for folder in (TEMPLATE, TEMPLATE / "emulator"):
+        values = nox.project.load_toml(folder / "pyproject.toml")
+        extras = values["project"].get("optional-dependencies", {}).values()
+        session.install(
+            *values["project"]["dependencies"],
+            *(requirement for extra in extras for requirement in extra),
+            *nox.project.dependency_groups(values, "dev"),
+            "--constraint",
+            str(TEMPLATE / "constraints.txt"),
+        )
+    for folder in (TEMPLATE, TEMPLATE / "emulator"):
+        with session.chdir(folder):
+            session.run("mypy", env={"MYPY_CACHE_DIR": str(ROOT / "build" / f"mypy-{folder.name}")})
 
 
 @nox.session(default=False)
@@ -111,7 +117,7 @@ def bake(session: nox.Session, output: str, *answers: str) -> Path:
     return ROOT / str(printed).strip()
 
 
-def run_own_sessions(session: nox.Session, project: Path, *names: str) -> None:
+def run_own_sessions(session: nox.Session, project: Path, *words: str) -> None:
     """Run sessions of the baked project with its own noxfile and environments."""
-    session.chdir(project)
-    session.run(sys.executable, "-m", "nox", "-s", *names, external=True)
+    with session.chdir(project):
+        session.run(sys.executable, "-m", "nox", "-s", *words, external=True)

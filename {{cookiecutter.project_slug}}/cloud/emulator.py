@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from importlib.util import find_spec
 from typing import Any
 
 import psutil
@@ -59,6 +60,11 @@ def stop(config: Config) -> bool:
 
 
 def _start(config: Config) -> dict[str, Any]:
+    if not _is_installed():
+        raise UserError(
+            "The target is the emulator, and the emulator is not installed: put the folder"
+            ' emulator/ back, or set target = "cloud" in pyproject.toml.'
+        )
     config.emulator_folder.mkdir(parents=True, exist_ok=True)
     log = config.emulator_folder / "emulator.log"
     flags = getattr(subprocess, "DETACHED_PROCESS", 0)  # Windows' way to outlive this terminal
@@ -88,6 +94,13 @@ def command(config: Config, port: int) -> list[str]:
     """Returns the command line of the project's emulator."""
     folder = str(config.emulator_folder)
     return [sys.executable, "-m", "vertex_emulator", "--port", str(port), "--data-dir", folder]
+
+
+def _is_installed() -> bool:
+    try:
+        return find_spec("vertex_emulator") is not None
+    except ValueError:  # its import is blocked
+        return False
 
 
 def _port(wanted: int) -> int:
