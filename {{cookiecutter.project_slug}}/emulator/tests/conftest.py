@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import times_model
 from batch_prediction import write_exports
 from storage_server import CheckedApp, client_of, running, storage_app
-from test_endpoints import upload_export
+from times_model import upload_export
 
 from vertex_emulator.testing.clients import Clients
 from vertex_emulator.testing.running import RunningEmulator
@@ -63,6 +64,14 @@ def storage_client(storage_url: str) -> Iterator[Any]:
 def bucket(storage_client: Any) -> Any:
     """A new and empty bucket."""
     return storage_client.create_bucket(f"bucket-{next(_numbers)}")
+
+
+@pytest.fixture(scope="session")
+def exports(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """SavedModels that multiply, in folders named for their factors."""
+    folder = tmp_path_factory.mktemp("exports")
+    times_model.write_exports(folder)
+    return folder
 
 
 @pytest.fixture(scope="session")

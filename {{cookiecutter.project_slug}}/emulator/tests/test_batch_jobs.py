@@ -23,8 +23,7 @@ from batch_prediction import (
     wait,
 )
 from google.api_core import exceptions
-from test_endpoints import upload_export
-from test_endpoints_under_load import running_pids
+from times_model import running_pids, upload_export
 
 from vertex_emulator.testing.clients import Clients
 from vertex_emulator.testing.discovery import validator

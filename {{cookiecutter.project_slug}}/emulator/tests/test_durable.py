@@ -9,15 +9,13 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import object_load as objects
 import requests
-import test_storage_durable as objects
 from batch_prediction import ENDED
-from test_endpoints import deploy, exports, predict, upload_export
+from times_model import deploy, predict, upload_export
 
 from vertex_emulator.testing.clients import LOCATION, Clients
 from vertex_emulator.testing.running import start
-
-__all__ = ["exports"]  # a fixture
 
 KILLS = 50
 LOCATION = f"v1/{LOCATION}"

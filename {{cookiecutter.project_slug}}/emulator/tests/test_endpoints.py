@@ -1,7 +1,5 @@
 """Endpoints: versions are really served, traffic moves, errors say what is wrong."""
 
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,88 +8,10 @@ from typing import Any
 import pytest
 import requests
 from google.api_core import exceptions
-from test_models import IMAGE
+from times_model import deploy, predict, undeploy, upload_export
 
 from vertex_emulator.testing.clients import Clients
 from vertex_emulator.testing.running import start
-
-# A SavedModel that multiplies by its factor; made in a process of its own, to keep TensorFlow
-# out of this one.
-EXPORT = """
-import sys, tensorflow as tf
-class Times(tf.Module):
-    def __init__(self, factor):
-        self.factor = tf.Variable(factor)
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.float32, name="x")])
-    def __call__(self, x):
-        return {"y": self.factor * x, "twice": 2 * x}
-for factor in (2.0, 3.0):
-    module = Times(factor)
-    tf.saved_model.save(module, f"{sys.argv[1]}/{factor:g}/1", signatures=module.__call__)
-"""
-
-
-@pytest.fixture(scope="module")
-def exports(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("exports")
-    subprocess.run([sys.executable, "-c", EXPORT, folder], check=True, capture_output=True)
-    return folder
-
-
-def upload_export(clients: Clients, export: Path, uri: str, parent: str = "", env: Any = ()) -> Any:
-    bucket, _, prefix = uri.removeprefix("gs://").partition("/")
-    for file in export.rglob("*"):
-        if file.is_file():
-            name = f"{prefix}/{file.relative_to(export).as_posix()}"
-            clients.storage.bucket(bucket).blob(name).upload_from_filename(file)
-    model = {
-        "display_name": "times",
-        "artifact_uri": uri,
-        "container_spec": {
-            "image_uri": IMAGE,
-            "args": [
-                "--rest_api_port=8080",
-                "--model_name=times",
-                "--model_base_path=$(AIP_STORAGE_URI)",
-            ],
-            "env": list(env),
-            "health_route": "/v1/models/times",
-            "predict_route": "/v1/models/times:predict",
-        },
-    }
-    request = {"parent": clients.location, "parent_model": parent, "model": model}
-    return clients.models.upload_model(request=request).result(timeout=60)
-
-
-def deploy(
-    clients: Clients, endpoint: str, model: str, split: dict[str, int], replicas: int = 1
-) -> str:
-    request = {
-        "endpoint": endpoint,
-        "deployed_model": {
-            "model": model,
-            "dedicated_resources": {
-                "machine_spec": {"machine_type": "n1-standard-2"},
-                "min_replica_count": replicas,
-            },
-        },
-        "traffic_split": split,
-    }
-    answer = clients.endpoints.deploy_model(request=request).result(timeout=300)
-    deployed: str = answer.deployed_model.id
-    return deployed
-
-
-def undeploy(
-    clients: Clients, endpoint: str, deployed: str, split: dict[str, int] | None = None
-) -> None:
-    clients.endpoints.undeploy_model(
-        endpoint=endpoint, deployed_model_id=deployed, traffic_split=split or {}
-    ).result(timeout=60)
-
-
-def predict(clients: Clients, endpoint: str, body: Any) -> requests.Response:
-    return requests.post(f"{clients.url}/v1/{endpoint}:predict", json=body, timeout=90)
 
 
 @pytest.fixture(scope="module")

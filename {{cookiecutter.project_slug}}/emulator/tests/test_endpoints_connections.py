@@ -12,13 +12,11 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 from model_server_process import ModelServer, start_model_server
-from test_endpoints import deploy, exports, predict, undeploy, upload_export
-from test_safety import ask
+from raw_requests import ask
+from times_model import deploy, predict, undeploy, upload_export
 
 from vertex_emulator.limits import allow_many_files
 from vertex_emulator.testing.clients import Clients
-
-__all__ = ["exports"]  # a fixture
 
 MANY = 10_000
 BODY = b'{"instances": [{"x": 2.0}]}'

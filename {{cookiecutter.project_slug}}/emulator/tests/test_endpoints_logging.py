@@ -7,11 +7,9 @@ from typing import Any
 import pytest
 from google.api_core import exceptions
 from model_server_process import eventually
-from test_endpoints import deploy, exports, predict, undeploy, upload_export
+from times_model import deploy, predict, undeploy, upload_export
 
 from vertex_emulator.testing.clients import Clients
-
-__all__ = ["exports"]  # a fixture
 
 LOGGING = "predict_request_response_logging_config"
 

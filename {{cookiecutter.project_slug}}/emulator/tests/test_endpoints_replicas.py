@@ -8,14 +8,11 @@ import pytest
 import requests
 from endpoint_load import Load
 from model_server_process import eventually
-from test_endpoints import exports, predict, undeploy, upload_export
-from test_endpoints_under_load import check, running_pids
+from times_model import check, predict, running_pids, undeploy, upload_export
 
 from vertex_emulator.testing.clients import Clients
 from vertex_emulator.testing.running import RunningEmulator, start
 from vertex_emulator.vertex.scaling import CPU
-
-__all__ = ["exports"]  # a fixture
 
 FLAGS = [
     *("--autoscaling-period", "0.2"),

@@ -1,22 +1,17 @@
 """Traffic moves between versions while many connections ask: nothing is lost, nothing is wrong."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
 from endpoint_load import Load
 from model_server_process import eventually
-from test_endpoints import deploy, exports, undeploy, upload_export
+from times_model import check, deploy, running_pids, undeploy, upload_export
 
 from vertex_emulator.testing.clients import Clients
 from vertex_emulator.testing.running import RunningEmulator, start
 
-__all__ = ["exports"]  # a fixture
-
-FACTORS = {"1": 2.0, "2": 3.0}
 PROMOTIONS = 20
 
 
@@ -35,15 +30,6 @@ def loaded(
     )
     yield emulator, clients, created.result(timeout=60).name, model
     emulator.stop()
-
-
-def check(x: float, answer: dict[str, Any]) -> str:
-    version = answer.get("modelVersionId", "")
-    if not answer.get("deployedModelId") or version not in FACTORS:
-        return f"the answer does not name its version: {answer}"
-    if answer["predictions"] != [{"y": FACTORS[version] * x, "twice": 2 * x}]:
-        return f"wrong for {x} of version {version}: {answer}"
-    return ""
 
 
 def test_promotions_lose_no_request(
@@ -71,13 +57,6 @@ def answers_more(load: Load, version: str) -> None:
     """Waits until each connection may have had another answer of a version."""
     enough = load.versions[version] + 64
     eventually(lambda: load.versions[version] >= enough or bool(load.problems))
-
-
-def running_pids(emulator: RunningEmulator, deployed: str) -> set[int]:
-    """Returns the processes of a deployed model's replicas."""
-    files = (emulator.data_dir / "servers").glob(f"{deployed}-*/process.json")
-    found = (json.loads(file.read_text())["pid"] for file in files)
-    return {pid for pid in found if psutil.pid_exists(pid)}
 
 
 def test_killed_replicas_lose_no_request(

@@ -9,13 +9,10 @@ from typing import Any
 import psutil
 import pytest
 from model_server_process import eventually
-from test_endpoints import deploy, exports, predict, upload_export
-from test_endpoints_under_load import running_pids
+from times_model import deploy, predict, running_pids, upload_export
 
 from vertex_emulator.testing.clients import Clients
 from vertex_emulator.testing.running import RunningEmulator, start
-
-__all__ = ["exports"]  # a fixture
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="replicas are forked on Linux")
 

@@ -19,9 +19,9 @@ from urllib.parse import quote, urlencode, urlsplit
 
 import pytest
 import requests
+from custom_jobs import run, spec
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
-from test_jobs import run, spec
 
 from vertex_emulator.testing.clients import Clients
 from vertex_emulator.testing.discovery import validator

@@ -14,9 +14,8 @@ from typing import Any
 
 import pytest
 import requests
-from test_endpoints import exports  # noqa: F401, a fixture
-from test_jobs import wait
-from test_models import IMAGE
+from custom_jobs import wait
+from times_model import IMAGE
 
 from vertex_emulator.testing.clients import Clients
 
@@ -97,7 +96,7 @@ def test_custom_jobs(clients: Clients, gcloud: Gcloud, tmp_path: Path) -> None:
 def test_models_and_endpoints(
     clients: Clients,
     gcloud: Gcloud,
-    exports: Path,  # noqa: F811
+    exports: Path,
     tmp_path: Path,
 ) -> None:
     bucket = clients.storage.create_bucket("gcloud-bucket", location="us-central1")

@@ -3,9 +3,9 @@
 from typing import Any
 
 import pytest
+from custom_jobs import run, spec
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import logging
-from test_jobs import run, spec
 
 from vertex_emulator.testing.clients import Clients
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 import requests
-from test_jobs import run, spec
+from custom_jobs import run, spec
 
 from vertex_emulator.testing.clients import Clients
 from vertex_emulator.testing.discovery import validator

@@ -5,10 +5,9 @@ from typing import Any
 
 import pytest
 from google.api_core import exceptions
+from times_model import IMAGE
 
 from vertex_emulator.testing.clients import Clients
-
-IMAGE = "us-central1-docker.pkg.dev/test-project/docker-hub/tensorflow/serving:2.19.1"
 
 
 @pytest.fixture(scope="module")

@@ -12,12 +12,12 @@ from typing import Any
 import psutil
 import pytest
 import requests
+from custom_jobs import create, spec, wait
 from google.auth.credentials import AnonymousCredentials
 from googleapiclient import discovery
 from googleapiclient.errors import HttpError
 from model_server_process import eventually
-from test_endpoints import deploy, exports, predict, undeploy, upload_export
-from test_jobs import create, spec, wait
+from times_model import deploy, predict, undeploy, upload_export
 
 from vertex_emulator.gateway.meter import Latencies
 from vertex_emulator.monitoring.series import (
@@ -39,8 +39,6 @@ from vertex_emulator.monitoring.series import (
 from vertex_emulator.state.database import Database
 from vertex_emulator.testing.clients import Clients
 from vertex_emulator.testing.discovery import validator
-
-__all__ = ["exports"]  # a fixture
 
 
 @pytest.fixture(scope="module")

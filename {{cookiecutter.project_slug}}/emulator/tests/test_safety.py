@@ -1,29 +1,16 @@
 """The emulator runs code on request: what may reach it, how much, and where it may write."""
 
-import http.client
-import json
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 import requests
-from test_jobs import create, entries, run, spec, wait
+from custom_jobs import create, entries, run, spec, wait
+from raw_requests import ask
 
 from vertex_emulator.testing.clients import Clients
 from vertex_emulator.testing.running import RunningEmulator
-
-
-def ask(
-    clients: Clients, path: str, method: str = "GET", body: bytes = b"", headers: Any = None
-) -> tuple[int, dict[str, Any]]:
-    """Sends a request as it is: clients would change its Host and tidy its path."""
-    connection = http.client.HTTPConnection(urlsplit(clients.url).netloc, timeout=60)
-    connection.request(method, path, body, headers or {})
-    with connection.getresponse() as answer:
-        content = answer.read()
-    connection.close()
-    return answer.status, json.loads(content)
 
 
 @pytest.mark.parametrize(

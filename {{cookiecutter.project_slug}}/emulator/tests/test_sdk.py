@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from custom_jobs import spec
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import aiplatform
-from test_endpoints import exports  # noqa: F401, a fixture
-from test_jobs import spec
-from test_models import IMAGE
+from times_model import IMAGE
 
 from vertex_emulator.testing.clients import Clients
 
@@ -32,7 +31,7 @@ def sdk(clients: Clients) -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def upload(clients: Clients, exports: Path) -> Callable[..., Any]:  # noqa: F811
+def upload(clients: Clients, exports: Path) -> Callable[..., Any]:
     """Uploads a model that multiplies by 2 or 3, as a new model or as a version."""
     for file in exports.rglob("*"):
         if file.is_file():

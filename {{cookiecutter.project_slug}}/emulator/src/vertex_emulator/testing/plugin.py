@@ -1,17 +1,59 @@
-"""Fixtures for pytest, registered by the distribution: no import is needed."""
+"""Fixtures for pytest, which the distribution registers: tests name them, and import nothing."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from vertex_emulator.testing.running import RunningEmulator, start
 
+PROJECT = "test-project"
+REGION = "us-central1"
+
 
 @pytest.fixture(scope="session")
 def vertex_emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningEmulator]:
-    """An emulator for the whole test run, which `storage.Client()` finds by itself."""
+    """A running emulator for the whole test run; `storage.Client()` finds it by itself."""
     running = start(tmp_path_factory.mktemp("emulator"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("STORAGE_EMULATOR_HOST", running.url)
         yield running
     running.stop()
+
+
+@pytest.fixture(scope="session")
+def vertex_emulator_url(vertex_emulator: RunningEmulator) -> str:
+    """The emulator's address, such as `http://127.0.0.1:40123`."""
+    return vertex_emulator.url
+
+
+@pytest.fixture
+def vertex_ai(vertex_emulator_url: str) -> Iterator[Any]:
+    """The module `google.cloud.aiplatform`, initialised for the emulator."""
+    from google.auth.credentials import AnonymousCredentials
+    from google.cloud import aiplatform
+
+    aiplatform.init(
+        project=PROJECT,
+        location=REGION,
+        api_endpoint=vertex_emulator_url,
+        api_transport="rest",
+        credentials=AnonymousCredentials(),
+    )
+    yield aiplatform
+    aiplatform.initializer.global_config.__init__()  # as before `init`
+
+
+@pytest.fixture
+def gcs_client(vertex_emulator_url: str) -> Iterator[Any]:
+    """A `google.cloud.storage.Client` of the emulator."""
+    from google.auth.credentials import AnonymousCredentials
+    from google.cloud import storage
+
+    client = storage.Client(
+        project=PROJECT,
+        credentials=AnonymousCredentials(),
+        client_options={"api_endpoint": vertex_emulator_url},
+    )
+    yield client
+    client.close()
