@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from vertex_emulator.batch.columns import read_columns
 from vertex_emulator.batch.rows import InstanceConfig, read_rows
 from vertex_emulator.batch.task import Task
+from vertex_emulator.http.errors import RequestError
 from vertex_emulator.model_server import payload, tensors
-from vertex_emulator.model_server.errors import RequestError
 from vertex_emulator.model_server.model import Signature
 from vertex_emulator.model_server.tensors import Array, TensorSpec
 

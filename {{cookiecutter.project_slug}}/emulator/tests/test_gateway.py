@@ -12,8 +12,8 @@ from vertex_emulator.gateway.call import Call
 from vertex_emulator.gateway.gateway import Gateway, Split
 from vertex_emulator.gateway.pool import Pool, Version
 from vertex_emulator.guard import Guard
-from vertex_emulator.model_server import connection as connections
-from vertex_emulator.model_server.connection import Connection
+from vertex_emulator.http import connection as connections
+from vertex_emulator.http.connection import Connection
 
 ANSWER = b'{"predictions":[1.0]}'
 ENDPOINT = "projects/p/locations/l/endpoints/7"
@@ -135,15 +135,15 @@ def test_a_containers_error_becomes_googles(status: int, body: bytes, code: int,
 def test_the_replica_with_the_fewest_calls_gets_the_next() -> None:
     async def test(pool: Pool, client: Client, upstreams: list[Upstream]) -> None:
         asked = [client.ask() for _ in range(4)]
-        assert [len(each.calls) for each in pool.replicas] == [2, 2]
+        assert [len(each.calls) for each in pool.upstreams] == [2, 2]
         first = [(await upstreams[0].asked.get())[1] for _ in range(2)]
         for writer in first:
             answer(writer)
         await asyncio.wait(asked, return_when=asyncio.FIRST_COMPLETED)
-        while pool.replicas[0].calls:
+        while pool.upstreams[0].calls:
             await asyncio.sleep(0)
         asked += [client.ask(), client.ask()]
-        assert [len(each.calls) for each in pool.replicas] == [2, 2]
+        assert [len(each.calls) for each in pool.upstreams] == [2, 2]
         for upstream in upstreams:
             for _ in range(2):
                 answer((await upstream.asked.get())[1])
@@ -164,7 +164,7 @@ def test_what_no_answer_had_begun_for_goes_elsewhere() -> None:
         for _ in others:
             answer((await upstreams[1].asked.get())[1])
         assert [status for status, _ in await asyncio.gather(*others)] == [200] * 3
-        assert len(pool.replicas) == 1
+        assert len(pool.upstreams) == 1
 
     run(test, 2)
 
@@ -186,19 +186,19 @@ def test_what_is_partly_answered_does_not() -> None:
 def test_a_call_may_end_few_replicas() -> None:
     async def test(_pool: Pool, client: Client, upstreams: list[Upstream]) -> None:
         asked = client.ask()
-        for upstream in upstreams[: pools.MOST_LOSSES]:
+        for upstream in upstreams[: pools.MAX_LOSSES]:
             await upstream.asked.get()
             upstream.stop()
         assert (await asked)[0] == 503
         assert all(each.asked.empty() for each in upstreams)
 
-    run(test, pools.MOST_LOSSES + 1)
+    run(test, pools.MAX_LOSSES + 1)
 
 
 def test_a_full_queue_sheds_load(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pools, "MOST_AT_ONCE", 1)
-    monkeypatch.setattr(pools, "MOST_WAITING", 2)
-    monkeypatch.setattr(pools, "MOST_WAITING_BYTES", 100)
+    monkeypatch.setattr(pools, "MAX_AT_ONCE", 1)
+    monkeypatch.setattr(pools, "MAX_WAITING", 2)
+    monkeypatch.setattr(pools, "MAX_WAITING_BYTES", 100)
 
     async def test(pool: Pool, client: Client, upstreams: list[Upstream]) -> None:
         taken = [client.ask(), client.ask(b"x" * 60)]
@@ -222,7 +222,7 @@ def test_a_retired_replica_answers_what_it_has() -> None:
     async def test(pool: Pool, client: Client, upstreams: list[Upstream]) -> None:
         asked = client.ask()
         _body, writer = await upstreams[0].asked.get()
-        retired = asyncio.ensure_future(pool.retire(pool.replicas[0]))
+        retired = asyncio.ensure_future(pool.retire(pool.upstreams[0]))
         other = client.ask()
         answer((await upstreams[1].asked.get())[1])
         assert (await other)[0] == 200
@@ -249,9 +249,9 @@ def test_calls_wait_for_a_replica() -> None:
 
 def test_a_slow_model_is_not_waited_for() -> None:
     async def main() -> None:
-        gateway = Gateway(Guard(80), call_seconds=0.2)
+        gateway = Gateway(Guard(80).refusal, call_seconds=0.2)
         pool = Pool(VERSION, asyncio.get_running_loop(), call_seconds=gateway.call_seconds)
-        gateway.pools["42"] = pool
+        gateway.attach(pool)
         sweeping = asyncio.create_task(gateway.run())
         client, upstream = Client(pool), Upstream()
         status, document = await client.ask()
@@ -279,7 +279,7 @@ def test_bodies_on_their_way_are_bounded(monkeypatch: pytest.MonkeyPatch) -> Non
     top = b"POST /v1/x HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 900\r\n\r\n"
 
     async def main() -> None:
-        gateway = Gateway(Guard(80))
+        gateway = Gateway(Guard(80).refusal)
         loop = asyncio.get_running_loop()
         server = await loop.create_server(lambda: Connection(gateway), "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
@@ -323,7 +323,7 @@ def test_a_slow_client_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connections, "REQUEST_SECONDS", 0.1)
 
     async def main() -> None:
-        gateway = Gateway(Guard(80), call_seconds=1.0)
+        gateway = Gateway(Guard(80).refusal, call_seconds=1.0)
         sweeping = asyncio.create_task(gateway.run())
         loop = asyncio.get_running_loop()
         server = await loop.create_server(lambda: Connection(gateway), "127.0.0.1", 0)

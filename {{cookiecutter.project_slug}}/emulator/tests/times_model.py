@@ -11,6 +11,7 @@ import requests
 
 from vertex_emulator.testing.clients import Clients
 from vertex_emulator.testing.running import RunningEmulator
+from vertex_emulator.uris import split_uri
 
 IMAGE = "us-central1-docker.pkg.dev/test-project/docker-hub/tensorflow/serving:2.19.1"
 FACTORS = {"1": 2.0, "2": 3.0}
@@ -36,7 +37,7 @@ def write_exports(folder: Path) -> None:
 
 
 def upload_export(clients: Clients, export: Path, uri: str, parent: str = "", env: Any = ()) -> Any:
-    bucket, _, prefix = uri.removeprefix("gs://").partition("/")
+    bucket, prefix = split_uri(uri)
     for file in export.rglob("*"):
         if file.is_file():
             name = f"{prefix}/{file.relative_to(export).as_posix()}"

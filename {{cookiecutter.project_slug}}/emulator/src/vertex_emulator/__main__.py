@@ -13,11 +13,13 @@ import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import filelock
 import uvicorn
 
+from vertex_emulator.guard import Guard
 from vertex_emulator.limits import allow_many_files
 from vertex_emulator.pace import Pace
 
@@ -90,13 +92,17 @@ def serve(listener: socket.socket, data_dir: Path, pace: Pace) -> None:
     allow_many_files()
     from vertex_emulator.app import create_app  # Google's messages take a second to import
     from vertex_emulator.gateway.front import Front
+    from vertex_emulator.gateway.gateway import Gateway
 
-    url = f"http://{HOST}:{listener.getsockname()[1]}"
+    port: int = listener.getsockname()[1]
+    url = f"http://{HOST}:{port}"
+    guard = Guard(port)
+    gateway = Gateway(guard.refusal)
     config = uvicorn.Config(
-        create_app(data_dir, url, pace),
+        create_app(data_dir, url, guard, gateway, pace),
         log_level="warning",
         access_log=False,
-        http=Front,
+        http=partial(Front, gateway),  # type: ignore[arg-type]  # it makes one for each connection
         timeout_graceful_shutdown=5,
     )
     server = _Server(config)

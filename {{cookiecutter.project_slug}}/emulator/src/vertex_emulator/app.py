@@ -1,10 +1,9 @@
 """The emulator as one ASGI application: its services, and the guard before them."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -17,6 +16,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from vertex_emulator.errors import ApiError, internal, unimplemented
+from vertex_emulator.gateway import routes as gateway_routes
 from vertex_emulator.gateway.gateway import Gateway
 from vertex_emulator.guard import Guard
 from vertex_emulator.logs import routes as logs_routes
@@ -38,7 +38,6 @@ from vertex_emulator.vertex.fleet import Fleet
 from vertex_emulator.vertex.jobs import Jobs
 from vertex_emulator.vertex.models import Models
 from vertex_emulator.vertex.operations import Operations
-from vertex_emulator.vertex.prediction import Predictions
 from vertex_emulator.vertex.request_log import RequestLogs
 from vertex_emulator.vertex.serving import ModelServers
 
@@ -53,13 +52,17 @@ class _Anything(PathConvertor):
 register_url_convertor("anything", _Anything())
 
 
-def create_app(data_dir: Path, url: str, pace: Pace | None = None) -> Starlette:
+def create_app(
+    data_dir: Path, url: str, guard: Guard, gateway: Gateway, pace: Pace | None = None
+) -> Starlette:
     """Builds the application.
 
     Args:
-        data_dir: everything the emulator remembers lies in here; made when missing.
-        url: the address the application is served at, such as `http://127.0.0.1:8085`; jobs and
-            model servers are told it.
+        data_dir: everything that the emulator remembers is in here; made when missing.
+        url: the address that the application is served at, such as `http://127.0.0.1:8085`, for
+            jobs and model servers.
+        guard: admits requests.
+        gateway: takes predictions, here and from `gateway.front`.
         pace: how soon the replicas of deployed models become more and fewer.
     """
     data_dir.mkdir(parents=True, exist_ok=True)
@@ -72,8 +75,6 @@ def create_app(data_dir: Path, url: str, pace: Pace | None = None) -> Starlette:
     servers = ModelServers(data_dir / "servers", url)
     batch_runner = BatchRunner(documents, objects, models, servers, data_dir / "batches")
     batch_jobs = BatchJobs(documents, objects, models, operations, batch_runner)
-    guard = Guard(urlsplit(url).port)
-    gateway = Gateway(guard)
     request_logs = RequestLogs(objects)
     fleet = Fleet(servers, gateway, pace or Pace())
     endpoints = Endpoints(
@@ -84,22 +85,26 @@ def create_app(data_dir: Path, url: str, pace: Pace | None = None) -> Starlette:
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
-        sweeping = asyncio.create_task(gateway.run())
-        fleet.start()
-        request_logs.start()
-        runner.recover()
-        endpoints.recover()
-        batch_runner.recover()
-        sampler.start()
-        yield
-        sweeping.cancel()
-        await run_in_threadpool(sampler.close)
-        await run_in_threadpool(runner.close)
-        await run_in_threadpool(batch_runner.close)
-        await run_in_threadpool(fleet.close)
-        await run_in_threadpool(request_logs.close)
-        await run_in_threadpool(servers.close)
-        database.close()
+        async with AsyncExitStack() as stack:  # what raises does not keep the rest from closing
+
+            def close_at_end(close: Callable[[], None]) -> None:
+                stack.push_async_callback(run_in_threadpool, close)
+
+            stack.callback(database.close)
+            close_at_end(servers.close)
+            request_logs.start()
+            close_at_end(request_logs.close)
+            fleet.start()
+            close_at_end(fleet.close)
+            endpoints.recover()
+            batch_runner.recover()
+            close_at_end(batch_runner.close)
+            runner.recover()
+            close_at_end(runner.close)
+            sampler.start()
+            close_at_end(sampler.close)
+            stack.callback(asyncio.create_task(gateway.run()).cancel)
+            yield
 
     jobs = Jobs(documents, entries, operations, runner)
     app = Starlette(
@@ -111,8 +116,8 @@ def create_app(data_dir: Path, url: str, pace: Pace | None = None) -> Starlette:
                 models=models,
                 endpoints=endpoints,
                 operations=operations,
-                predictions=Predictions(gateway),
             ),
+            *gateway_routes.routes(gateway),
             *logs_routes.routes(entries),
             *monitoring_routes.routes(series),
             *(Route(f"/{version}/{{rest:anything}}", NotEmulated) for version in VERSIONS),
@@ -125,14 +130,13 @@ def create_app(data_dir: Path, url: str, pace: Pace | None = None) -> Starlette:
         },
         lifespan=lifespan,
     )
-    app.state.gateway = gateway  # `gateway.front` finds it here
     app.router.redirect_slashes = False  # Google's paths have one form
     app.add_middleware(LoopbackOnly, guard=guard)
     return app
 
 
 class LoopbackOnly:
-    """Passes on what the guard admits; the gateway asks it for what does not come this way."""
+    """Passes on what the guard admits."""
 
     def __init__(self, app: ASGIApp, guard: Guard) -> None:
         self._app = app

@@ -5,9 +5,24 @@ Source: https://cloud.google.com/apis/design/errors (`{"error": {"code", "messag
 
 from typing import Any
 
+from google.rpc import code_pb2
+
+# The canonical codes of HTTP statuses that are not raised by name below.
+# https://github.com/googleapis/googleapis/blob/master/google/rpc/code.proto
+_OF_HTTP = {
+    403: "PERMISSION_DENIED",
+    404: "NOT_FOUND",
+    408: "DEADLINE_EXCEEDED",
+    409: "ABORTED",
+    429: "RESOURCE_EXHAUSTED",
+    501: "UNIMPLEMENTED",
+    503: "UNAVAILABLE",
+    504: "DEADLINE_EXCEEDED",
+}
+
 
 class ApiError(Exception):
-    """A request that cannot be served, as Google's clients expect to be told.
+    """A request that cannot be served, in the words that Google's clients expect.
 
     Attributes:
         code: HTTP status code.
@@ -23,9 +38,21 @@ class ApiError(Exception):
         self.status = status
         self.message = message
 
+    @property
+    def rpc_code(self) -> int:
+        """The number of `status` in `google.rpc.Code`."""
+        return int(code_pb2.Code.Value(self.status))
+
     def body(self) -> dict[str, Any]:
         """Returns the JSON document to answer with."""
         return {"error": {"code": self.code, "message": self.message, "status": self.status}}
+
+
+def from_http_status(code: int, message: str) -> ApiError:
+    """The error of an HTTP status; of one without a name of its own, its class's."""
+    return ApiError(
+        code, _OF_HTTP.get(code, "INVALID_ARGUMENT" if code < 500 else "INTERNAL"), message
+    )
 
 
 def invalid_argument(message: str, reason: str = "") -> ApiError:
@@ -56,6 +83,13 @@ def out_of_range(message: str) -> ApiError:
 def not_found(message: str, reason: str = "") -> ApiError:
     """What the request names does not exist (404)."""
     return ApiError(404, "NOT_FOUND", message, reason)
+
+
+def missing(kind: str, name: str) -> ApiError:
+    """The error for a resource name that nothing has (404)."""
+    return not_found(
+        f"The {kind} does not exist: {name}. List what exists and use one of its names."
+    )
 
 
 def already_exists(message: str) -> ApiError:

@@ -29,13 +29,13 @@ class Window:
     after: Position | None
 
 
-def window(size: int | str, token: str | None, most: int) -> Window:
+def window(size: int | str, token: str | None, max_size: int) -> Window:
     """Reads `pageSize` and `pageToken`.
 
     Args:
-        size: items on a page; 0 takes the most.
+        size: items on a page; 0 takes `max_size`.
         token: `nextPageToken` of the page before, or nothing for the first.
-        most: items on a page at the most.
+        max_size: items on a page at most.
 
     Raises:
         ApiError: 400 INVALID_ARGUMENT for a negative size or a token that no list gave.
@@ -46,7 +46,7 @@ def window(size: int | str, token: str | None, most: int) -> Window:
         raise invalid_argument(f"pageSize: expected a whole number, got {size!r}.") from error
     if count < 0:
         raise invalid_argument(f"pageSize: expected 0 or more, got {count}.")
-    return Window(min(count or most, most), _decode(token) if token else None)
+    return Window(min(count or max_size, max_size), _decode(token) if token else None)
 
 
 def page(key: str, items: Iterable[tuple[Position, Any]], wanted: Window) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from starlette.requests import Request
 
 from vertex_emulator.errors import invalid_argument, too_large
 
-MOST_BYTES = 10 * 1024 * 1024
+MAX_BYTES = 10 * 1024 * 1024
 
 
 async def json_body(request: Request) -> Any:
@@ -16,7 +16,7 @@ async def json_body(request: Request) -> Any:
     Raises:
         ApiError: 400 INVALID_ARGUMENT where the body is no JSON; 413 where it is too large.
     """
-    body = await limited_body(request, MOST_BYTES, "send less at a time")
+    body = await limited_body(request, MAX_BYTES, "send less at a time")
     if not body:
         return {}
     try:
@@ -25,14 +25,14 @@ async def json_body(request: Request) -> Any:
         raise invalid_argument(f"Expected a JSON body: {error}.") from error
 
 
-async def limited_body(request: Request, most: int, remedy: str) -> bytes:
-    """Returns a request's body of at most `most` bytes. Raises ApiError 413 with the remedy."""
+async def limited_body(request: Request, max_bytes: int, remedy: str) -> bytes:
+    """Returns a request's body. Raises ApiError 413 with the remedy past `max_bytes`."""
     parts, size = [], 0
     async for part in request.stream():
         parts.append(part)
         size += len(part)
-        if size > most:
-            raise too_large(f"Expected a body of at most {most} bytes; {remedy}.")
+        if size > max_bytes:
+            raise too_large(f"Expected a body of at most {max_bytes} bytes; {remedy}.")
     return b"".join(parts)
 
 

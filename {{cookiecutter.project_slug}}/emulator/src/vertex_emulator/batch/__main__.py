@@ -13,13 +13,15 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import orjson
 
 from vertex_emulator.batch.predictions import predict_block
-from vertex_emulator.batch.rows import MOST_ROW_BYTES, RowError
+from vertex_emulator.batch.rows import MAX_ROW_BYTES, RowError
 from vertex_emulator.batch.task import ROUTE, Done, Task
+from vertex_emulator.http.connection import Request, Respond
+from vertex_emulator.http.errors import RequestError
 from vertex_emulator.model_server.__main__ import parse_options
-from vertex_emulator.model_server.connection import Request, Respond
-from vertex_emulator.model_server.errors import RequestError, StartError, fault
+from vertex_emulator.model_server.errors import StartError, document, fault
 from vertex_emulator.model_server.model import Model
 from vertex_emulator.model_server.server import Options, Server, serve
+from vertex_emulator.uris import split_uri
 
 
 class BatchServer(Server):
@@ -58,7 +60,7 @@ def _deliver(done: "Future[Done]", respond: Respond) -> None:
         return
     is_of_input = isinstance(error, RowError)
     refusal = RequestError(400, str(error)) if is_of_input else fault(error)
-    respond(refusal.status, refusal.body(), "application/json")
+    respond(refusal.status, document(refusal), "application/json")
 
 
 def fetch(uri: str) -> bytes:
@@ -70,14 +72,14 @@ def fetch(uri: str) -> bytes:
     # Beside a file-list only; it costs a second to import.
     from google.cloud import storage
 
-    bucket, _, name = uri.removeprefix("gs://").partition("/")
+    bucket, name = split_uri(uri)
     if not uri.startswith("gs://") or not bucket or not name:
         raise RowError(f"expected a URI gs://BUCKET/OBJECT, got {uri[:80]!r}")
     blob = storage.Client().bucket(bucket).get_blob(name)
     if blob is None:
         raise RowError(f"there is no object {uri}")
-    if blob.size > MOST_ROW_BYTES:
-        raise RowError(f"expected at most {MOST_ROW_BYTES} bytes, got {blob.size}")
+    if blob.size > MAX_ROW_BYTES:
+        raise RowError(f"expected at most {MAX_ROW_BYTES} bytes, got {blob.size}")
     return bytes(blob.download_as_bytes())
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
-from vertex_emulator.batch.rows import CHECKSUM, HEADER, MOST_ROW_BYTES, masked_crc
+from vertex_emulator.batch.rows import CHECKSUM, HEADER, MAX_ROW_BYTES, masked_crc
 
 BLOCK_BYTES = 4 * 1024 * 1024
 BLOCK_RECORDS = 32_768
@@ -51,7 +51,7 @@ class Block:
 
 
 def read_blocks(
-    file: BinaryIO, file_format: str, begin: Place, most: int = BLOCK_RECORDS
+    file: BinaryIO, file_format: str, begin: Place, max_records: int = BLOCK_RECORDS
 ) -> Iterator[Block]:
     """Yields the blocks of a file behind `begin`.
 
@@ -59,19 +59,19 @@ def read_blocks(
         file: can be sought in.
         file_format: one of `rows.FORMATS`.
         begin: where to go on.
-        most: records of a block, at most; a block of `BLOCK_BYTES` is not filled any further.
+        max_records: of a block; one of `BLOCK_BYTES` is not filled any further.
     """
     if file_format == "tf-record":
-        return _records(file, begin, most)
+        return _records(file, begin, max_records)
     if file_format == "tf-record-gzip":
-        return _records(gzip.GzipFile(fileobj=file, mode="rb"), begin, most)
-    return _lines(file, begin, most)
+        return _records(gzip.GzipFile(fileobj=file, mode="rb"), begin, max_records)
+    return _lines(file, begin, max_records)
 
 
 def read_header(file: BinaryIO) -> tuple[bytes, Place]:
     """Returns the first line of a csv file that is not blank, and the place behind it."""
     offset = records = 0
-    while line := file.readline(MOST_ROW_BYTES):
+    while line := file.readline(MAX_ROW_BYTES):
         offset, records = offset + len(line), records + 1
         if line.strip():
             return line, Place(offset, records)
@@ -90,25 +90,25 @@ def count_rows(file: BinaryIO, file_format: str) -> int:
     return max(0, count - 1) if file_format == "csv" else count
 
 
-def _lines(file: BinaryIO, begin: Place, most: int) -> Iterator[Block]:
+def _lines(file: BinaryIO, begin: Place, max_records: int) -> Iterator[Block]:
     file.seek(begin.offset)
-    while data := file.read(min(BLOCK_BYTES, most * LINE_BYTES)):
+    while data := file.read(min(BLOCK_BYTES, max_records * LINE_BYTES)):
         if not data.endswith(b"\n"):
-            data += file.readline(MOST_ROW_BYTES)
+            data += file.readline(MAX_ROW_BYTES)
         passed, is_open = 0, not data.endswith(b"\n")
-        while is_open and (rest := file.readline(MOST_ROW_BYTES)):  # of a line that is too long
+        while is_open and (rest := file.readline(MAX_ROW_BYTES)):  # of a line that is too long
             passed, is_open = passed + len(rest), not rest.endswith(b"\n")
         records = data.count(b"\n") + (not data.endswith(b"\n"))
-        if records > most:
-            rest = data.split(b"\n", most)[most]
+        if records > max_records:
+            rest = data.split(b"\n", max_records)[max_records]
             file.seek(-passed - len(rest), 1)
-            data, passed, records = data[: len(data) - len(rest)], 0, most
+            data, passed, records = data[: len(data) - len(rest)], 0, max_records
         end = Place(begin.offset + len(data) + passed, begin.records + records)
         yield Block(data, begin, end)
         begin = end
 
 
-def _records(file: Any, begin: Place, most: int) -> Iterator[Block]:
+def _records(file: Any, begin: Place, max_records: int) -> Iterator[Block]:
     """Cuts TFRecords; of one that is too large, the header alone ends a block."""
     problem, is_last = "", False
     file.seek(begin.offset)
@@ -116,13 +116,13 @@ def _records(file: Any, begin: Place, most: int) -> Iterator[Block]:
         parts: list[bytes] = []
         length = passed = 0
         try:
-            while length < BLOCK_BYTES and len(parts) < most and not passed and not is_last:
+            while length < BLOCK_BYTES and len(parts) < max_records and not passed and not is_last:
                 header = file.read(HEADER.size)
                 is_last = len(header) < HEADER.size or not is_whole(header)
                 record = header
                 if not is_last:
                     behind = HEADER.unpack(header)[0] + CHECKSUM.size
-                    if behind > MOST_ROW_BYTES + CHECKSUM.size:
+                    if behind > MAX_ROW_BYTES + CHECKSUM.size:
                         file.seek(behind, 1)
                         passed = behind
                     else:

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import orjson
+from google.rpc.code_pb2 import INTERNAL, INVALID_ARGUMENT
 
 from vertex_emulator.batch.columns import Columns, read_columns
 from vertex_emulator.batch.rows import InstanceConfig, Row, read_rows
-from vertex_emulator.batch.task import INTERNAL, INVALID_ARGUMENT, Done, Task
+from vertex_emulator.batch.task import Done, Task
+from vertex_emulator.http.errors import RequestError
 from vertex_emulator.model_server import batcher, payload, tensors
-from vertex_emulator.model_server.errors import RequestError
 from vertex_emulator.model_server.model import DEFAULT_SIGNATURE, Signature
 from vertex_emulator.model_server.tensors import Array
 

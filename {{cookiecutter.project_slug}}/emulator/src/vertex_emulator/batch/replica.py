@@ -17,7 +17,7 @@ class ReplicaLostError(Exception):
     """The replica does not answer any more."""
 
 
-class Replica:
+class BatchReplica:
     """One process that predicts blocks; may be used by several threads at once.
 
     Args:

@@ -22,7 +22,7 @@ import orjson
 from vertex_emulator.batch.task import Task
 
 FORMATS = ("jsonl", "csv", "tf-record", "tf-record-gzip", "file-list")
-MOST_ROW_BYTES = 10 * 1024 * 1024
+MAX_ROW_BYTES = 10 * 1024 * 1024
 HEADER = struct.Struct("<QI")  # of a TFRecord: length, masked CRC-32C of the length
 CHECKSUM = struct.Struct("<I")
 CRC_MASK = 0xA282EAD8
@@ -144,8 +144,8 @@ def _lines(data: bytes, before: int) -> Iterator[Record]:
     if not lines[-1]:
         lines.pop()
     for place, line in enumerate(lines, start=before + 1):
-        if len(line) >= MOST_ROW_BYTES:
-            yield Record(place, b"", f"expected a line of at most {MOST_ROW_BYTES} bytes")
+        if len(line) >= MAX_ROW_BYTES:
+            yield Record(place, b"", f"expected a line of at most {MAX_ROW_BYTES} bytes")
         elif text := line.strip():
             yield Record(place, text)
 
@@ -163,8 +163,8 @@ def _tf_records(data: bytes, before: int) -> Iterator[Record]:
             problem = "the length of the record is damaged, or the file is no TFRecord file"
             yield Record(place, b"", f"{problem}; what follows is not read")
             return
-        if length > MOST_ROW_BYTES:  # nothing of it is in `data`
-            yield Record(place, b"", f"expected at most {MOST_ROW_BYTES} bytes, got {length}")
+        if length > MAX_ROW_BYTES:  # nothing of it is in `data`
+            yield Record(place, b"", f"expected at most {MAX_ROW_BYTES} bytes, got {length}")
             continue
         record, tail = file.read(length), file.read(CHECKSUM.size)
         if len(tail) < CHECKSUM.size:

@@ -6,7 +6,6 @@ from typing import Any, Self
 import orjson
 
 ROUTE = "/rows"  # that a replica takes blocks at
-INVALID_ARGUMENT, INTERNAL = 3, 13  # google.rpc.Code
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from vertex_emulator.model_server.connection import Respond
+from vertex_emulator.http.connection import Respond
 
 
 @dataclass(eq=False, slots=True)

@@ -1,46 +1,44 @@
 """The first reader of every connection to the emulator.
 
-Predictions are answered from here. Any other request goes, with its connection, to uvicorn and the
-ASGI application; a prediction that comes later on such a connection reaches the gateway through a
-route of the application.
+Predictions go to the gateway from here. Any other request goes, with its connection, to uvicorn and
+the ASGI application; a prediction that comes later on such a connection reaches the gateway through
+the application's route `gateway.routes`.
 """
 
 import asyncio
-import re
 from http import HTTPStatus
 from typing import Any
 
 import orjson
 import uvicorn
-from starlette.applications import Starlette
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from vertex_emulator.errors import ApiError
-from vertex_emulator.model_server.connection import LINGER_SECONDS, MAX_HEAD, Connection
-
-_PART = rb"[^/:?#%\x00-\x20]+"
-_PREDICTION = re.compile(
-    rb"POST /(?:v1|v1beta1|ui)/projects/%b/locations/%b/endpoints/%b:(?:predict|rawPredict)"
-    rb"(?:\?[^ \r\n]*)? HTTP/1\.[01]\r?\n" % (_PART, _PART, _PART)
-)
+from vertex_emulator.gateway import endpoint_path
+from vertex_emulator.gateway.gateway import Gateway
+from vertex_emulator.http.connection import LINGER_SECONDS, MAX_HEAD, Connection
 
 
 class Front(Connection):
     """What uvicorn makes for each connection, in the place of its own protocol.
 
-    The application's `state.gateway` takes the predictions.
+    Args:
+        gateway: takes the predictions.
+        config: uvicorn's, as the rest.
+        server_state: the connections that uvicorn knows of.
+        app_state: of the application's lifespan.
     """
 
     def __init__(
         self,
+        gateway: Gateway,
         config: uvicorn.Config,
         server_state: ServerState,
         app_state: dict[str, Any],
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
-        assert isinstance(config.app, Starlette)  # noqa: S101
-        super().__init__(config.app.state.gateway)
+        super().__init__(gateway)
         self._config = config
         self._server_state = server_state
         self._app_state = app_state
@@ -70,7 +68,7 @@ class Front(Connection):
                 self.begin_request()
                 return
             self._held = b""
-            if not _PREDICTION.match(data) and not self._refused:
+            if not endpoint_path.begins_prediction(data) and not self._refused:
                 self._hand_over(data)
                 return
         super().data_received(data)

@@ -1,37 +1,32 @@
-"""Which endpoint a request names, and which of its deployed models gets it.
-
-Source: https://cloud.google.com/vertex-ai/docs/reference/rest/v1/projects.locations.endpoints/predict
-and `…/rawPredict` of the same collection.
-"""
+"""The endpoints, and which of an endpoint's deployed models gets a prediction."""
 
 import asyncio
 import random
-import re
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
 import orjson
 
-from vertex_emulator.errors import ApiError, failed_precondition, invalid_argument, unavailable
+from vertex_emulator.errors import (
+    ApiError,
+    failed_precondition,
+    from_http_status,
+    invalid_argument,
+    missing,
+    unavailable,
+)
+from vertex_emulator.gateway import endpoint_path
 from vertex_emulator.gateway.call import Call
 from vertex_emulator.gateway.pool import CALL_SECONDS, JSON, Pool
-from vertex_emulator.guard import Guard
-from vertex_emulator.model_server.connection import Connection, Request, Respond
-from vertex_emulator.model_server.errors import RequestError
-from vertex_emulator.vertex.resources import missing
+from vertex_emulator.http.connection import Connection, Request, Respond
+from vertex_emulator.http.errors import RequestError
 
-MOST_BYTES = 1_500_000  # of a request to a shared endpoint
+MAX_BYTES = 1_500_000  # of a request to a shared endpoint
 SWEEP_SECONDS = 1.0
 
-_PART = r"[^/:?#%\x00-\x20]+"
-_TARGET = re.compile(
-    rf"/(?:v1|v1beta1|ui)/(projects/{_PART}/locations/{_PART}/endpoints/{_PART})"
-    r":(predict|rawPredict)(?:\?.*)?",
-    re.DOTALL,
-)
-_STATUSES = {403: "PERMISSION_DENIED", 408: "DEADLINE_EXCEEDED", 503: "UNAVAILABLE"}
+Admit = Callable[[dict[bytes, bytes]], ApiError | None]
 
 
 @dataclass(frozen=True)
@@ -61,26 +56,54 @@ class Split:
 
 
 class Gateway:
-    """Takes predictions from clients' connections; all methods are for the loop's thread.
+    """Takes predictions from clients' connections, for the endpoints that it is told of.
+
+    `publish`, `withdraw`, `attach`, `detach` and `pool` are for any thread, the rest for the
+    loop's.
 
     Args:
-        guard: knows who may ask.
+        admit: says why a request with these headers is refused, if so.
         call_seconds: after which a request is answered with an error.
-
-    Attributes:
-        splits: of all endpoints, by resource name; may be changed by any thread.
-        pools: of all deployed models, by id; may be changed by any thread.
     """
 
-    def __init__(self, guard: Guard, call_seconds: float = CALL_SECONDS) -> None:
-        self.max_body = MOST_BYTES
+    def __init__(self, admit: Admit, call_seconds: float = CALL_SECONDS) -> None:
+        self.max_body = MAX_BYTES
         self.connections: set[Connection] = set()
         self.draining = False
         self.receiving = 0
-        self.splits: dict[str, Split] = {}
-        self.pools: dict[str, Pool] = {}
         self.call_seconds = call_seconds
-        self._guard = guard
+        self._splits: dict[str, Split] = {}
+        self._pools: dict[str, Pool] = {}
+        self._admit = admit
+
+    # What there is; each change of a dictionary is whole by itself
+
+    def publish(self, endpoint: str, shares: dict[str, int]) -> None:
+        """Takes predictions for an endpoint, from now on with this traffic split.
+
+        Args:
+            endpoint: resource name.
+            shares: percentages by the deployed models' ids; empty where none gets traffic.
+        """
+        self._splits[endpoint] = Split.of(shares)
+
+    def withdraw(self, endpoint: str) -> None:
+        """Takes no more predictions for an endpoint."""
+        self._splits.pop(endpoint, None)
+
+    def attach(self, pool: Pool) -> None:
+        """Sends a deployed model the share of predictions that splits give it."""
+        self._pools[pool.version.deployed_id] = pool
+
+    def detach(self, pool: Pool) -> None:
+        """Forgets a deployed model."""
+        self._pools.pop(pool.version.deployed_id, None)
+
+    def pool(self, deployed_id: str) -> Pool | None:
+        """Returns the pool of a deployed model, or None."""
+        return self._pools.get(deployed_id)
+
+    # Predictions
 
     async def run(self) -> None:
         """Ends what takes too long, for ever."""
@@ -91,23 +114,22 @@ class Gateway:
             now = loop.time()
             for connection in list(self.connections):
                 connection.close_if_overdue(now)
-            for pool in list(self.pools.values()):
+            for pool in list(self._pools.values()):
                 pool.sweep(now)
 
     def admit(self, headers: dict[bytes, bytes]) -> RequestError | None:
         """Refuses what a web page of another site sends through the user's browser."""
-        error = self._guard.refusal(headers)
+        error = self._admit(headers)
         return None if error is None else RequestError(error.code, error.message)
 
     def refusal(self, error: RequestError) -> bytes:
         """Returns the error in the shape that every Google API answers with."""
-        status = _STATUSES.get(error.status, "INVALID_ARGUMENT")
-        return orjson.dumps(ApiError(error.status, status, error.message).body())
+        return orjson.dumps(from_http_status(error.status, error.message).body())
 
     def handle(self, request: Request, respond: Respond) -> None:
         """Answers a request that came on a connection of predictions."""
-        found = _TARGET.fullmatch(request.path)
-        if found is None or request.method != "POST":
+        target = endpoint_path.parse(request.path)
+        if target is None or request.method != "POST":
             error = invalid_argument(
                 f"{request.method} {request.path[:200]} came behind a prediction that is not"
                 " answered yet; wait for that, or use another connection."
@@ -115,37 +137,36 @@ class Gateway:
             respond(error.code, orjson.dumps(error.body()), JSON)
             return
         content_type = request.headers.get(b"content-type", b"application/json")
-        self.predict(found[1], found[2] == "rawPredict", request.body, content_type, respond)
+        self.predict(target, request.body, content_type, respond)
 
     def predict(
-        self, name: str, raw: bool, body: bytes, content_type: bytes, respond: Respond
+        self, target: endpoint_path.Target, body: bytes, content_type: bytes, respond: Respond
     ) -> None:
         """Answers a prediction.
 
         Args:
-            name: the endpoint's resource name.
-            raw: whether the container's own answer is asked for.
+            target: the endpoint and the method.
             body: of at most `max_body` bytes.
             content_type: of the body.
             respond: called once, now or later.
         """
         try:
-            pool = self._pool(name)
+            pool = self._choose(target.endpoint)
         except ApiError as error:
             respond(error.code, orjson.dumps(error.body()), JSON)
             return
         now = asyncio.get_running_loop().time()
-        pool.submit(Call(raw, body, content_type, respond, now))
+        pool.submit(Call(target.raw, body, content_type, respond, now))
 
-    def _pool(self, name: str) -> Pool:
-        split = self.splits.get(name)
+    def _choose(self, name: str) -> Pool:
+        split = self._splits.get(name)
         if split is None:
             raise missing("Endpoint", name[:500])
         if not split.ids:
             raise failed_precondition(
                 f"{name} has no deployed model with traffic; deploy a model version to it first."
             )
-        pool = self.pools.get(split.choose())
+        pool = self._pools.get(split.choose())
         if pool is None or self.draining:
             raise unavailable("The emulator is closing, or the traffic is being moved; try again.")
         return pool

@@ -7,26 +7,17 @@ from dataclasses import dataclass
 
 import orjson
 
-from vertex_emulator.errors import ApiError, internal, unavailable
+from vertex_emulator.errors import ApiError, from_http_status, internal, unavailable
 from vertex_emulator.gateway.call import Call
 from vertex_emulator.gateway.meter import Meter
-from vertex_emulator.gateway.upstream import Replica
+from vertex_emulator.gateway.upstream import Upstream
 
 CALL_SECONDS = 60.0  # Vertex AI's limit for the answer to a request
-MOST_AT_ONCE = 256  # calls with one replica, which joins those that wait there into a batch
-MOST_WAITING = 10_000  # calls that no replica has taken yet
-MOST_WAITING_BYTES = 64_000_000  # of their bodies
-MOST_LOSSES = 3  # replicas that may end over one call, which may itself be what ends them
+MAX_AT_ONCE = 256  # calls with one replica, which joins those that wait there into a batch
+MAX_WAITING = 10_000  # calls that no replica has taken yet
+MAX_WAITING_BYTES = 64_000_000  # of their bodies
+MAX_LOSSES = 3  # replicas that may end over one call, which may itself be what ends them
 JSON = "application/json"
-
-_STATUSES = {
-    400: "INVALID_ARGUMENT",
-    404: "NOT_FOUND",
-    413: "INVALID_ARGUMENT",
-    429: "RESOURCE_EXHAUSTED",
-    503: "UNAVAILABLE",
-    504: "DEADLINE_EXCEEDED",
-}
 
 
 @dataclass(frozen=True)
@@ -53,7 +44,7 @@ class Pool:
         log: called with each call that has its answer, where calls are logged.
 
     Attributes:
-        replicas: those that take calls.
+        upstreams: the replicas that take calls.
         waiting: calls that none of them has room for.
         meter: what became of all calls.
     """
@@ -65,12 +56,12 @@ class Pool:
         starved: Callable[[], object] = lambda: None,
         call_seconds: float = CALL_SECONDS,
     ) -> None:
-        self.replicas: list[Replica] = []
+        self.upstreams: list[Upstream] = []
         self.waiting: deque[Call] = deque()
         self.meter = Meter()
         self.log: Callable[[Call, int, bytes], object] | None = None
         self.version = version
-        self._retiring: list[Replica] = []
+        self._retiring: list[Upstream] = []
         self._waiting_bytes = 0
         self._call_seconds = call_seconds
         self._starved = starved
@@ -96,19 +87,19 @@ class Pool:
     @property
     def outstanding(self) -> int:
         """Number of calls that are not answered yet."""
-        replicas = [*self.replicas, *self._retiring]
-        return len(self.waiting) + sum(len(each.calls) for each in replicas)
+        upstreams = [*self.upstreams, *self._retiring]
+        return len(self.waiting) + sum(len(each.calls) for each in upstreams)
 
     # Calls
 
     def submit(self, call: Call) -> None:
         """Sends a call to a replica, or lets it wait, or refuses it where too many do."""
-        replica = self._choose() if not self.waiting else None
-        if replica is not None:
-            self._send(replica, call)
+        upstream = self._choose() if not self.waiting else None
+        if upstream is not None:
+            self._send(upstream, call)
             return
         size = self._waiting_bytes + len(call.body)
-        if self.waiting and (len(self.waiting) >= MOST_WAITING or size > MOST_WAITING_BYTES):
+        if self.waiting and (len(self.waiting) >= MAX_WAITING or size > MAX_WAITING_BYTES):
             message = (
                 f"{len(self.waiting)} requests wait for the deployed model"
                 f" {self.version.deployed_id} already; send this one again later."
@@ -117,18 +108,18 @@ class Pool:
             return
         self.waiting.append(call)
         self._waiting_bytes = size
-        if not self.replicas:
+        if not self.upstreams:
             self._starved()
 
     def answered(
-        self, _replica: Replica, call: Call, status: int, body: bytes, content_type: str
+        self, _upstream: Upstream, call: Call, status: int, body: bytes, content_type: str
     ) -> None:
         """Passes a replica's answer on, with the version that gave it."""
         if call.raw:
             self._respond(call, status, body, content_type)
         elif status != 200:
             text = body.decode("utf-8", "replace")
-            self._refuse(call, ApiError(status, _STATUSES.get(status, "INTERNAL"), text))
+            self._refuse(call, from_http_status(status, text))
         elif body[:1] == b"{" and body[-1:] == b"}" and len(body) > 2:
             # Into the object as it is: predictions may be large, and are not read here.
             self._respond(call, 200, body[:-1] + self._tail, JSON)
@@ -136,18 +127,18 @@ class Pool:
             self._refuse(call, internal("The model server's answer is no JSON object."))
         self._advance()
 
-    def lost(self, _replica: Replica, call: Call, *, partly_answered: bool) -> None:
+    def lost(self, _upstream: Upstream, call: Call, *, partly_answered: bool) -> None:
         """Sends a call elsewhere where nothing of its answer came."""
         call.losses += 1
-        if partly_answered or call.losses >= MOST_LOSSES:
+        if partly_answered or call.losses >= MAX_LOSSES:
             self._refuse(call, unavailable("The model server ended before it had answered."))
         else:
             self._wait_first(call)
         self._advance()
 
-    def unreachable(self, replica: Replica, call: Call) -> None:
+    def unreachable(self, upstream: Upstream, call: Call) -> None:
         """Takes a replica out that refuses connections; it has seen nothing of the call."""
-        self.remove(replica)
+        self.remove(upstream)
         self._starved()
         self._wait_first(call)
         self._advance()
@@ -159,24 +150,24 @@ class Pool:
     def _advance(self) -> None:
         """Lets those that wait go to replicas that have room."""
         while self.waiting:
-            replica = self._choose()
-            if replica is None:
-                if not self.replicas:
+            upstream = self._choose()
+            if upstream is None:
+                if not self.upstreams:
                     self._starved()
                 return
             call = self.waiting.popleft()
             self._waiting_bytes -= len(call.body)
-            self._send(replica, call)
+            self._send(upstream, call)
 
-    def _send(self, replica: Replica, call: Call) -> None:
+    def _send(self, upstream: Upstream, call: Call) -> None:
         call.sent = self._loop.time()
-        replica.send(call)
+        upstream.send(call)
 
-    def _choose(self) -> Replica | None:
-        best, fewest = None, MOST_AT_ONCE
-        for replica in self.replicas:
-            if len(replica.calls) < fewest:
-                best, fewest = replica, len(replica.calls)
+    def _choose(self) -> Upstream | None:
+        best, fewest = None, MAX_AT_ONCE
+        for upstream in self.upstreams:
+            if len(upstream.calls) < fewest:
+                best, fewest = upstream, len(upstream.calls)
         return best
 
     def _refuse(self, call: Call, error: ApiError) -> None:
@@ -190,33 +181,33 @@ class Pool:
 
     # Replicas
 
-    def add(self, port: int, path: str) -> Replica:
+    def add(self, port: int, path: str) -> Upstream:
         """Takes a replica that is ready for calls; returns it."""
-        replica = Replica(self, port, path)
-        self.replicas.append(replica)
+        upstream = Upstream(self, port, path)
+        self.upstreams.append(upstream)
         self._advance()
-        return replica
+        return upstream
 
-    def restore(self, replica: Replica) -> None:
+    def restore(self, upstream: Upstream) -> None:
         """Takes a replica again that refused a connection and answers all the same."""
-        if not replica.reachable and replica not in self.replicas:
-            replica.reachable = True
-            self.replicas.append(replica)
+        if not upstream.reachable and upstream not in self.upstreams:
+            upstream.reachable = True
+            self.upstreams.append(upstream)
             self._advance()
 
-    def remove(self, replica: Replica) -> None:
+    def remove(self, upstream: Upstream) -> None:
         """Forgets a replica that has ended; its connections say so themselves."""
-        if replica in self.replicas:
-            self.replicas.remove(replica)
+        if upstream in self.upstreams:
+            self.upstreams.remove(upstream)
 
-    async def retire(self, replica: Replica) -> None:
+    async def retire(self, upstream: Upstream) -> None:
         """Sends a replica no more calls, and waits for the answers to those that it has."""
-        self.remove(replica)
-        self._retiring.append(replica)
-        while replica.calls:  # `sweep` bounds how long
+        self.remove(upstream)
+        self._retiring.append(upstream)
+        while upstream.calls:  # `sweep` bounds how long
             await asyncio.sleep(0.01)
-        self._retiring.remove(replica)
-        replica.close()
+        self._retiring.remove(upstream)
+        upstream.close()
 
     def fail(self, error: ApiError) -> None:
         """Answers those that wait, where no replica will come."""
@@ -231,8 +222,8 @@ class Pool:
             call = self.waiting.popleft()
             self._waiting_bytes -= len(call.body)
             self._refuse(call, unavailable(f"No replica was ready within {seconds:g} s."))
-        for replica in [*self.replicas, *self._retiring]:
-            for call in [each for each in replica.calls if each.begun + seconds < now]:
-                replica.abandon(call)
+        for upstream in [*self.upstreams, *self._retiring]:
+            for call in [each for each in upstream.calls if each.begun + seconds < now]:
+                upstream.abandon(call)
                 late = f"The model took longer than {seconds:g} s."
                 self._refuse(call, ApiError(504, "DEADLINE_EXCEEDED", late))

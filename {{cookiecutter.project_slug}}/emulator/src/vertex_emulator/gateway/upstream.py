@@ -12,18 +12,18 @@ class Owner(Protocol):
     """Whom a replica tells what became of its calls."""
 
     def answered(
-        self, replica: "Replica", call: Call, status: int, body: bytes, content_type: str
+        self, upstream: "Upstream", call: Call, status: int, body: bytes, content_type: str
     ) -> None:
         """The whole answer is here."""
 
-    def lost(self, replica: "Replica", call: Call, *, partly_answered: bool) -> None:
+    def lost(self, upstream: "Upstream", call: Call, *, partly_answered: bool) -> None:
         """The connection broke before the whole answer was here."""
 
-    def unreachable(self, replica: "Replica", call: Call) -> None:
+    def unreachable(self, upstream: "Upstream", call: Call) -> None:
         """No connection could be made; the replica has seen nothing of the call."""
 
 
-class Replica:
+class Upstream:
     """One process that serves a deployed model, as the gateway sees it.
 
     Args:
@@ -121,10 +121,10 @@ class _Line(asyncio.Protocol):
 
     transport: asyncio.Transport
 
-    def __init__(self, replica: Replica) -> None:
+    def __init__(self, upstream: Upstream) -> None:
         self.call: Call | None = None
         self.keeps_alive = True
-        self._replica = replica
+        self._upstream = upstream
         self._parser = httptools.HttpResponseParser(self)
         self._answering = False
         self._body: list[bytes] = []
@@ -144,7 +144,7 @@ class _Line(asyncio.Protocol):
 
     def connection_lost(self, _exc: Exception | None) -> None:
         """The replica has closed, or is gone."""
-        self._replica.drop(self, partly_answered=self._answering)
+        self._upstream.drop(self, partly_answered=self._answering)
 
     def on_message_begin(self) -> None:
         """The answer's first byte is here."""
@@ -166,4 +166,4 @@ class _Line(asyncio.Protocol):
         self._answering = False
         self.keeps_alive = self._parser.should_keep_alive()
         body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
-        self._replica.finish(self, self._parser.get_status_code(), body, self._content_type)
+        self._upstream.finish(self, self._parser.get_status_code(), body, self._content_type)

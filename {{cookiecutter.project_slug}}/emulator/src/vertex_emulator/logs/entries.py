@@ -25,7 +25,7 @@ FIELDS: dict[str, type] = {
     "pageToken": str,
 }
 KINDS = {list: "an array", str: "a string", int: "a whole number"}
-DEFAULT_A_PAGE, MOST_A_PAGE = 50, 1000
+DEFAULT_A_PAGE, MAX_A_PAGE = 50, 1000
 
 
 def list_entries(entries: Entries, body: Any) -> dict[str, Any]:
@@ -49,7 +49,7 @@ def list_entries(entries: Entries, body: Any) -> dict[str, Any]:
             f"orderBy: expected 'timestamp asc' or 'timestamp desc', got {order!r}."
         )
     wanted = filters.parse(request.get("filter", ""), LANGUAGE)
-    part = window(request.get("pageSize") or DEFAULT_A_PAGE, request.get("pageToken"), MOST_A_PAGE)
+    part = window(request.get("pageSize") or DEFAULT_A_PAGE, request.get("pageToken"), MAX_A_PAGE)
     since = wanted.at_least.get("timestamp")
     found = entries.scan(
         wanted.required.get("resource.labels.job_id"),

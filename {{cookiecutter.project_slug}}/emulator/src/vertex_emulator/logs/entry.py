@@ -16,7 +16,7 @@ from vertex_emulator.times import now
 SEVERITIES = (
     "DEFAULT", "DEBUG", "INFO", "NOTICE", "WARNING", "ERROR", "CRITICAL", "ALERT", "EMERGENCY",
 )  # fmt: skip
-MOST_NESTED = 100
+MAX_NESTED = 100
 RANKS = {name: rank * 100 for rank, name in enumerate(SEVERITIES)}
 
 
@@ -68,7 +68,7 @@ def _json_object(text: str) -> dict[str, Any] | None:
         value = orjson.loads(text)
     except orjson.JSONDecodeError:
         return None
-    return value if _nests_at_most(value, MOST_NESTED) else None
+    return value if _nests_at_most(value, MAX_NESTED) else None
 
 
 def _nests_at_most(value: Any, levels: int) -> bool:

@@ -1,20 +1,14 @@
-"""The paths of Cloud Logging's REST API."""
+"""The path of Cloud Logging's REST API and the method that answers it."""
 
-from starlette.concurrency import run_in_threadpool
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute, Route
+from functools import partial
 
+from starlette.routing import BaseRoute
+
+from vertex_emulator.json_routes import json_routes
 from vertex_emulator.logs.entries import list_entries
-from vertex_emulator.requests import json_body
 from vertex_emulator.state.log_entries import Entries
 
 
 def routes(entries: Entries) -> list[BaseRoute]:
     """Returns the routes of the `entries` collection."""
-
-    async def list_(request: Request) -> Response:
-        body = await json_body(request)
-        return JSONResponse(await run_in_threadpool(list_entries, entries, body))
-
-    return [Route("/v2/entries:list", list_, methods=["POST"])]
+    return json_routes(("POST", "/v2/entries:list", partial(list_entries, entries)))

@@ -7,8 +7,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain
 
+from vertex_emulator.http.errors import RequestError
 from vertex_emulator.model_server import tensors
-from vertex_emulator.model_server.errors import RequestError, fault
+from vertex_emulator.model_server.errors import document, fault
 from vertex_emulator.model_server.metrics import Metrics
 from vertex_emulator.model_server.payload import Question, explain
 from vertex_emulator.model_server.tensors import Array, MismatchError
@@ -118,7 +119,7 @@ def answer(questions: Sequence[Question]) -> list[Answer]:
     except Exception as error:
         if len(questions) == 1:
             refusal = _refusal(questions[0], error)
-            return [(refusal.status, refusal.body())]
+            return [(refusal.status, document(refusal))]
     half = len(questions) // 2
     return [*answer(questions[:half]), *answer(questions[half:])]
 

@@ -5,23 +5,12 @@ import traceback
 
 import orjson
 
+from vertex_emulator.http.errors import RequestError
 
-class RequestError(Exception):
-    """A request that gets an error for its answer.
 
-    Attributes:
-        status: HTTP status code.
-        message: one sentence for the person who sent the request.
-    """
-
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-        self.message = message
-
-    def body(self) -> bytes:
-        """Returns TensorFlow Serving's error document, `{"error": "..."}`."""
-        return orjson.dumps({"error": self.message.encode(errors="replace").decode()})
+def document(error: RequestError) -> bytes:
+    """Returns TensorFlow Serving's error document, `{"error": "..."}`."""
+    return orjson.dumps({"error": error.message.encode(errors="replace").decode()})
 
 
 def invalid(message: str) -> RequestError:

@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from vertex_emulator.model_server.errors import RequestError, StartError, invalid
+from vertex_emulator.http.errors import RequestError
+from vertex_emulator.model_server.errors import StartError, invalid
 from vertex_emulator.model_server.tensors import Array, TensorSpec
 
 DEFAULT_SIGNATURE = "serving_default"

@@ -12,7 +12,8 @@ from typing import Any
 
 import orjson
 
-from vertex_emulator.model_server.errors import RequestError, invalid
+from vertex_emulator.http.errors import RequestError
+from vertex_emulator.model_server.errors import invalid
 from vertex_emulator.model_server.model import DEFAULT_SIGNATURE, Signature
 from vertex_emulator.model_server.tensors import MismatchError, is_base64, json_type, show
 

@@ -11,12 +11,13 @@ from dataclasses import dataclass
 
 import orjson
 
+from vertex_emulator.http.connection import Connection, Request, Respond
+from vertex_emulator.http.errors import RequestError
 from vertex_emulator.limits import allow_many_files
 from vertex_emulator.model_server import model as models
 from vertex_emulator.model_server import payload, source
 from vertex_emulator.model_server.batcher import Batcher
-from vertex_emulator.model_server.connection import Connection, Request, Respond
-from vertex_emulator.model_server.errors import RequestError, StartError, fault
+from vertex_emulator.model_server.errors import StartError, document, fault
 from vertex_emulator.model_server.metrics import Metrics
 
 DRAIN_SECONDS = 60.0  # the longest that an accepted request may take to its answer
@@ -88,7 +89,7 @@ class Server:
 
     def refusal(self, error: RequestError) -> bytes:
         """Returns TensorFlow Serving's error document."""
-        return error.body()
+        return document(error)
 
     def handle(self, request: Request, respond: Respond) -> None:
         """Answers a request; predictions later, when the model has."""
@@ -105,10 +106,10 @@ class Server:
         except RequestError as error:
             if request.method == "POST":
                 self._metrics.count_answer(error.status)
-            respond(error.status, error.body(), _JSON)
+            respond(error.status, document(error), _JSON)
         except Exception as error:  # a fault of ours is the answer to this request alone
             refusal = fault(error)
-            respond(refusal.status, refusal.body(), _JSON)
+            respond(refusal.status, document(refusal), _JSON)
 
     def _predict(self, model: models.Model, path: str, body: bytes, respond: Respond) -> None:
         if path not in self._predict_routes:

@@ -5,6 +5,7 @@ from contextlib import ExitStack
 from pathlib import Path, PurePosixPath
 
 from vertex_emulator.model_server.errors import StartError
+from vertex_emulator.uris import split_uri
 
 _FILE = "saved_model.pb"
 
@@ -50,7 +51,7 @@ def _download(base: str, stack: ExitStack) -> Path:
     from google.auth.exceptions import GoogleAuthError
     from google.cloud import storage
 
-    bucket_name, _, prefix = base.removeprefix("gs://").partition("/")
+    bucket_name, prefix = split_uri(base)
     prefix = prefix.strip("/") + "/" if prefix.strip("/") else ""
     try:
         bucket = storage.Client().bucket(bucket_name)

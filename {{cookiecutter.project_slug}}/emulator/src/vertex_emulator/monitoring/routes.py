@@ -1,19 +1,15 @@
-"""The path of Cloud Monitoring's REST API."""
+"""The path of Cloud Monitoring's REST API and the method that answers it."""
 
-from starlette.concurrency import run_in_threadpool
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute, Route
+from functools import partial
 
+from starlette.routing import BaseRoute
+
+from vertex_emulator.json_routes import json_routes
 from vertex_emulator.monitoring.series import Series
 from vertex_emulator.monitoring.time_series import list_time_series
 
 
 def routes(series: Series) -> list[BaseRoute]:
     """Returns the routes of the `timeSeries` collection."""
-
-    async def list_(request: Request) -> Response:
-        project, query = request.path_params["project"], dict(request.query_params)
-        return JSONResponse(await run_in_threadpool(list_time_series, series, project, query))
-
-    return [Route("/v3/projects/{project}/timeSeries", list_, methods=["GET"])]
+    path = "/v3/projects/{project}/timeSeries"
+    return json_routes(("GET", path, partial(list_time_series, series)))

@@ -25,7 +25,7 @@ NEUTRAL = {
     "aggregation.crossSeriesReducer": ("", "REDUCE_NONE"),
     "orderBy": ("",),
 }
-MOST_A_PAGE = 100_000
+MAX_A_PAGE = 100_000
 
 
 def list_time_series(series: Series, project: str, query: Mapping[str, str]) -> dict[str, Any]:
@@ -56,7 +56,7 @@ def list_time_series(series: Series, project: str, query: Mapping[str, str]) -> 
     view = query.get("view") or "FULL"
     if view not in ("FULL", "HEADERS", "0", "1"):
         raise invalid_argument(f"view: expected FULL or HEADERS, got {view!r}.")
-    part = window(query.get("pageSize", 0), query.get("pageToken"), MOST_A_PAGE)
+    part = window(query.get("pageSize", 0), query.get("pageToken"), MAX_A_PAGE)
     samples = [
         each
         for each in series.find(project, metric, start, end)

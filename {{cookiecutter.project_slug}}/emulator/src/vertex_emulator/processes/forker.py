@@ -34,7 +34,7 @@ from typing import Any
 import psutil
 
 IS_SUPPORTED = sys.platform == "linux"
-MOST_STARTS = 3  # of a forker that ends by itself
+MAX_STARTS = 3  # of a forker that ends by itself
 MESSAGE_BYTES = 16 * 1024
 # What is freed stays with the process, up to 128 MB: blocks of rows come one after another, and
 # fresh pages for each cost nearly as much as its predictions.
@@ -87,7 +87,7 @@ class Forker:
     def _is_up(self) -> bool:
         if self._process is not None and self._process.poll() is None:
             return True
-        if not IS_SUPPORTED or self._starts == MOST_STARTS:
+        if not IS_SUPPORTED or self._starts == MAX_STARTS:
             return False
         self._starts += 1
         if self._control is not None:

@@ -18,6 +18,8 @@ from itertools import count, cycle
 from pathlib import Path
 from typing import Any
 
+from google.rpc import code_pb2
+
 from vertex_emulator.batch.blocks import (
     BLOCK_BYTES,
     BLOCK_RECORDS,
@@ -27,25 +29,26 @@ from vertex_emulator.batch.blocks import (
     read_blocks,
     read_header,
 )
-from vertex_emulator.batch.replica import Replica, ReplicaLostError
-from vertex_emulator.batch.rows import MOST_ROW_BYTES
-from vertex_emulator.batch.task import INTERNAL, Done, Task
+from vertex_emulator.batch.replica import BatchReplica, ReplicaLostError
+from vertex_emulator.batch.rows import MAX_ROW_BYTES
+from vertex_emulator.batch.task import Done, Task
 from vertex_emulator.errors import ApiError
 from vertex_emulator.object_store.objects import Objects, Ref
 from vertex_emulator.state.documents import Document, Documents
 from vertex_emulator.times import now
+from vertex_emulator.uris import split_uri
 from vertex_emulator.vertex.batch_output import BatchOutput, Checkpoint
 from vertex_emulator.vertex.models import Models
-from vertex_emulator.vertex.operations import GRPC_CODES
+from vertex_emulator.vertex.resources import unversioned
 from vertex_emulator.vertex.serving import ModelServer, ModelServers
 from vertex_emulator.vertex.states import ENDED, to_pending, to_running
 
 KIND = "batchPredictionJob"
-MOST_RUNNING = 2  # jobs at once; the others wait in JOB_STATE_QUEUED
-MOST_REPLICAS = 10  # of a job that does not say
+MAX_RUNNING = 2  # jobs at once; the others wait in JOB_STATE_QUEUED
+MAX_REPLICAS = 10  # of a job that does not say
 IN_FLIGHT = 2  # blocks of a replica: one that it works on, one that waits or is written
 SAVE_SECONDS = 0.5  # between checkpoints; a killed job does again what came behind the last
-MOST_RESTARTS = 3  # of a job's replicas, without a row done in between
+MAX_RESTARTS = 3  # of a job's replicas, without a row done in between
 CANCELLED = 1  # google.rpc.Code
 
 
@@ -68,7 +71,7 @@ class Source:
     @property
     def ref(self) -> Ref:
         """The object in the store."""
-        bucket, _, name = self.uri.removeprefix("gs://").partition("/")
+        bucket, name = split_uri(self.uri)
         return Ref(bucket, name, self.generation)
 
 
@@ -106,7 +109,7 @@ class BatchRunner:
         self._servers = servers
         self._folder = folder
         self._closing = threading.Event()
-        self._threads = ThreadPoolExecutor(MOST_RUNNING, thread_name_prefix="batch")
+        self._threads = ThreadPoolExecutor(MAX_RUNNING, thread_name_prefix="batch")
 
     def recover(self) -> None:
         """Takes up the jobs that had not ended when the last emulator did, oldest first."""
@@ -131,9 +134,9 @@ class BatchRunner:
         try:
             self._run(name)
         except ApiError as error:
-            self._fail(name, GRPC_CODES.get(error.status, INTERNAL), error.message)
+            self._fail(name, error.rpc_code, error.message)
         except Exception as error:
-            self._fail(name, INTERNAL, f"Internal error of the emulator: {error!r}")
+            self._fail(name, code_pb2.INTERNAL, f"Internal error of the emulator: {error!r}")
             raise
 
     def _run(self, name: str) -> None:
@@ -150,7 +153,7 @@ class BatchRunner:
             except ReplicaLostError as error:
                 restarts = restarts + 1 if output.reached.done == done else 1
                 done = output.reached.done
-                if restarts > MOST_RESTARTS:
+                if restarts > MAX_RESTARTS:
                     raise ApiError(500, "INTERNAL", f"{error}; it was started again.") from error
             except _StoppedError:
                 if not self._closing.is_set():
@@ -205,7 +208,7 @@ class BatchRunner:
                 self._check(job["name"])
                 saved = time.monotonic()
 
-        replicas = [Replica(server.port) for server in servers]
+        replicas = [BatchReplica(server.port) for server in servers]
         blocks = self._blocks(job, sources, output)
         with closing(_predicted(replicas, blocks, meanwhile=save)) as predicted:
             for work, done in predicted:
@@ -222,7 +225,7 @@ class BatchRunner:
         resources = job["dedicatedResources"]
         size = sum(self._objects.stat(source.ref).size for source in sources)
         replicas = min(
-            int(resources.get("maxReplicaCount") or MOST_REPLICAS),
+            int(resources.get("maxReplicaCount") or MAX_REPLICAS),
             os.cpu_count() or 1,
             1 + size // BLOCK_BYTES,
         )
@@ -230,14 +233,14 @@ class BatchRunner:
         container = version["containerSpec"]
         flags = (
             # A block ends with a whole row.
-            f"--max-body-bytes={2 * (BLOCK_BYTES + MOST_ROW_BYTES)}",
+            f"--max-body-bytes={2 * (BLOCK_BYTES + MAX_ROW_BYTES)}",
             # The replicas share the processors.
             f"--tensorflow_intra_op_parallelism={1 if replicas > 1 else 0}",
         )
         larger = container | {"args": [*container.get("args", []), *flags]}
         deployed = {
             "id": job["name"].rpartition("/")[2],
-            "model": version["name"].partition("@")[0],
+            "model": unversioned(version["name"]),
             "modelVersionId": version["versionId"],
         }
         changed = version | {"containerSpec": larger}
@@ -249,7 +252,9 @@ class BatchRunner:
     def _blocks(self, job: Document, sources: list[Source], output: BatchOutput) -> Iterator[_Work]:
         """Yields the blocks behind the checkpoint."""
         file_format = job["inputConfig"]["instancesFormat"]
-        most = int(job.get("manualBatchTuningParameters", {}).get("batchSize", BLOCK_RECORDS))
+        max_records = int(
+            job.get("manualBatchTuningParameters", {}).get("batchSize", BLOCK_RECORDS)
+        )
         reached = output.reached
         places = count(reached.blocks)
         for number, source in enumerate(sources):
@@ -264,7 +269,7 @@ class BatchRunner:
                 if file_format == "csv":
                     header, behind = read_header(file)
                     begin = max(begin, behind, key=lambda each: each.offset)
-                for block in read_blocks(file, file_format, begin, most):
+                for block in read_blocks(file, file_format, begin, max_records):
                     place = next(places)
                     task = Task(
                         uri=source.uri,
@@ -283,7 +288,7 @@ class BatchRunner:
         uri = job["outputInfo"]["gcsOutputDirectory"]
         if reached.failed and not reached.successful:
             problem = f"No row could be predicted. The first: {reached.reason}"
-            state, change = "JOB_STATE_FAILED", _failure(GRPC_CODES["INVALID_ARGUMENT"], problem)
+            state, change = "JOB_STATE_FAILED", _failure(code_pb2.INVALID_ARGUMENT, problem)
         else:
             state, change = "JOB_STATE_SUCCEEDED", dict[str, Any]()
         output.publish(self._objects, uri, lambda: self._end(job["name"], state, change))
@@ -316,7 +321,7 @@ class BatchRunner:
 
 
 def _predicted(
-    replicas: Sequence[Replica], work: Iterator[_Work], meanwhile: Callable[[], None]
+    replicas: Sequence[BatchReplica], work: Iterator[_Work], meanwhile: Callable[[], None]
 ) -> Generator[tuple[_Work, Done]]:
     """Yields each block when it is done, in order, while the next are on their way.
 
@@ -325,14 +330,14 @@ def _predicted(
         work: what to predict.
         meanwhile: called now and then while an answer is awaited; may raise to break off.
     """
-    most = IN_FLIGHT * len(replicas)
+    max_in_flight = IN_FLIGHT * len(replicas)
     waiting: deque[tuple[_Work, Future[Done]]] = deque()
-    with ThreadPoolExecutor(most, thread_name_prefix="predict") as threads:
+    with ThreadPoolExecutor(max_in_flight, thread_name_prefix="predict") as threads:
         try:
             for each, replica in zip(work, cycle(replicas), strict=False):
                 future = threads.submit(replica.predict, each.task, each.block.data)
                 waiting.append((each, future))
-                if len(waiting) == most:
+                if len(waiting) == max_in_flight:
                     yield _first(waiting, meanwhile)
             while waiting:
                 yield _first(waiting, meanwhile)

@@ -15,6 +15,7 @@ from vertex_emulator.object_store.listing import glob_pattern
 from vertex_emulator.object_store.objects import Objects, Ref
 from vertex_emulator.state.documents import Document, Documents
 from vertex_emulator.times import now
+from vertex_emulator.uris import split_uri
 from vertex_emulator.vertex import states
 from vertex_emulator.vertex.batch_execution import KIND, BatchRunner, Source
 from vertex_emulator.vertex.messages import normalise
@@ -132,7 +133,7 @@ class BatchJobs:
 
     def _matches(self, uri: str) -> list[Source]:
         """Returns the objects of a URI by name; `*`, `**`, `?` and `[…]` are wildcards."""
-        bucket, _, name = uri.removeprefix("gs://").partition("/")
+        bucket, name = split_uri(uri)
         path = "inputConfig.gcsSource.uris"
         if not uri.startswith("gs://") or not bucket or not name:
             raise invalid_argument(f"{path}: expected gs://BUCKET/OBJECT, got {uri!r}.")
@@ -156,7 +157,7 @@ class BatchJobs:
     def _output(self, config: Document, model: str) -> str:
         """Returns the folder of the results: `PREFIX/prediction-MODEL-TIMESTAMP`."""
         prefix = config.get("gcsDestination", {}).get("outputUriPrefix", "")
-        bucket = prefix.removeprefix("gs://").partition("/")[0]
+        bucket = split_uri(prefix)[0]
         if not prefix.startswith("gs://") or not self._objects.buckets.exists(bucket):
             raise invalid_argument(
                 "outputConfig.gcsDestination.outputUriPrefix: expected gs://BUCKET/… of a bucket"

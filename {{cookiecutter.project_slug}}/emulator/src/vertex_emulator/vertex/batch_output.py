@@ -16,6 +16,7 @@ from vertex_emulator.batch.task import Done
 from vertex_emulator.object_store.blobs import Blob
 from vertex_emulator.object_store.objects import Objects, Ref
 from vertex_emulator.processes.supervisor import read_json, write_json
+from vertex_emulator.uris import split_uri
 
 SHARD_BYTES = 64 * 1024 * 1024  # of results in one object, about
 HASHED_AT_ONCE = 2  # objects
@@ -95,7 +96,7 @@ class BatchOutput:
         Raises:
             ApiError: 404 where the bucket is gone, 507 for a full disk.
         """
-        bucket, _, prefix = uri.removeprefix("gs://").partition("/")
+        bucket, prefix = split_uri(uri)
         shards = list(self._shards()) or [[]]
         files = {
             f"{prefix}/prediction.results-{number:05d}-of-{len(shards):05d}": paths

@@ -8,8 +8,14 @@ import threading
 from typing import Any
 
 from vertex_emulator import filters
-from vertex_emulator.errors import ApiError, failed_precondition, invalid_argument, not_found
-from vertex_emulator.gateway.gateway import Gateway, Split
+from vertex_emulator.errors import (
+    ApiError,
+    failed_precondition,
+    invalid_argument,
+    missing,
+    not_found,
+)
+from vertex_emulator.gateway.gateway import Gateway
 from vertex_emulator.state.documents import Document, Documents
 from vertex_emulator.times import now
 from vertex_emulator.vertex.fleet import Fleet
@@ -22,10 +28,10 @@ from vertex_emulator.vertex.resources import (
     in_order,
     listing,
     mask_fields,
-    missing,
     new_id,
     newest,
     require,
+    unversioned,
 )
 from vertex_emulator.vertex.scaling import Bounds
 
@@ -179,7 +185,7 @@ class Endpoints:
         self._fleet.check(version)
         deployed |= {
             "id": deployed.get("id") or new_id(),
-            "model": version["name"].partition("@")[0],
+            "model": unversioned(version["name"]),
             "modelVersionId": version["versionId"],
             "displayName": deployed.get("displayName") or version["displayName"],
             "createTime": now(),
@@ -298,15 +304,15 @@ class Endpoints:
         with self._publishing:
             endpoint = self._documents.get(name)
             if endpoint is None:
-                self._gateway.splits.pop(name, None)
+                self._gateway.withdraw(name)
                 return
             for deployed in endpoint.get("deployedModels", []):
-                pool = self._gateway.pools.get(deployed["id"])
+                pool = self._gateway.pool(deployed["id"])
                 if pool is not None:
                     version = f"{deployed['model']}@{deployed['modelVersionId']}"
                     uri = self._models.version(version).get("artifactUri", "")
                     self._request_logs.switch(endpoint, pool, uri)
-            self._gateway.splits[name] = Split.of(endpoint.get("trafficSplit", {}))
+            self._gateway.publish(name, endpoint.get("trafficSplit", {}))
 
 
 def _normalise_deployment(message: str, body: Any, api: str) -> Document:

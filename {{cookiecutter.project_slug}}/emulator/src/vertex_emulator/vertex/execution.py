@@ -22,11 +22,12 @@ from vertex_emulator.processes.supervisor import write_json
 from vertex_emulator.state.documents import Document, Documents
 from vertex_emulator.state.log_entries import Entries
 from vertex_emulator.times import now, seconds_since
+from vertex_emulator.uris import split_uri
 from vertex_emulator.vertex import environment
-from vertex_emulator.vertex.replicas import Attempts, Replica, stop
+from vertex_emulator.vertex.replicas import Attempts, Task, stop
 from vertex_emulator.vertex.states import ENDED, to_pending, to_running
 
-MOST_RUNNING = 4  # jobs at once; the others wait in JOB_STATE_QUEUED
+MAX_RUNNING = 4  # jobs at once; the others wait in JOB_STATE_QUEUED
 POLL_SECONDS = 0.1
 INTERNAL, DEADLINE_EXCEEDED, INVALID = 13, 4, 3  # google.rpc.Code
 
@@ -60,7 +61,7 @@ class JobRunner:
         self._url = url
         self._running: dict[str, Sequence[Attempts]] = {}
         self._closing = threading.Event()
-        self._threads = ThreadPoolExecutor(MOST_RUNNING, thread_name_prefix="job")
+        self._threads = ThreadPoolExecutor(MAX_RUNNING, thread_name_prefix="job")
 
     def recover(self) -> None:
         """Takes up the jobs that had not ended when the last emulator did, oldest first."""
@@ -75,7 +76,7 @@ class JobRunner:
     def running(self) -> list[tuple[str, str, Path]]:
         """Returns the name, the task and the run's folder of each replica that runs now."""
         return [
-            (name, each.replica.task, each.run.folder)
+            (name, each.task.name, each.run.folder)
             for name, attempts in self._running.copy().items()
             for each in attempts
         ]
@@ -112,9 +113,9 @@ class JobRunner:
         plan = self._job_folder(name) / "plan.json"
         if not plan.exists():
             self._say(job, "Waiting for job to be provisioned.")
-            write_json(plan, {"replicas": [asdict(each) for each in self._prepare(job)]})
-        replicas = [Replica(**each) for each in json.loads(plan.read_text())["replicas"]]
-        attempts = [Attempts(replica, self._job_folder(name)) for replica in replicas]
+            write_json(plan, {"tasks": [asdict(each) for each in self._prepare(job)]})
+        tasks = [Task(**each) for each in json.loads(plan.read_text())["tasks"]]
+        attempts = [Attempts(task, self._job_folder(name)) for task in tasks]
         job = self._documents.update(name, to_running)
         if job is None:
             return
@@ -127,7 +128,7 @@ class JobRunner:
         finally:
             del self._running[name]
 
-    def _prepare(self, job: Document) -> list[Replica]:
+    def _prepare(self, job: Document) -> list[Task]:
         folder = self._job_folder(job["name"])
         shutil.rmtree(folder, ignore_errors=True)
         python = folder / "python"
@@ -142,7 +143,7 @@ class JobRunner:
             for index, count in enumerate(counts)
             if count
         }
-        replicas = []
+        tasks = []
         for pool, hosts in addresses.items():
             spec = pools[int(pool.removeprefix("workerpool"))]
             own = {
@@ -155,8 +156,8 @@ class JobRunner:
             for index in range(len(hosts)):
                 cluster = environment.cluster_variables(addresses, pool, index, job)
                 env = shared | cluster | {key: mount.expand(value) for key, value in own.items()}
-                replicas.append(Replica(f"{pool}-{index}", argv, env))
-        return replicas
+                tasks.append(Task(f"{pool}-{index}", argv, env))
+        return tasks
 
     def _command(self, spec: Document, folder: Path, mount: environment.Mount) -> list[str]:
         container = spec.get("containerSpec")
@@ -189,7 +190,7 @@ class JobRunner:
         return [found, *argv[1:]]
 
     def _fetch_package(self, uri: str, folder: Path) -> Path:
-        bucket, _, name = uri.removeprefix("gs://").partition("/")
+        bucket, name = split_uri(uri)
         # The SDK's names have colons, which Windows takes for something else.
         target = folder / re.sub(r"[\\:]", "-", name.rpartition("/")[2])
         folder.mkdir(exist_ok=True)
@@ -238,7 +239,7 @@ class JobRunner:
                 if not each.may_restart(code, scheduling):
                     self._stop_and_read(job, [other for other in attempts if other is not each])
                     raise JobError(INVALID, each.reason(code))
-                self._say(job, f"Restarting the replica {each.replica.task}.", "WARNING")
+                self._say(job, f"Restarting the replica {each.task.name}.", "WARNING")
                 again = attempts if scheduling.get("restartJobOnWorkerRestart") else [each]
                 stop([other for other in again if other is not each])
                 for other in again:
@@ -256,7 +257,7 @@ class JobRunner:
         """Turns new lines of a replica into log entries."""
         lines = list(attempt.run.lines(self._entries.consumed(attempt.source)))
         if lines:
-            entries = [job_entry(job["name"], attempt.replica.task, line) for _end, line in lines]
+            entries = [job_entry(job["name"], attempt.task.name, line) for _end, line in lines]
             job_id = job["name"].rpartition("/")[2]
             self._entries.consume(attempt.source, lines[-1][0], job_id, entries)
 

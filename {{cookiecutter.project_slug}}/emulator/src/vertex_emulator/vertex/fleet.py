@@ -20,7 +20,7 @@ from vertex_emulator.errors import ApiError, unavailable
 from vertex_emulator.gateway.gateway import Gateway
 from vertex_emulator.gateway.meter import Meter
 from vertex_emulator.gateway.pool import Pool, Version
-from vertex_emulator.gateway.upstream import Replica
+from vertex_emulator.gateway.upstream import Upstream
 from vertex_emulator.pace import Pace
 from vertex_emulator.processes.usage import Tree
 from vertex_emulator.state.documents import Document
@@ -28,7 +28,7 @@ from vertex_emulator.vertex.scaling import Autoscaler, Bounds
 from vertex_emulator.vertex.serving import GRACE_SECONDS, ModelServer, ModelServers
 
 LOOK_SECONDS = 0.1
-MOST_PAUSE_SECONDS = 30.0  # between two starts of a server that does not come up
+MAX_PAUSE_SECONDS = 30.0  # between two starts of a server that does not come up
 T = TypeVar("T")
 
 
@@ -38,13 +38,13 @@ class Member:
 
     Attributes:
         server: the process.
-        replica: it in the pool, once it is ready.
+        upstream: it in the pool, once it is ready.
         tree: what it uses.
         retired: done once it owes no answer, where it is to end.
     """
 
     server: ModelServer
-    replica: Replica | None = None
+    upstream: Upstream | None = None
     tree: Tree | None = None
     retired: "Future[None] | None" = None
 
@@ -92,7 +92,7 @@ class Deployment:
     @property
     def serving(self) -> list[Member]:
         """The processes that take requests."""
-        return [each for each in self.members if each.replica and each.retired is None]
+        return [each for each in self.members if each.upstream and each.retired is None]
 
     @property
     def staying(self) -> list[Member]:
@@ -158,9 +158,9 @@ class Fleet:
         autoscaler = Autoscaler(self._pace, time.monotonic())
         # One replica at least comes up at first, to show that the model can be served.
         self._deployments[deployed["id"]] = Deployment(
-            endpoint, deployed, version, pool, bounds, autoscaler, target=max(bounds.least, 1)
+            endpoint, deployed, version, pool, bounds, autoscaler, target=max(bounds.minimum, 1)
         )
-        self._gateway.pools[deployed["id"]] = pool
+        self._gateway.attach(pool)
         self._wake.set()
 
     def wait(self, deployed_id: str) -> None:
@@ -243,37 +243,37 @@ class Fleet:
         if server.has_ended():
             deployment.members.remove(member)
             self._leave_pool(deployment, member)
-            if member.replica is None and member.retired is None:
+            if member.upstream is None and member.retired is None:
                 server.ready.wait()  # its failure is written down just now
                 self._note_failure(deployment, server, now)
         elif member.retired is not None:
             if member.retired.done() and not server.run.was_stopped():
                 server.run.stop(GRACE_SECONDS)
-        elif member.replica is None:
+        elif member.upstream is None:
             if server.ready.is_set() and server.failure is None:
                 self._enter_pool(deployment, member)
-        elif not member.replica.reachable and server.is_healthy():
-            replica = member.replica
-            self._call(lambda: deployment.pool.restore(replica))
+        elif not member.upstream.reachable and server.is_healthy():
+            upstream = member.upstream
+            self._call(lambda: deployment.pool.restore(upstream))
 
     def _enter_pool(self, deployment: Deployment, member: Member) -> None:
         server, pool = member.server, deployment.pool
         with contextlib.suppress(psutil.Error):
             member.tree = Tree(server.run.folder)
             member.tree.look()  # what loading took is no load
-        member.replica = self._call(lambda: pool.add(server.port, server.predict_route))
+        member.upstream = self._call(lambda: pool.add(server.port, server.predict_route))
         deployment.failures, deployment.failure, deployment.is_proven = 0, None, True
         with self._changed:
             self._changed.notify_all()
 
     def _leave_pool(self, deployment: Deployment, member: Member) -> None:
-        replica, pool = member.replica, deployment.pool
-        if replica is not None:
-            self._call(lambda: pool.remove(replica))
+        upstream, pool = member.upstream, deployment.pool
+        if upstream is not None:
+            self._call(lambda: pool.remove(upstream))
 
     def _note_failure(self, deployment: Deployment, server: ModelServer, now: float) -> None:
         deployment.failures += 1
-        pause = min(LOOK_SECONDS * 2**deployment.failures, MOST_PAUSE_SECONDS)
+        pause = min(LOOK_SECONDS * 2**deployment.failures, MAX_PAUSE_SECONDS)
         deployment.start_after = now + pause
         failure = server.failure
         if failure is not None and not deployment.serving:
@@ -303,7 +303,7 @@ class Fleet:
                 deployment.endpoint, deployment.deployed, deployment.version
             )
         except OSError as error:
-            deployment.start_after = time.monotonic() + MOST_PAUSE_SECONDS
+            deployment.start_after = time.monotonic() + MAX_PAUSE_SECONDS
             deployment.failure = unavailable(f"A model server does not start: {error}.")
             with self._changed:
                 self._changed.notify_all()
@@ -316,17 +316,17 @@ class Fleet:
         return staying[len(staying) - number :] if number > 0 else []
 
     def _retire(self, deployment: Deployment, member: Member) -> None:
-        replica = member.replica
-        if replica is None:
+        upstream = member.upstream
+        if upstream is None:
             member.retired = Future()
             member.retired.set_result(None)
         else:
-            member.retired = self._begin(deployment.pool.retire(replica))
+            member.retired = self._begin(deployment.pool.retire(upstream))
         self._wake.set()
 
     def _forget(self, deployment: Deployment) -> None:
         del self._deployments[deployment.deployed["id"]]
-        self._call(lambda: self._gateway.pools.pop(deployment.deployed["id"], None))
+        self._call(lambda: self._gateway.detach(deployment.pool))
 
     def _begin(self, work: Any) -> "Future[Any]":
         assert self._loop is not None  # noqa: S101

@@ -33,8 +33,8 @@ LANGUAGE = filters.Language(
     times=frozenset({"createTime", "startTime", "endTime", "updateTime"}),
 )
 PACKAGE = re.compile(r"gs://[^/]+/(.*/)?(?!\.{1,2}$)[^/]+", re.DOTALL)
-MOST_POOLS = 4
-MOST_REPLICAS = 32  # processes of one job on this machine
+MAX_POOLS = 4
+MAX_REPLICAS = 32  # processes of one job on this machine
 
 
 class Jobs:
@@ -108,9 +108,9 @@ class Jobs:
 
 def _check_spec(spec: Document) -> None:
     pools = spec.get("workerPoolSpecs", [])
-    if not 1 <= len(pools) <= MOST_POOLS:
+    if not 1 <= len(pools) <= MAX_POOLS:
         raise invalid_argument(
-            f"jobSpec.workerPoolSpecs: expected 1 to {MOST_POOLS} worker pools, got {len(pools)}."
+            f"jobSpec.workerPoolSpecs: expected 1 to {MAX_POOLS} worker pools, got {len(pools)}."
         )
     for index, pool in enumerate(pools):
         path = f"jobSpec.workerPoolSpecs[{index}]"
@@ -120,9 +120,9 @@ def _check_spec(spec: Document) -> None:
             continue
         _check_pool(pool, path, primary=index == 0)
     replicas = sum(int(pool.get("replicaCount", 1)) for pool in pools if pool)
-    if replicas > MOST_REPLICAS:
+    if replicas > MAX_REPLICAS:
         raise invalid_argument(
-            f"jobSpec.workerPoolSpecs: the emulator runs at most {MOST_REPLICAS} replicas of a job,"
+            f"jobSpec.workerPoolSpecs: the emulator runs at most {MAX_REPLICAS} replicas of a job,"
             f" got {replicas}."
         )
     timeout = spec.get("scheduling", {}).get("timeout", "1s")

@@ -11,11 +11,12 @@ from collections.abc import Callable
 from typing import Any
 
 from vertex_emulator import filters
-from vertex_emulator.errors import failed_precondition, invalid_argument
+from vertex_emulator.errors import failed_precondition, invalid_argument, missing
 from vertex_emulator.object_store.objects import Objects
 from vertex_emulator.state.database import Database
 from vertex_emulator.state.documents import Document, Documents
 from vertex_emulator.times import now
+from vertex_emulator.uris import split_uri
 from vertex_emulator.vertex.messages import normalise
 from vertex_emulator.vertex.operations import Operations
 from vertex_emulator.vertex.resources import (
@@ -26,9 +27,9 @@ from vertex_emulator.vertex.resources import (
     in_order,
     listing,
     mask_fields,
-    missing,
     new_id,
     newest,
+    unversioned,
 )
 
 DEFAULT = "default"
@@ -133,7 +134,7 @@ class Models:
 
     def list_versions(self, name: str, query: dict[str, str]) -> dict[str, Any]:
         """Returns a page of a model's versions, newest first. Raises ApiError 404 NOT_FOUND."""
-        model = name.partition("@")[0]
+        model = unversioned(name)
         versions = self._versions(model)
         if not versions:
             raise missing("Model", model)
@@ -163,7 +164,7 @@ class Models:
                     self._drop_alias([version], alias[1:])
                 else:
                     _check_alias(alias)
-                    self._drop_alias(self._versions(version["name"].partition("@")[0]), alias)
+                    self._drop_alias(self._versions(unversioned(version["name"])), alias)
                     self._add_alias(version, alias)
             return self.get(version["name"])
 
@@ -192,7 +193,7 @@ class Models:
         """
         with self._database.transaction():
             version = self.version(name)
-            model = version["name"].partition("@")[0]
+            model = unversioned(version["name"])
             left = [each for each in self._versions(model) if each["name"] != version["name"]]
             if not left:
                 raise failed_precondition(f"{name} is the only version; delete the model instead.")
@@ -261,7 +262,7 @@ class Models:
     def _check_artifact(self, uri: str | None) -> None:
         if uri is None:
             return
-        bucket, _, path = uri.removeprefix("gs://").partition("/")
+        bucket, path = split_uri(uri)
         prefix = path.rstrip("/") + "/" if path else ""
         if not uri.startswith("gs://") or not self._objects.buckets.exists(bucket):
             raise invalid_argument(
@@ -307,7 +308,7 @@ class Models:
 
 
 def _public(version: Document, deployments: list[tuple[str, Document]]) -> Document:
-    name = version["name"].partition("@")[0]
+    name = unversioned(version["name"])
     references = [
         {"endpoint": endpoint, "deployedModelId": deployed["id"]}
         for endpoint, deployed in deployments
@@ -318,7 +319,7 @@ def _public(version: Document, deployments: list[tuple[str, Document]]) -> Docum
 
 def _seen(version: Document) -> Document:
     """What a filter sees: `model` is the model's ID."""
-    name = version["name"].partition("@")[0]
+    name = unversioned(version["name"])
     return version | {"name": name, "model": name.rpartition("/")[2]}
 
 

@@ -9,19 +9,19 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from google.rpc import code_pb2
+
 from vertex_emulator import filters
-from vertex_emulator.errors import ApiError, invalid_argument
+from vertex_emulator.errors import ApiError, invalid_argument, missing
 from vertex_emulator.pages import Position
 from vertex_emulator.state.documents import Document, Documents
 from vertex_emulator.times import now
-from vertex_emulator.vertex.resources import Items, listing, missing, new_id, newest
+from vertex_emulator.vertex.resources import Items, listing, new_id, newest
 
 TYPES = "type.googleapis.com/google.cloud.aiplatform.v1."
 EMPTY = "type.googleapis.com/google.protobuf.Empty"
-GRPC_CODES = {"INVALID_ARGUMENT": 3, "NOT_FOUND": 5, "FAILED_PRECONDITION": 9, "UNIMPLEMENTED": 12}
-INTERNAL = 13
 DURATION = re.compile(r"[0-9]{1,12}(\.[0-9]{1,9})?s")
-MOST_SECONDS = 60.0  # of one wait; clients ask again
+MAX_SECONDS = 60.0  # of one wait; clients ask again
 LANGUAGE = filters.Language(fields=frozenset({"done", "name"}))
 
 
@@ -70,11 +70,10 @@ class Operations:
             try:
                 outcome = {"response": _typed(kind, work())}
             except ApiError as error:
-                code = GRPC_CODES.get(error.status, INTERNAL)
-                outcome = {"error": {"code": code, "message": error.message}}
+                outcome = {"error": {"code": error.rpc_code, "message": error.message}}
             except Exception as error:
                 message = f"Internal error of the emulator: {error!r}"
-                outcome = {"error": {"code": INTERNAL, "message": message}}
+                outcome = {"error": {"code": code_pb2.INTERNAL, "message": message}}
                 raise
             finally:
                 self._documents.update(operation["name"], lambda found: _finish(found, outcome))
@@ -122,7 +121,7 @@ class Operations:
         if not DURATION.fullmatch(timeout or "60s"):
             raise invalid_argument(f"timeout: expected seconds such as 30s, got {timeout!r}.")
         seconds = float((timeout or "60s").removesuffix("s"))
-        deadline = time.monotonic() + min(seconds, MOST_SECONDS)
+        deadline = time.monotonic() + min(seconds, MAX_SECONDS)
         while "done" not in (operation := self.get(name)) and time.monotonic() < deadline:
             time.sleep(0.05)
         return operation

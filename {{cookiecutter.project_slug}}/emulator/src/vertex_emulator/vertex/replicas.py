@@ -7,7 +7,7 @@ from pathlib import Path
 from vertex_emulator.processes.run import Run
 from vertex_emulator.state.documents import Document
 
-MOST_RESTARTS = 5
+MAX_RESTARTS = 5
 # Exit codes that Vertex AI takes for the machine's failure, not the user's: SIGABRT and SIGSEGV,
 # as a shell and as a parent process see them.
 MACHINE_FAILURES = {6, 134, 11, 139, -6, -11}
@@ -16,31 +16,31 @@ GRACE_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
-class Replica:
-    """What one process of a job runs.
+class Task:
+    """What one replica of a job runs.
 
     Attributes:
-        task: its name in the logs, such as `workerpool0-0`.
+        name: in the logs, such as `workerpool0-0`.
         argv: its command.
         env: its whole environment.
     """
 
-    task: str
+    name: str
     argv: list[str]
     env: dict[str, str]
 
 
 class Attempts:
-    """A replica and the runs it took so far, of which the newest counts.
+    """A replica and the runs that it has taken so far, of which the newest counts.
 
     Args:
-        replica: what runs.
+        task: what runs.
         folder: the job's; each run has a folder of its own in here.
     """
 
-    def __init__(self, replica: Replica, folder: Path) -> None:
-        self.replica = replica
-        self._folder = folder / replica.task
+    def __init__(self, task: Task, folder: Path) -> None:
+        self.task = task
+        self._folder = folder / task.name
         self._work = self._folder / "work"
         self._work.mkdir(parents=True, exist_ok=True)
         self._number = len(list(self._folder.glob("attempt-*")))
@@ -58,7 +58,7 @@ class Attempts:
             self._start()
 
     def restart(self) -> None:
-        """Starts the replica once more; counts against `MOST_RESTARTS`."""
+        """Starts the replica once more; counts against `MAX_RESTARTS`."""
         self._restarts += 1
         self._start()
 
@@ -72,21 +72,21 @@ class Attempts:
     def may_restart(self, code: int, scheduling: Document) -> bool:
         """Whether the restart policy allows another run after this exit code."""
         failed_by_machine = code == LOST or code in MACHINE_FAILURES
-        most = 0 if scheduling.get("disableRetries") else MOST_RESTARTS
-        return failed_by_machine and self._restarts < most
+        max_restarts = 0 if scheduling.get("disableRetries") else MAX_RESTARTS
+        return failed_by_machine and self._restarts < max_restarts
 
     def reason(self, code: int) -> str:
         """Says why the job fails with this replica."""
         if code == LOST:
-            return f"The replica {self.replica.task} was lost with its machine."
-        status = f"The replica {self.replica.task} exited with a non-zero status of {code}."
+            return f"The replica {self.task.name} was lost with its machine."
+        status = f"The replica {self.task.name} exited with a non-zero status of {code}."
         words = self.run.last_words()
         return f"{status} Termination reason: {words}" if words else status
 
     def _start(self) -> None:
         self._number += 1
         self.run = self._run()
-        self.run.start(self.replica.argv, self.replica.env, self._work)
+        self.run.start(self.task.argv, self.task.env, self._work)
 
     def _run(self) -> Run:
         return Run(self._folder / f"attempt-{self._number}")

@@ -23,10 +23,11 @@ from vertex_emulator.gateway.pool import Pool, Version
 from vertex_emulator.object_store.objects import Objects
 from vertex_emulator.state.documents import Document
 from vertex_emulator.times import now
+from vertex_emulator.uris import split_uri
 
 CONFIG = "predictRequestResponseLoggingConfig"
 FLUSH_SECONDS = 2.0
-MOST_WAITING_BYTES = 64_000_000  # of what is not written yet; more is left out
+MAX_WAITING_BYTES = 64_000_000  # of what is not written yet; more is left out
 
 
 def check_config(endpoint: Document) -> None:
@@ -71,14 +72,14 @@ class RequestLogs:
             return
         name = re.sub(r"\W", "_", endpoint["displayName"], flags=re.ASCII)
         folder = f"logging_{name}_{pool.version.endpoint_id}/request_response_logging"
-        bucket = artifact_uri.removeprefix("gs://").partition("/")[0]
+        bucket = split_uri(artifact_uri)[0]
 
         def log(call: Call, status: int, body: bytes) -> None:
             size = len(call.body) + len(body)
             if (
                 status == 200
                 and random.random() < rate  # noqa: S311, no secret
-                and self._waiting_bytes + size <= MOST_WAITING_BYTES
+                and self._waiting_bytes + size <= MAX_WAITING_BYTES
             ):
                 self._waiting_bytes += size
                 self._waiting.append((bucket, folder, pool.version, now(), call.body, body))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from vertex_emulator import filters
-from vertex_emulator.errors import ApiError, invalid_argument, not_found, unimplemented
+from vertex_emulator.errors import invalid_argument, missing, unimplemented
 from vertex_emulator.names import camel
 from vertex_emulator.pages import Position, page, window
 from vertex_emulator.state.documents import INDEXED, Document, Documents
@@ -15,26 +15,24 @@ Items = Iterable[tuple[Position, Document]]
 # What follows a position of a list; of that, at least what has these texts in these fields.
 Scan = Callable[[Position | None, Mapping[str, str]], Items]
 
-MOST_A_PAGE = 100
+MAX_A_PAGE = 100
 ORDERS = {
     "display_name": "displayName",
     "create_time": "createTime",
     "update_time": "updateTime",
 }
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-MOST_NAME_CHARACTERS = 128
+MAX_NAME_CHARACTERS = 128
+
+
+def unversioned(name: str) -> str:
+    """Returns a model's resource name without `@VERSION` or `@ALIAS`."""
+    return name.partition("@")[0]
 
 
 def new_id() -> str:
     """A number of 19 digits, as Vertex AI gives its resources."""
     return str(10**18 + secrets.randbelow(9 * 10**18))
-
-
-def missing(kind: str, name: str) -> ApiError:
-    """The error for a name that nothing has."""
-    return not_found(
-        f"The {kind} does not exist: {name}. List what exists and use one of its names."
-    )
 
 
 def require(documents: Documents, kind: str, name: str) -> Document:
@@ -56,9 +54,9 @@ def check_display_name(document: Document) -> None:
         ApiError: 400 INVALID_ARGUMENT.
     """
     length = len(document.get("displayName", ""))
-    if not 1 <= length <= MOST_NAME_CHARACTERS:
+    if not 1 <= length <= MAX_NAME_CHARACTERS:
         raise invalid_argument(
-            f"displayName: expected 1 to {MOST_NAME_CHARACTERS} characters, got {length}."
+            f"displayName: expected 1 to {MAX_NAME_CHARACTERS} characters, got {length}."
         )
 
 
@@ -132,7 +130,7 @@ def listing(
         ApiError: 400 INVALID_ARGUMENT for a bad filter, size or token.
     """
     wanted = filters.parse(query.get("filter", ""), language)
-    part = window(query.get("pageSize", 0), query.get("pageToken"), MOST_A_PAGE)
+    part = window(query.get("pageSize", 0), query.get("pageToken"), MAX_A_PAGE)
     texts = {name: wanted.required[name] for name in INDEXED if name in wanted.required}
     kept = (item for item in scan(part.after, texts) if wanted.matches(seen(item[1])))
     answer = page(key, kept, part)

@@ -18,7 +18,7 @@ from vertex_emulator.state.documents import Document
 CPU = "aiplatform.googleapis.com/prediction/online/cpu/utilization"
 DEFAULT_TARGET = 60  # percent
 TOLERANCE = 0.1  # a load this near to its target changes nothing
-MOST_REPLICAS = 64
+MAX_REPLICAS = 64
 DURATION = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?s")
 
 
@@ -27,16 +27,16 @@ class Bounds:
     """What `dedicatedResources` says of the number of replicas.
 
     Attributes:
-        least: replicas at any time; 0 allows none while no request comes.
-        most: replicas under load.
+        minimum: replicas at any time; 0 allows none while no request comes.
+        maximum: replicas under load.
         required: that a deployment waits for.
         target: load of a replica to aim at, as a share of one processor.
         idle: seconds without a request before the last replica goes; None where nothing is said.
         up: seconds for which the replicas stay that a request has called up from zero.
     """
 
-    least: int
-    most: int
+    minimum: int
+    maximum: int
     required: int
     target: float
     idle: float | None
@@ -50,32 +50,35 @@ class Bounds:
             ApiError: 400 INVALID_ARGUMENT.
         """
         name = "deployedModel.dedicatedResources"
-        least = resources.get("minReplicaCount", 0)
+        minimum = resources.get("minReplicaCount", 0)
         to_zero = resources.get("scaleToZeroSpec")
-        if least < 1 and to_zero is None:
+        if minimum < 1 and to_zero is None:
             raise invalid_argument(
                 f"{name}.minReplicaCount: expected at least 1, or 0 in a v1beta1 request (scale to"
                 " zero)."
             )
-        if least < 0 or (least and to_zero is not None):
-            raise invalid_argument(f"{name}.minReplicaCount: scaling to zero wants 0, got {least}.")
-        most = resources.get("maxReplicaCount", max(least, 1))
-        if most < max(least, 1):
+        if minimum < 0 or (minimum and to_zero is not None):
             raise invalid_argument(
-                f"{name}.maxReplicaCount: expected at least minReplicaCount, {least}, got {most}."
+                f"{name}.minReplicaCount: scaling to zero wants 0, got {minimum}."
             )
-        if most > MOST_REPLICAS:
+        maximum = resources.get("maxReplicaCount", max(minimum, 1))
+        if maximum < max(minimum, 1):
             raise invalid_argument(
-                f"{name}.maxReplicaCount: expected at most {MOST_REPLICAS}, got {most}."
+                f"{name}.maxReplicaCount: expected at least minReplicaCount, {minimum}, got"
+                f" {maximum}."
             )
-        required = resources.get("requiredReplicaCount") or max(least, 1)
-        if not 0 < required <= max(least, 1):
+        if maximum > MAX_REPLICAS:
+            raise invalid_argument(
+                f"{name}.maxReplicaCount: expected at most {MAX_REPLICAS}, got {maximum}."
+            )
+        required = resources.get("requiredReplicaCount") or max(minimum, 1)
+        if not 0 < required <= max(minimum, 1):
             raise invalid_argument(
                 f"{name}.requiredReplicaCount: expected 1 to minReplicaCount, got {required}."
             )
         idle = _seconds(f"{name}.scaleToZeroSpec", to_zero or {}, "idleScaledownPeriod")
         up = _seconds(f"{name}.scaleToZeroSpec", to_zero or {}, "minScaleupPeriod")
-        return cls(least, most, required, _target(name, resources), idle, up or 0.0)
+        return cls(minimum, maximum, required, _target(name, resources), idle, up or 0.0)
 
 
 def _target(name: str, resources: Document) -> float:
@@ -136,9 +139,9 @@ class Autoscaler:
         wanted = max(number for _moment, number in self._wanted)
         idle = self._pace.idle if bounds.idle is None else bounds.idle
         silent = now - self._busy_at >= idle and now - self._up_at >= bounds.up
-        if bounds.least == 0 and (silent or not (replicas or requests)):
+        if bounds.minimum == 0 and (silent or not (replicas or requests)):
             return 0
-        return min(max(wanted, bounds.least, 1), bounds.most)
+        return min(max(wanted, bounds.minimum, 1), bounds.maximum)
 
     @staticmethod
     def _wish(bounds: Bounds, replicas: int, load: float) -> int:

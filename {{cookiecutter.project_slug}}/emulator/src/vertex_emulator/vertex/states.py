@@ -3,10 +3,9 @@
 Source: https://cloud.google.com/vertex-ai/docs/reference/rest/v1/JobState.
 """
 
-from vertex_emulator.errors import failed_precondition
+from vertex_emulator.errors import failed_precondition, missing
 from vertex_emulator.state.documents import Document, Documents
 from vertex_emulator.times import now
-from vertex_emulator.vertex.resources import missing
 
 STATES = (
     "JOB_STATE_UNSPECIFIED", "JOB_STATE_QUEUED", "JOB_STATE_PENDING", "JOB_STATE_RUNNING",

@@ -12,7 +12,7 @@ from typing import Protocol
 
 import httptools
 
-from vertex_emulator.model_server.errors import RequestError
+from vertex_emulator.http.errors import RequestError
 
 MAX_HEAD = 64 * 1024  # bytes of request line and headers
 MAX_RECEIVING = 256_000_000  # bytes of bodies, of all connections, that are not whole yet

@@ -2,30 +2,32 @@
 
 import asyncio
 
+from starlette.convertors import PathConvertor, register_url_convertor
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
 
+from vertex_emulator.gateway import endpoint_path
 from vertex_emulator.gateway.gateway import Gateway
 from vertex_emulator.requests import limited_body
 
+REMEDY = "send fewer instances at a time, or use a batch prediction job"
 
-class Predictions:
-    """Hands predictions to the gateway."""
 
-    def __init__(self, gateway: Gateway) -> None:
-        self._gateway = gateway
+class _Prediction(PathConvertor):
+    regex = rf"(?:{endpoint_path.API})/{endpoint_path.ENDPOINT}:(?:{endpoint_path.METHOD})"
 
-    async def predict(self, name: str, request: Request) -> Response:
-        """Answers `:predict`. Raises ApiError 413 for a request that is too large."""
-        return await self._answer(name, request, raw=False)
 
-    async def raw_predict(self, name: str, request: Request) -> Response:
-        """Answers `:rawPredict`. Raises ApiError 413 for a request that is too large."""
-        return await self._answer(name, request, raw=True)
+register_url_convertor("prediction", _Prediction())
 
-    async def _answer(self, name: str, request: Request, *, raw: bool) -> Response:
-        remedy = "send fewer instances at a time, or use a batch prediction job"
-        body = await limited_body(request, self._gateway.max_body, remedy)
+
+def routes(gateway: Gateway) -> list[BaseRoute]:
+    """Returns the route that hands predictions to the gateway."""
+
+    async def predict(request: Request) -> Response:
+        target = endpoint_path.parse(request.scope["path"])
+        assert target is not None  # noqa: S101, the route's path says it
+        body = await limited_body(request, gateway.max_body, REMEDY)
         content_type = request.headers.get("content-type", "application/json").encode("latin-1")
         answer: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
 
@@ -37,5 +39,7 @@ class Predictions:
                     response.headers[key] = value
                 answer.set_result(response)
 
-        self._gateway.predict(name, raw, body, content_type, respond)
+        gateway.predict(target, body, content_type, respond)
         return await answer
+
+    return [Route("/{path:prediction}", predict, methods=["POST"])]
