@@ -213,7 +213,6 @@ def write_rows(rows: Path, count: int) -> None:
 
 
 def main() -> None:
-    """Prints a table."""
     parser = argparse.ArgumentParser(description="Compares ways to predict for many rows.")
     parser.add_argument("--rows", type=int, default=ROWS, help=f"of the input (default: {ROWS:,})")
     parser.add_argument("--one", nargs=3, help=argparse.SUPPRESS)

@@ -42,7 +42,6 @@ class Result:
 
     @property
     def rate(self) -> float:
-        """Answers a second."""
         return self.answers / self.seconds
 
     def percentile(self, percent: float) -> float:
@@ -80,7 +79,6 @@ class _Connection:
 
     @property
     def body(self) -> bytes:
-        """The answer's body."""
         return self._received[self._start :]
 
     def send(self, since: float | None = None) -> None:

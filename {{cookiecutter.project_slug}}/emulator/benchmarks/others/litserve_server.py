@@ -35,7 +35,6 @@ class Predictor(litserve.LitAPI):
         }
 
     def predict(self, x: Any) -> Any:
-        """Predicts for a batch."""
         return self.signature(**x)["probability"].numpy().tolist()
 
     def unbatch(self, output: Any) -> Any:
@@ -43,7 +42,6 @@ class Predictor(litserve.LitAPI):
         return output
 
     def encode_response(self, output: Any) -> Any:
-        """Answers one request."""
         return {"predictions": [output]}
 
 

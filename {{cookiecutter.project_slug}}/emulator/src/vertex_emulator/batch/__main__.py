@@ -43,7 +43,6 @@ class BatchServer(Server):
         )
 
     def close(self) -> None:
-        """Ends the threads."""
         self._thread.shutdown()
         super().close()
 
@@ -84,7 +83,6 @@ def fetch(uri: str) -> bytes:
 
 
 def main() -> None:
-    """Runs the command."""
     try:
         asyncio.run(serve(parse_options(sys.argv[1:], os.environ), BatchServer))
     except StartError as error:

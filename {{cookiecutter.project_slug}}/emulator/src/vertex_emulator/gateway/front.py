@@ -45,12 +45,10 @@ class Front(Connection):
         self._held = b""  # the beginning of a first line that is not whole yet
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Registers with both servers."""
         super().connection_made(transport)
         self._server_state.connections.add(self)  # type: ignore[arg-type]  # one of its own types
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forgets the client."""
         super().connection_lost(exc)
         self._server_state.connections.discard(self)
 
@@ -89,7 +87,6 @@ class _Successor(HttpToolsProtocol):
     _bodiless = 0  # bytes since the last of a body, or since the last whole request
 
     def data_received(self, data: bytes) -> None:
-        """Feeds the parser."""
         if self._refused:
             return
         self._bodiless += len(data)
@@ -98,12 +95,10 @@ class _Successor(HttpToolsProtocol):
             self._refuse(431, f"The request's head exceeds {MAX_HEAD} bytes; send fewer headers.")
 
     def on_body(self, body: bytes) -> None:
-        """A part of a body has come."""
         self._bodiless = 0
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """A request is whole."""
         self._bodiless = 0
         super().on_message_complete()
 

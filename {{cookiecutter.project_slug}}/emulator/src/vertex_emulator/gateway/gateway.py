@@ -96,7 +96,6 @@ class Gateway:
         self._pools[pool.version.deployed_id] = pool
 
     def detach(self, pool: Pool) -> None:
-        """Forgets a deployed model."""
         self._pools.pop(pool.version.deployed_id, None)
 
     def pool(self, deployed_id: str) -> Pool | None:

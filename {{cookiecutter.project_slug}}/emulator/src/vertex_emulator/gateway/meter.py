@@ -31,7 +31,6 @@ class Latencies:
     buckets: list[int] = field(default_factory=lambda: [0] * (FINITE_BUCKETS + 2))
 
     def add(self, milliseconds: float) -> None:
-        """Counts one value."""
         self.count += 1
         self.total += milliseconds
         self.squares += milliseconds * milliseconds

@@ -131,7 +131,6 @@ class _Line(asyncio.Protocol):
         self._content_type = ""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Is ready to write."""
         assert isinstance(transport, asyncio.Transport)  # noqa: S101
         self.transport = transport
 
@@ -158,7 +157,6 @@ class _Line(asyncio.Protocol):
             self._content_type = value.decode("latin-1")
 
     def on_body(self, body: bytes) -> None:
-        """Collects the answer."""
         self._body.append(body)
 
     def on_message_complete(self) -> None:

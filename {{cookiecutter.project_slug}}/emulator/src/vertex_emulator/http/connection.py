@@ -99,7 +99,6 @@ class Connection(asyncio.Protocol):
     # asyncio's side
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Registers with the server."""
         assert isinstance(transport, asyncio.Transport)  # noqa: S101
         self._transport = transport
         self._service.connections.add(self)

@@ -164,7 +164,6 @@ def warm_up() -> None:
 
 
 def main() -> None:
-    """Runs the command."""
     try:
         asyncio.run(serve(parse_options(sys.argv[1:], os.environ)))
     except StartError as error:

@@ -206,7 +206,6 @@ class Server:
         return not self.connections
 
     def close(self) -> None:
-        """Ends the model's thread."""
         self._batcher.close()
 
 

@@ -45,11 +45,9 @@ class Sampler:
         self._thread = threading.Thread(target=self._run, name="sampler", daemon=True)
 
     def start(self) -> None:
-        """Begins to sample."""
         self._thread.start()
 
     def close(self) -> None:
-        """Ends the thread."""
         self._closing.set()
         self._thread.join()
 

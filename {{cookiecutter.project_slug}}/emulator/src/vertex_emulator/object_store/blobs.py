@@ -164,7 +164,6 @@ class Blobs:
         return uuid.uuid4().hex
 
     def create(self) -> BlobWriter:
-        """Starts a blob."""
         blob_id = self.new_id()
         return BlobWriter(blob_id, self.path(blob_id))
 

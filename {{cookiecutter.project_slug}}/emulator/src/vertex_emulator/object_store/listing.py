@@ -15,8 +15,7 @@ class Named(Protocol):
     """Anything that a listing can show."""
 
     @property
-    def name(self) -> str:
-        """The full name."""
+    def name(self) -> str: ...
 
 
 Item = TypeVar("Item", bound=Named)

@@ -59,7 +59,6 @@ class StoredObject:
 
     @property
     def size(self) -> int:
-        """Bytes."""
         return self.blob.size
 
 
@@ -153,7 +152,6 @@ class ObjectRows:
         )
 
     def delete(self, stored: StoredObject) -> None:
-        """Removes the row."""
         self._database.connection().execute(
             "DELETE FROM objects WHERE bucket = ? AND name = ?", (stored.bucket, stored.name)
         )

@@ -195,7 +195,6 @@ class Objects:
         return changed
 
     def delete(self, ref: Ref) -> None:
-        """Removes an object."""
         with reporting_full_disk(), self.database.transaction():
             stored = self._require(ref)
             ref.conditions.check(stored.generation, stored.metageneration)

@@ -263,7 +263,6 @@ def _run(spec: dict[str, Any]) -> int:
 
 
 def main(name: str, descriptor: int) -> None:
-    """Runs the forker."""
     control = socket.socket(fileno=descriptor)
     importlib.import_module(name).warm_up()
     gc.collect()

@@ -122,7 +122,6 @@ class BatchRunner:
         self._servers.check(version)
 
     def submit(self, name: str) -> None:
-        """Queues a job."""
         self._threads.submit(self._guarded_run, name)
 
     def close(self) -> None:

@@ -70,7 +70,6 @@ class JobRunner:
                 self.submit(job["name"])
 
     def submit(self, name: str) -> None:
-        """Queues a job."""
         self._threads.submit(self._guarded_run, name)
 
     def running(self) -> list[tuple[str, str, Path]]:

@@ -193,7 +193,6 @@ class Fleet:
             self._wake.set()
 
     def deployments(self) -> list[Deployment]:
-        """Returns what is deployed."""
         return list(self._deployments.values())
 
     def measure(self, deployment: Deployment) -> Meter:

@@ -55,7 +55,6 @@ class RequestLogs:
         self._thread = threading.Thread(target=self._run, name="request-logs", daemon=True)
 
     def start(self) -> None:
-        """Begins to write."""
         self._thread.start()
 
     def close(self) -> None:

@@ -45,7 +45,6 @@ class ModelServer:
 
     @property
     def url(self) -> str:
-        """Its address."""
         return f"http://127.0.0.1:{self.port}"
 
     def has_ended(self) -> bool:
