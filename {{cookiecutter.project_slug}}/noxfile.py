@@ -7,6 +7,7 @@ import os
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import nox
 
@@ -20,6 +21,8 @@ TENSORBOARD_ENVIRONMENT = Path(".venv-tensorboard")
 # Without this folder the project is for Google Cloud alone.
 EMULATOR = Path("emulator")
 # TensorFlow starts in 4.5 s with compiled bytecode and in 12 s without; uv compiles when asked.
+# After Ctrl-C a process ends what it started; nox would kill it after 0.3 s.
+PATIENT: dict[str, Any] = {"interrupt_timeout": 60.0, "terminate_timeout": 60.0}
 COMPILE = {"UV_COMPILE_BYTECODE": "1"}
 
 nox.needs_version = ">=2025.5"
@@ -86,7 +89,7 @@ def add_command(name: str, purpose: str) -> None:
         variables = {}
         if name == "tensorboard" and "TENSORBOARD_PYTHON" not in os.environ:
             variables["TENSORBOARD_PYTHON"] = install_tensorboard(session)
-        session.run(python, "-m", "cloud", name, *session.posargs, env=variables)
+        session.run(python, "-m", "cloud", name, *session.posargs, env=variables, **PATIENT)
 
     run.__doc__ = f"{purpose[0].upper()}{purpose[1:]}."
     nox.session(name=name)(run)
@@ -110,11 +113,11 @@ def tests(session: nox.Session) -> None:
     python = str(Path(install_project(session, "dev")).absolute())
     if session.posargs[:1] == [EMULATOR.name]:
         session.chdir(EMULATOR)
-        session.run(python, "-m", "pytest", *session.posargs[1:])
+        session.run(python, "-m", "pytest", *session.posargs[1:], **PATIENT)
     else:
         tensorboard = str(Path(install_tensorboard(session)).absolute())
         variables = {"TENSORBOARD_PYTHON": tensorboard}
-        session.run(python, "-m", "pytest", *session.posargs, env=variables)
+        session.run(python, "-m", "pytest", *session.posargs, env=variables, **PATIENT)
 
 
 @nox.session

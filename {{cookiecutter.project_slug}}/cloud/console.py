@@ -1,23 +1,56 @@
-"""What a person at the terminal sees: colour and one moving line there, plain text in a pipe."""
+"""What a person at the terminal sees: colour and one moving line there, plain text in a pipe.
 
+What comes from elsewhere, such as the name of another's job, is text: it is never read as markup,
+and its control characters are shown, not obeyed.
+"""
+
+import io
+import re
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
+from rich.text import Text
 
 # A row of a table stays one line in a pipe, for whoever searches it there.
 PIPE_WIDTH = 200
+WIDE = 10_000  # wider than any row
+# All but line breaks and tabs: the C0 and C1 controls, which begin escape codes, and what turns the
+# direction of writing round.
+CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+for stream in (sys.stdout, sys.stderr):
+    if isinstance(stream, io.TextIOWrapper):
+        stream.reconfigure(errors="replace")  # a terminal that lacks a character shows ? for it
+
 out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else PIPE_WIDTH)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
-def say(text: str = "", style: str | None = None) -> None:
-    """Prints a line; what looks like markup in it is text."""
-    out.print(text, style=style, markup=False)
+def clean(text: str) -> str:
+    """Returns a text whose control characters are written out, as Python writes them."""
+    return CONTROLS.sub(lambda found: ascii(found[0])[1:-1], text.replace("\r\n", "\n"))
+
+
+def text(content: object, style: str = "") -> Text:
+    """Returns content as text that is safe to print."""
+    return Text(clean(str(content)), style=style)
+
+
+def say(content: str = "", style: str = "") -> None:
+    """Prints a line."""
+    out.print(text(content, style))
+
+
+def fail(content: str) -> None:
+    """Prints the one sentence that ends a command, on stderr."""
+    err.print(text(content, "red"))
 
 
 def next_commands(*commands: tuple[str, str]) -> None:
@@ -25,22 +58,72 @@ def next_commands(*commands: tuple[str, str]) -> None:
     width = max(len(command) for command, _purpose in commands)
     say("\nNext:")
     for command, purpose in commands:
-        out.print(f"  [bold]{command:{width}}[/bold]  {purpose}")
+        out.print(Text.assemble("  ", (clean(f"{command:{width}}"), "bold"), "  ", clean(purpose)))
 
 
-def table(*columns: str) -> Table:
-    """Returns an empty table in the project's style."""
-    grid = Table(box=None, header_style="bold", pad_edge=False)
+@dataclass(frozen=True)
+class Column:
+    """A column of a table.
+
+    Attributes:
+        title: its heading.
+        rank: the lower, the longer it stays where the terminal is narrow; 0 always stays.
+    """
+
+    title: str
+    rank: int = 0
+
+
+Cell = str | Text
+
+
+def table(
+    columns: Sequence[Column], rows: Sequence[Sequence[Cell]], console: Console = out
+) -> Table:
+    """Returns a table in the project's style, with as many columns as the terminal has room for.
+
+    No cell is broken into two lines: the columns of the highest rank are left out instead.
+    """
+    shown = list(range(len(columns)))
+    while True:
+        drawn = _draw(
+            [columns[index] for index in shown], [[row[i] for i in shown] for row in rows]
+        )
+        width = Measurement.get(console, console.options.update(max_width=WIDE), drawn).maximum
+        last = max(shown, key=lambda index: columns[index].rank)
+        if width <= console.width or columns[last].rank == 0:
+            return drawn
+        shown.remove(last)
+
+
+def properties(rows: Sequence[tuple[Cell, Cell]]) -> Table:
+    """Returns a table of names and values, whose long values are wrapped."""
+    drawn = Table(box=None, show_header=False, pad_edge=False)
+    drawn.add_column(no_wrap=True)
+    drawn.add_column(overflow="fold")
+    for name, value in rows:
+        drawn.add_row(_cell(name), _cell(value))
+    return drawn
+
+
+def _draw(columns: Sequence[Column], rows: Sequence[Sequence[Cell]]) -> Table:
+    drawn = Table(box=None, header_style="bold", pad_edge=False)
     for column in columns:
-        grid.add_column(column, overflow="fold")
-    return grid
+        drawn.add_column(text(column.title), no_wrap=True)
+    for row in rows:
+        drawn.add_row(*map(_cell, row))
+    return drawn
+
+
+def _cell(value: Cell) -> Text:
+    return text(value) if isinstance(value, str) else value
 
 
 @contextmanager
 def step(title: str) -> Iterator[None]:
-    """Shows that something goes on, then one line with the seconds that it took."""
+    """Shows that something is in progress, then one line with the seconds that it took."""
     begun = time.monotonic()
-    with out.status(f"{title} …"):
+    with out.status(text(f"{title} …")):
         if not out.is_terminal:
             say(f"{title} …")
         yield

@@ -1,14 +1,22 @@
-"""The emulator as a process: found by its address file, started in the background, stopped."""
+"""The emulator as a process: found by its address file, started in the background, stopped.
+
+The folder of the emulator is the contract: `lock` is held as long as one runs, and `address.json`
+holds the `url`, the `pid` and the `identity` of that one, which `GET /` answers with as well. A
+file that an ended emulator left behind names nobody.
+"""
 
 import json
+import os
 import socket
 import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import MutableMapping
+from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import Any
 
+import filelock
 import psutil
 
 from cloud.config import ROOT, Config
@@ -17,16 +25,43 @@ from cloud.errors import UserError
 
 START_SECONDS = 60.0
 STOP_SECONDS = 60.0
+ANSWER_SECONDS = 10.0
 IN_USE = 75  # the emulator's exit code where another serves the same folder
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
-def address(config: Config) -> dict[str, Any] | None:
-    """Returns `{"url": ..., "pid": ...}` of the project's running emulator, or None."""
+@dataclass(frozen=True)
+class Address:
+    """Where a running emulator is: its `url`, and the number of its process."""
+
+    url: str
+    pid: int
+
+
+def bypass_proxies(environment: MutableMapping[str, str] = os.environ) -> None:
+    """Keeps every client of this process, and its children, from sending loopback to a proxy.
+
+    Google's clients, requests, urllib and aiohttp all go by this variable. The lower case one
+    counts where both are set.
+    """
+    for name in ("no_proxy", "NO_PROXY"):
+        hosts = [host.strip() for host in environment.get(name, "").split(",") if host.strip()]
+        if hosts != ["*"]:
+            missing = [host for host in LOOPBACK if host not in hosts]
+            environment[name] = ",".join([*hosts, *missing])
+
+
+def address(config: Config) -> Address | None:
+    """Returns where the project's emulator is; None where it does not run, or does not answer."""
     try:
-        found: dict[str, Any] = json.loads((config.emulator_folder / "address.json").read_text())
-        with urllib.request.urlopen(found["url"], timeout=10) as answer:  # noqa: S310, loopback
-            return found if json.load(answer) == {"emulator": "ready"} else None
-    except (OSError, ValueError):
+        found = json.loads((config.emulator_folder / "address.json").read_text(encoding="utf-8"))
+        with urllib.request.urlopen(found["url"], timeout=ANSWER_SECONDS) as response:  # noqa: S310, loopback
+            answer = json.load(response)
+        # Another program may have taken the port, or the number of the process, since.
+        if answer["identity"] != found["identity"]:
+            return None
+        return Address(str(found["url"]), int(found["pid"]))
+    except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
@@ -40,26 +75,60 @@ def ensure(config: Config) -> str:
     if found is None:
         found = _start(config)
         say(
-            f"Started the emulator on {found['url']} in the background;"
-            " 'nox -s emulator -- --stop' ends it.",
+            f"Started the emulator on {found.url} in the background;"
+            " 'nox -s emulator -- --stop' stops it.",
             "dim",
         )
-    url: str = found["url"]
-    return url
+    return found.url
 
 
 def stop(config: Config) -> bool:
-    """Ends the project's emulator; returns whether one was running."""
+    """Stops the project's emulator; returns whether one was running.
+
+    Raises:
+        UserError: one runs and does not answer, or does not end.
+    """
     found = address(config)
     if found is None:
+        if _is_locked(config):
+            raise UserError(
+                f"An emulator uses {config.emulator_folder} and does not answer, so it cannot be"
+                " stopped from here; end its process, 'python -m vertex_emulator', yourself."
+            )
         return False
-    process = psutil.Process(found["pid"])
-    process.terminate()
-    process.wait(STOP_SECONDS)
+    try:
+        process = psutil.Process(found.pid)
+        process.terminate()
+        process.wait(STOP_SECONDS)
+    except psutil.NoSuchProcess:
+        return True  # it has ended in this moment
+    except psutil.TimeoutExpired as error:
+        raise UserError(
+            f"The emulator, process {found.pid}, still runs {STOP_SECONDS:.0f} s after it was asked"
+            " to end."
+        ) from error
     return True
 
 
-def _start(config: Config) -> dict[str, Any]:
+def command(config: Config, port: int) -> list[str]:
+    """Returns the command line of the project's emulator."""
+    folder = str(config.emulator_folder)
+    return [sys.executable, "-m", "vertex_emulator", "--port", str(port), "--data-dir", folder]
+
+
+def _is_locked(config: Config) -> bool:
+    """Whether an emulator uses the project's folder."""
+    lock = config.emulator_folder / "lock"
+    if not lock.exists():
+        return False
+    try:
+        with filelock.FileLock(lock).acquire(blocking=False):
+            return False
+    except filelock.Timeout:
+        return True
+
+
+def _start(config: Config) -> Address:
     if not _is_installed():
         raise UserError(
             "The target is the emulator, and the emulator is not installed: put the folder"
@@ -88,12 +157,6 @@ def _start(config: Config) -> dict[str, Any]:
         time.sleep(0.05)
     process.returncode = 0  # it is meant to outlive this process, which must not warn of it
     return found
-
-
-def command(config: Config, port: int) -> list[str]:
-    """Returns the command line of the project's emulator."""
-    folder = str(config.emulator_folder)
-    return [sys.executable, "-m", "vertex_emulator", "--port", str(port), "--data-dir", folder]
 
 
 def _is_installed() -> bool:

@@ -1,5 +1,7 @@
 """Finds what a person names: a job, the project's table, model and endpoint."""
 
+import re
+from collections.abc import Iterator
 from typing import Any
 
 from google.api_core import exceptions
@@ -9,6 +11,11 @@ from cloud.config import Config
 from cloud.errors import UserError
 from trainer.columns import TABLES, Table
 
+# What a display name may hold that is no part of the filter's own syntax.
+NAME_CHARACTERS = re.compile(r"[\w .+@-]+")
+# The name of a job that 'submit' made: NAME-YYYYMMDD-HHMMSS, and a number where that was taken.
+SUBMITTED = re.compile(r"(.+)-\d{8}-\d{6}(?:-\d+)?")
+SHOWN_NAMES = 3
 ENDED = (
     "JOB_STATE_SUCCEEDED",
     "JOB_STATE_PARTIALLY_SUCCEEDED",
@@ -20,7 +27,11 @@ ENDED = (
 
 def state(job: Any) -> str:
     """Returns a job's state as a person reads it, such as `succeeded`."""
-    return str(job.state.name).removeprefix("JOB_STATE_").replace("_", " ").lower()
+    return _state_words(job.state.name)
+
+
+def _state_words(name: str) -> str:
+    return name.removeprefix("JOB_STATE_").replace("_", " ").lower()
 
 
 def has_ended(job: Any) -> bool:
@@ -48,38 +59,61 @@ def table(config: Config) -> Table:
 
 
 def job(client: Client, name: str | None, *, state: str | None = None) -> Any:
-    """Returns a `CustomJob` by display name, number or resource name; without one, the newest.
+    """Returns a `CustomJob` by name, the beginning of one, number or resource name.
 
     Args:
         client: of the target.
-        name: what the person typed, or None.
+        name: what the person typed; None stands for the newest job. Of several jobs that were
+            submitted with the same `--name`, that name stands for the newest.
         state: where no name is given, only jobs in this state count.
 
     Raises:
-        UserError: there is none; the message says how to list them.
+        UserError: there is none, or the beginning is that of several names.
     """
-    location = client.config.location
     if name is None:
-        condition = f'state="{state}"' if state else ""
-        found = client.jobs.list_custom_jobs(request={"parent": location, "filter": condition})
-        newest = next(iter(found), None)
+        newest = next(_jobs(client, f'state="{state}"' if state else ""), None)
         if newest is None:
-            kind = f" in state {state}" if state else ""
+            kind = f" that is {_state_words(state)}" if state else ""
             raise UserError(f"There is no job{kind} yet; submit one with 'nox -s submit'.")
         return newest
-    full = f"{location}/customJobs/{name}" if name.isdigit() else name
-    if full.startswith("projects/"):
-        try:
-            return client.jobs.get_custom_job(name=full)
-        except exceptions.NotFound:
-            found = []
-    else:
-        condition = f'display_name="{name}"'
-        found = client.jobs.list_custom_jobs(request={"parent": location, "filter": condition})
-    first = next(iter(found), None)
-    if first is None:
+    found = _job_by_number(client, name) if name.isdigit() or "/" in name else None
+    if found is None and NAME_CHARACTERS.fullmatch(name):
+        found = _job_by_name(client, name)
+    if found is None:
         raise UserError(f"There is no job {name!r}; 'nox -s jobs' lists the jobs there are.")
-    return first
+    return found
+
+
+def _jobs(client: Client, condition: str) -> Iterator[Any]:
+    request = {"parent": client.config.location, "filter": condition}
+    return iter(client.jobs.list_custom_jobs(request=request))
+
+
+def _job_by_number(client: Client, name: str) -> Any | None:
+    full = name if "/" in name else f"{client.config.location}/customJobs/{name}"
+    try:
+        return client.jobs.get_custom_job(name=full)
+    except (exceptions.NotFound, exceptions.InvalidArgument, ValueError):
+        return None
+
+
+def _job_by_name(client: Client, name: str) -> Any | None:
+    exact = next(_jobs(client, f'display_name="{name}"'), None)
+    if exact is not None:
+        return exact
+    begun = list(_jobs(client, f'display_name="{name}*"'))
+    same = [
+        each
+        for each in begun
+        if (parts := SUBMITTED.fullmatch(each.display_name)) and parts[1] == name
+    ]
+    if same or len(begun) < 2:
+        return next(iter(same or begun), None)
+    names = ", ".join(each.display_name for each in begun[:SHOWN_NAMES])
+    raise UserError(
+        f"{len(begun)} jobs have names that begin with {name!r}: {names}"
+        f"{', …' if len(begun) > SHOWN_NAMES else ''}. Type more of the name."
+    )
 
 
 def model_folder(job: Any) -> str:
@@ -89,11 +123,15 @@ def model_folder(job: Any) -> str:
 
 
 def batch_job(client: Client, name: str) -> Any:
-    """Returns a `BatchPredictionJob` by number or resource name.
+    """Returns a `BatchPredictionJob` by number, display name or resource name.
 
     Raises:
         UserError: there is none.
     """
+    if not name.isdigit() and "/" not in name:
+        found = find_batch_job(client, name)
+        if found is not None:
+            return found
     full = name if "/" in name else f"{client.config.location}/batchPredictionJobs/{name}"
     try:
         return client.jobs.get_batch_prediction_job(name=full)
@@ -101,6 +139,13 @@ def batch_job(client: Client, name: str) -> Any:
         raise UserError(
             f"There is no batch prediction job {name!r}; 'nox -s batch' prints its job's number."
         ) from error
+
+
+def find_batch_job(client: Client, name: str) -> Any | None:
+    """Returns a `BatchPredictionJob` by display name, or None."""
+    if not NAME_CHARACTERS.fullmatch(name):
+        return None
+    return _named(client, client.jobs.list_batch_prediction_jobs, name)
 
 
 def model(client: Client) -> Any:

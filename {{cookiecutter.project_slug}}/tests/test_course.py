@@ -13,7 +13,7 @@ import pytest
 from conftest import ROOT
 from project import Project
 
-from cloud.__main__ import parse
+from cloud.command_line import parse
 from cloud.commands import COMMANDS
 
 PAGE = ROOT / "docs" / "course.md"

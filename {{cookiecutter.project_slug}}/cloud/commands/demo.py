@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from cloud import emulator, lookup
 from cloud.client import Client
 from cloud.config import Config
-from cloud.console import next_commands, out, say, step
+from cloud.console import next_commands, say, step
 from cloud.datasets import files
 from cloud.errors import UserError
 from cloud.serving import instances, prediction, prediction_text, rollout
@@ -90,5 +90,5 @@ def predict(client: Client) -> None:
 @contextmanager
 def numbered(number: int, title: str) -> Iterator[None]:
     """Heads a step."""
-    out.print(f"\n[bold cyan]{number}/{STEPS}[/bold cyan] [bold]{title}[/bold]")
+    say(f"\n{number}/{STEPS} {title}", "bold cyan")
     yield

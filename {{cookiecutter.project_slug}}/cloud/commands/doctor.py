@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from importlib import metadata
 
 from packaging.requirements import Requirement
+from rich.text import Text
 
 from cloud import rest
 from cloud.client import Client
 from cloud.config import ROOT
-from cloud.console import counted, next_commands, out, say
+from cloud.console import counted, next_commands, out, say, text
+from cloud.datasets import files
 from cloud.errors import UserError
 from cloud.resources import provision
 from cloud.training import prices
@@ -61,16 +63,17 @@ def run(client: Client, _options: argparse.Namespace) -> int:
             found = Finding(str(error), SETUP)
         if found.fix:
             failed += 1
-            out.print(f"[red]✗[/red] {title}: ", end="")
-            say(found.what)
+            out.print(Text.assemble(("✗", "red"), f" {title}: ", text(found.what)))
             say(f"    fix: {found.fix}", "bold")
         else:
-            out.print(f"[green]✓[/green] {title}: ", end="")
-            say(found.what)
+            out.print(Text.assemble(("✓", "green"), f" {title}: ", text(found.what)))
     if failed:
         say(f"{counted(failed, 'problem')} found.", "red")
         return 1
-    next_commands(("nox -s submit", "train"))
+    has_data = all(client.blob(uri).exists() for uri in files.uris(client.config).values())
+    next_commands(
+        ("nox -s submit", "train a model") if has_data else ("nox -s data", "make the data")
+    )
     return 0
 
 

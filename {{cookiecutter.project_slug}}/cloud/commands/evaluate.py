@@ -5,7 +5,7 @@ from typing import Any
 
 from cloud import lookup
 from cloud.client import Client
-from cloud.console import counted, out, say, step, table
+from cloud.console import Cell, Column, counted, out, say, step, table
 from cloud.errors import UserError
 from cloud.serving import evaluations, instances, prediction, traffic
 from cloud.serving.instances import Instance, Row
@@ -114,15 +114,20 @@ def score(data_table: Table, answers: list[Prediction], truths: list[float]) -> 
 
 def show(number: str, scores: dict[str, float], trained: evaluations.Evaluation | None) -> int:
     """Prints the scores beside the trainer's; returns the exit code."""
-    rows = table("", f"version {number}, through the endpoint", "the trainer's own")
+    columns = [
+        Column("score"),
+        Column(f"version {number}, through the endpoint"),
+        Column("trainer"),
+    ]
+    rows: list[list[Cell]] = []
     differing = []
     for name, value in scores.items():
         own = trained.scores.get(name) if trained is not None else None
         shown = "-" if own is None else f"{own:.6f}"
-        rows.add_row(NAMES.get(name, name), f"{value:.6f}", shown)
+        rows.append([NAMES.get(name, name), f"{value:.6f}", shown])
         if own is not None and abs(value - own) > TOLERANCE * max(1, abs(own)):
             differing.append(NAMES.get(name, name))
-    out.print(rows)
+    out.print(table(columns, rows))
     if differing:
         say(
             f"The two differ in {', '.join(differing)}: the endpoint predicts something else than"

@@ -3,22 +3,34 @@
 import argparse
 import shlex
 import time
+import webbrowser
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import partial
 from itertools import islice
 from typing import Any
 
+from google.api_core import exceptions
 from rich.live import Live
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from cloud import lookup
 from cloud.client import Client
-from cloud.console import format_duration, next_commands, out, say, table
+from cloud.console import (
+    Cell,
+    Column,
+    format_duration,
+    next_commands,
+    out,
+    properties,
+    say,
+    table,
+    text,
+)
 from cloud.errors import UserError
 from cloud.serving import evaluations
-from cloud.training import charts
+from cloud.training import charts, job_logs, job_request
 from trainer.metrics import NAMES
 
 STYLES = {
@@ -29,11 +41,17 @@ STYLES = {
 }
 SHOWN_METRICS = 2  # more make the table too wide for a terminal
 WATCH_SECONDS = 2.0
+CARD = "model_card.html"  # as the trainer writes it beside its SavedModel
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describes the command's flags."""
     parser.add_argument("job", nargs="?", help="name or number of one job to show in full")
+    parser.add_argument(
+        "--card",
+        action="store_true",
+        help="open the job's model card in a browser; default: of the newest that succeeded",
+    )
     parser.add_argument(
         "--filter",
         default="",
@@ -52,6 +70,9 @@ def run(client: Client, options: argparse.Namespace) -> int:
     """Prints the table, or one job."""
     if options.limit < 1:
         raise UserError(f"--limit: expected at least 1, got {options.limit}.")
+    if options.card:
+        open_card(client, lookup.job(client, options.job, state="JOB_STATE_SUCCEEDED"))
+        return 0
     if options.job is not None:
         show(client, lookup.job(client, options.job))
         return 0
@@ -82,6 +103,7 @@ class Board:
         self._request = {"parent": client.config.location, "filter": condition}
         self._limit = limit
         self._scores: dict[str, evaluations.Scores] = {}
+        self._progress: dict[str, str] = {}
         self.jobs: list[Any] = []
         self.has_more = False
 
@@ -90,6 +112,11 @@ class Board:
         listed = self._client.jobs.list_custom_jobs(request=self._request)
         found = list(islice(listed, self._limit + 1))
         self.jobs, self.has_more = found[: self._limit], len(found) > self._limit
+        self._progress = {
+            job.name: job_logs.progress(self._client, job)
+            for job in self.jobs
+            if job.state.name == "JOB_STATE_RUNNING"
+        }
         new = [
             job for job in self.jobs if lookup.has_succeeded(job) and job.name not in self._scores
         ]
@@ -104,18 +131,37 @@ class Board:
 
     def table(self) -> Table:
         """Draws the jobs as they were at the last look."""
-        known = [
+        metrics = [
             name
             for name in NAMES
             if any(name in self._scores.get(job.name, {}) for job in self.jobs)
         ][:SHOWN_METRICS]
-        titles = [NAMES[name] for name in known]
-        rows = table("name", "state", "age", "duration", *titles)
-        for job in self.jobs:
+        columns = [
+            Column("name"),
+            Column("state"),
+            Column("duration", 3),
+            *(Column(NAMES[name], 2 * rank) for rank, name in enumerate(metrics, start=1)),
+            Column("age", 5),
+            Column("differing settings", 1),
+        ]
+        settings = differing_settings(self.jobs)
+        rows: list[list[Cell]] = []
+        for job, differing in zip(self.jobs, settings, strict=True):
             scores = self._scores.get(job.name, {})
-            cells = [f"{scores[name]:.4f}" if name in scores else "" for name in known]
-            rows.add_row(job.display_name, state_of(job), age(job), duration(job), *cells)
-        return rows
+            cells = [f"{scores[name]:.4f}" if name in scores else "" for name in metrics]
+            state = state_of(job, self._progress.get(job.name, ""))
+            rows.append([job.display_name, state, duration(job), *cells, age(job), differing])
+        return table(columns, rows)
+
+
+def differing_settings(jobs: list[Any]) -> list[str]:
+    """Returns for each job those of the trainer's settings in which the jobs differ."""
+    settings = [job_request.trainer_settings(job) for job in jobs]
+    names = dict.fromkeys(name for each in settings for name in each)
+    differing = [name for name in names if len({each.get(name) for each in settings}) > 1]
+    return [
+        " ".join(f"{name}={each[name]}" for name in differing if name in each) for each in settings
+    ]
 
 
 def watch(board: Board) -> None:
@@ -133,7 +179,7 @@ def watch(board: Board) -> None:
             for job in reversed(board.jobs):
                 if shown.get(job.name) != lookup.state(job):
                     shown[job.name] = lookup.state(job)
-                    print(f"{job.display_name}: {lookup.state(job)}", flush=True)
+                    say(f"{job.display_name}: {lookup.state(job)}")
             time.sleep(WATCH_SECONDS)
             board.look()
     except KeyboardInterrupt:
@@ -143,45 +189,66 @@ def watch(board: Board) -> None:
 def show(client: Client, job: Any) -> None:
     """Prints one job: state, machines, times, places, how it was called, scores, load, error."""
     pools = job.job_spec.worker_pool_specs
-    rows = table("", "")
-    rows.show_header = False
-    rows.add_row("job", job.display_name)
-    rows.add_row("name", job.name)
-    rows.add_row("state", state_of(job))
-    rows.add_row("age", age(job))
-    rows.add_row("duration", duration(job))
-    rows.add_row("machines", ", ".join(map(machines, pools)))
-    rows.add_row("folder", job.job_spec.base_output_directory.output_uri_prefix)
     labels = ", ".join(f"{key}={value}" for key, value in sorted(job.labels.items()))
-    rows.add_row("labels", labels)
-    rows.add_row("arguments", escape(shlex.join(pools[0].container_spec.args)))
+    rows: list[tuple[Cell, Cell]] = [
+        ("job", job.display_name),
+        ("name", job.name),
+        ("state", state_of(job, job_logs.progress(client, job))),
+        ("age", age(job)),
+        ("duration", duration(job)),
+        ("machines", ", ".join(map(machines, pools))),
+        ("folder", job.job_spec.base_output_directory.output_uri_prefix),
+        ("labels", labels),
+        ("arguments", shlex.join(pools[0].container_spec.args)),
+    ]
     for name, value in evaluations.scores(client, lookup.model_folder(job)).items():
-        rows.add_row(NAMES.get(name, name), f"{value:.4f}")
-    for title, chart in charts.of_job(client, job).items():
-        rows.add_row(title, chart)
+        rows.append((NAMES.get(name, name), f"{value:.4f}"))
+    rows += charts.of_job(client, job).items()
     if job.error.message:
-        rows.add_row("error", escape(job.error.message), style="red")
-    out.print(rows)
+        rows.append((text("error", "red"), text(job.error.message, "red")))
+    out.print(properties(rows))
     if lookup.has_succeeded(job):
-        next_commands((f"nox -s deploy -- {job.display_name}", "serve its model"))
+        next_commands(
+            (f"nox -s jobs -- {job.display_name} --card", "open its model card"),
+            (f"nox -s deploy -- {job.display_name}", "serve its model"),
+        )
     else:
         next_commands((f"nox -s logs -- {job.display_name}", "what it printed"))
 
 
-def state_of(job: Any) -> str:
-    """Returns a job's state in its colour."""
-    style = STYLES.get(job.state.name)
-    text = lookup.state(job)
-    return f"[{style}]{text}[/{style}]" if style else text
+def open_card(client: Client, job: Any) -> None:
+    """Opens a job's model card in a browser.
+
+    Raises:
+        UserError: the job has none.
+    """
+    uri = f"{lookup.model_folder(job)}/{CARD}"
+    path = client.config.runs_folder / "cards" / f"{job.display_name}.html"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.write_bytes(client.blob(uri).download_as_bytes())
+    except (exceptions.NotFound, ValueError) as error:
+        raise UserError(
+            f"{job.display_name} has no {CARD}: it is {lookup.state(job)}, and a job writes its"
+            " card when it succeeds."
+        ) from error
+    say(f"Model card: {path}")
+    if not webbrowser.open(path.absolute().as_uri()):
+        say("There is no browser here; open the file in one.", "dim")
+
+
+def state_of(job: Any, progress: str = "") -> Text:
+    """Returns a job's state in its colour, with its progress where that is known."""
+    return text(f"{lookup.state(job)} {progress}".strip(), STYLES.get(job.state.name, ""))
 
 
 def machines(pool: Any) -> str:
     """Says what a worker pool runs on: `2 x n1-standard-4 with 1 NVIDIA_TESLA_T4`."""
     machine = pool.machine_spec
-    text = f"{pool.replica_count} x {machine.machine_type}"
+    description = f"{pool.replica_count} x {machine.machine_type}"
     if machine.accelerator_count:
-        text += f" with {machine.accelerator_count} {machine.accelerator_type.name}"
-    return text
+        description += f" with {machine.accelerator_count} {machine.accelerator_type.name}"
+    return description
 
 
 def age(job: Any) -> str:

@@ -6,7 +6,18 @@ from pathlib import Path
 
 from cloud import config, lookup
 from cloud.client import Client
-from cloud.console import counted, err, next_commands, out, say, step, table
+from cloud.console import (
+    Cell,
+    Column,
+    counted,
+    err,
+    next_commands,
+    out,
+    say,
+    step,
+    table,
+    text,
+)
 from cloud.errors import UserError
 from cloud.serving import instances, prediction, traffic
 from cloud.serving.instances import Instance, Row
@@ -117,7 +128,7 @@ def predict_file(client: Client, url: str, path: Path) -> int:
         for each in answer.predictions:
             print(json.dumps(each))
     summary = f"{counted(len(found), 'prediction')} of version {', '.join(sorted(versions))}"
-    err.print(summary, style="dim")
+    err.print(text(summary, "dim"))
     return 0
 
 
@@ -133,13 +144,14 @@ def compare_versions(client: Client, url: str, instance: Instance) -> None:
             answers[answer.version] = answer.predictions[0]
             if answers.keys() >= awaited:
                 break
-    rows = table("version", "traffic", "answer")
+    rows: list[list[Cell]] = []
     for version, share in sorted(shares.items(), key=lambda each: int(each[0])):
         shown = json.dumps(answers[version]) if version in answers else "no traffic"
         if version in awaited - answers.keys():
             shown = "no answer; try again"
-        rows.add_row(version, f"{share} %", shown)
-    out.print(rows, markup=False)
+        rows.append([version, f"{share} %", shown])
+    columns = [Column("version"), Column("traffic"), Column("prediction")]
+    out.print(table(columns, rows))
     if awaited != shares.keys():
         next_commands(
             ("nox -s versions", "'nox -s deploy -- --traffic PERCENT' gives a version a share")

@@ -51,6 +51,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="EMAIL",
         help="the account that the job acts as; default: Vertex AI's own",
     )
+    parser.add_argument(
+        "--resume",
+        metavar="JOB",
+        help="continue an ended job from its newest checkpoint, with its settings",
+    )
     parser.add_argument("trainer", nargs="*", help="flags for python -m trainer.task, after a --")
 
 

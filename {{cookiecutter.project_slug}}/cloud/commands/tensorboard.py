@@ -6,6 +6,7 @@ reaches the emulator and Google Cloud alike; TensorFlow's own reader reaches Goo
 
 import argparse
 import os
+import socket
 import subprocess
 
 from cloud import emulator
@@ -14,6 +15,7 @@ from cloud.console import say
 from cloud.errors import UserError
 
 PYTHON = "TENSORBOARD_PYTHON"  # the environment variable that names that environment's Python
+PORT, PORTS = 6006, 20
 
 
 def command(python: str, logdir: str, port: int) -> list[str]:
@@ -33,9 +35,32 @@ def environment(storage_url: str | None) -> dict[str, str]:
     return variables | ({"STORAGE_EMULATOR_HOST": storage_url} if storage_url else {})
 
 
+def free_port(wanted: int | None) -> int:
+    """Returns the port that TensorBoard can take.
+
+    Args:
+        wanted: what the person asked for; 0 stands for any, None for the first that is free.
+
+    Raises:
+        UserError: another program has the port.
+    """
+    for port in range(PORT, PORT + PORTS) if wanted is None else [wanted]:
+        try:
+            with socket.create_server(("127.0.0.1", port)) as server:
+                return int(server.getsockname()[1])
+        except (OSError, OverflowError):
+            continue
+    taken = f"{PORT} to {PORT + PORTS - 1}" if wanted is None else str(wanted)
+    raise UserError(f"--port: {taken} cannot be used here; --port 0 takes a free one.")
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describes the command's flags."""
-    parser.add_argument("--port", type=int, default=6006, help="port on loopback")
+    parser.add_argument(
+        "--port",
+        type=int,
+        help=f"port on loopback; 0 takes any; default: {PORT}, or the next that is free",
+    )
     parser.add_argument("--logdir", help="another folder, such as runs; default: the bucket's jobs")
 
 
@@ -51,8 +76,9 @@ def run(config: Config, options: argparse.Namespace) -> int:
     url = None
     if config.target == "emulator" and logdir.startswith("gs://"):
         url = emulator.ensure(config)
-    say(f"TensorBoard of {logdir} on http://localhost:{options.port}/")
-    words = command(python, logdir, options.port)
+    port = free_port(options.port)
+    say(f"TensorBoard of {logdir} on http://localhost:{port}/")
+    words = command(python, logdir, port)
     if os.name == "posix":
         # In this process's place, so that whoever ends this one ends TensorBoard.
         os.execve(python, words, environment(url))  # noqa: S606, no shell is wanted

@@ -4,7 +4,7 @@ import argparse
 from datetime import datetime
 
 from cloud.config import Config
-from cloud.console import next_commands
+from cloud.console import next_commands, say
 from cloud.datasets import files
 from cloud.datasets.splits import SPLITS
 
@@ -28,8 +28,10 @@ def run(config: Config, options: argparse.Namespace) -> int:
         f"--log-dir={folder / 'logs'}",
         *options.trainer,
     ]
-    from trainer import task
+    from trainer import settings, task
 
+    settings.parse(arguments)  # says what is wrong before the wait
+    say("Starting TensorFlow …", "dim")
     code = task.main(arguments)
     if code == 0:
         next_commands(

@@ -7,7 +7,7 @@ from functools import partial
 
 from cloud import lookup
 from cloud.client import Client
-from cloud.console import format_duration, out, say, table
+from cloud.console import Cell, Column, format_duration, out, say, table
 from cloud.serving import evaluations, traffic
 from trainer.metrics import NAMES
 
@@ -33,16 +33,25 @@ def run(client: Client, _options: argparse.Namespace) -> int:
     known = [name for name in NAMES if any(name in each for each in scores)]
     metrics = known[:SHOWN_METRICS]
     titles = [NAMES[name] for name in metrics]
-    rows = table("version", "aliases", "job", "age", *titles, "traffic")
+    columns = [
+        Column("version"),
+        Column("aliases", 1),
+        Column("job", 3),
+        Column("age", 5),
+        *(Column(title, 2 * rank) for rank, title in enumerate(titles, start=1)),
+        Column("traffic"),
+    ]
+    rows: list[list[Cell]] = []
     for version, found in zip(versions, scores, strict=True):
         share = shares.get(version.version_id)
-        rows.add_row(
+        cells: list[Cell] = [
             version.version_id,
             ", ".join(version.version_aliases),
             version.labels.get("job", ""),
             format_duration(datetime.now(UTC) - version.version_create_time),
             *(f"{found[name]:.4f}" if name in found else "-" for name in metrics),
             "not deployed" if share is None else f"{share} %",
-        )
-    out.print(rows)
+        ]
+        rows.append(cells)
+    out.print(table(columns, rows))
     return 0

@@ -55,13 +55,16 @@ def row_in_words(table: Table, row: Row, prediction: Outputs) -> str:
 
 
 def as_text(table: Table, prediction: Outputs) -> str:
-    """Writes a prediction: the number, or the likeliest class and how likely it is."""
+    """Writes a prediction: the number, or the class and its probability."""
     if table.label.kind == "regression":
         return f"{prediction['value']:g}"
-    sure = 100 * max(prediction.get("probabilities", (prediction.get("probability", 0),)))
+    label = prediction["label"]
     if table.label.kind == "binary":
-        sure = max(sure, 100 - sure)
-    return f"{prediction['label']} ({sure:.0f} %)"
+        second = prediction.get("probability", 0)
+        sure = second if label == table.label.classes[1] else 1 - second
+    else:
+        sure = prediction["probabilities"][table.label.classes.index(label)]
+    return f"{label} ({100 * sure:.0f} %)"
 
 
 def minutes(delay: float) -> str:

@@ -97,8 +97,18 @@ def promote(client: Client, version: Any, machines: Machines) -> None:
     Raises:
         UserError: it does not answer; the traffic is as it was before.
     """
-    instance = deployments.sample_instance(client)
     endpoint = lookup.endpoint(client) or deployments.create_endpoint(client)
+    deployed = deployments.of_version(endpoint, version)
+    if DEFAULT in version.version_aliases and deployed is not None:
+        alone = len(endpoint.deployed_models) == 1
+        if alone and endpoint.traffic_split.get(deployed.id, 0) == 100:
+            say(
+                f"{client.config.model} version {version.version_id} is already the default, and"
+                " gets all traffic.",
+                "bold",
+            )
+            return
+    instance = deployments.sample_instance(client)
     deployed_id = deployments.serve(client, endpoint, version, machines, instance)
     make_default(client, version, endpoint.name, deployed_id, instance)
 

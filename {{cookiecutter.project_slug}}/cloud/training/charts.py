@@ -33,8 +33,10 @@ def of_job(client: Client, job: Any) -> dict[str, str]:
             # The newest point comes first.
             values = [point["value"]["doubleValue"] for point in reversed(series["points"])]
             task = series["resource"]["labels"].get("task_name", "")
+            mean = sum(values) / len(values)
+            latest = f"mean {mean:.0%}" if job.end_time else f"now {values[-1]:.0%}"
             charts[f"{title} {task}".strip()] = (
-                f"{sparkline(values)} now {values[-1]:.0%}, at most {max(values):.0%}"
+                f"{sparkline(values)} {latest}, at most {max(values):.0%}"
             )
     return charts
 

@@ -1,5 +1,6 @@
 """A job's log entries: the latest, or all as they come, and how they are printed."""
 
+import re
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -9,7 +10,7 @@ from rich.text import Text
 
 from cloud import lookup, rest
 from cloud.client import Client
-from cloud.console import err, out, say
+from cloud.console import err, out, say, text
 
 STYLES = {
     "DEBUG": "dim",
@@ -20,6 +21,8 @@ STYLES = {
 }
 # Entries of Google Cloud may arrive out of order by so much.
 LATE = timedelta(seconds=20)
+RECENT = 50  # entries among which the newest finished epoch is looked for
+EPOCH = re.compile(r"Epoch (\d+/\d+)")
 SETTLE_LOOKS = 2  # looks after the job's end, for entries that were still on their way
 
 
@@ -46,7 +49,7 @@ def follow(client: Client, job: Any) -> int:
     if lookup.has_succeeded(job):
         return 0
     if job.error.message:
-        err.print(Text(job.error.message, style="red"))
+        err.print(text(job.error.message, "red"))
     return 1
 
 
@@ -72,6 +75,17 @@ def events(client: Client, name: str) -> Iterator[Any]:
             settled += 1
         if settled < SETTLE_LOOKS:
             time.sleep(client.poll_seconds)
+
+
+def progress(client: Client, job: Any) -> str:
+    """Returns how far a running job is, such as `3/12` epochs; "" where it is unknown."""
+    if job.state.name != "JOB_STATE_RUNNING":
+        return ""
+    for entry in list_entries(client, job_filter(job.name), newest_first=True, limit=RECENT):
+        found = EPOCH.match(message_of(entry))
+        if found is not None:
+            return found[1]
+    return ""
 
 
 def job_filter(name: str) -> str:
@@ -107,13 +121,18 @@ def list_entries(
 def print_entry(entry: dict[str, Any]) -> None:
     """Prints one entry: local time, replica where it is not the first, message in its colour."""
     moment = datetime.fromisoformat(entry["timestamp"]).astimezone()
+    task = entry["resource"]["labels"].get("task_name", "")
+    line = Text.assemble((f"{moment:%H:%M:%S} ", "dim"))
+    if task not in ("workerpool0-0", ""):
+        line.append(text(f"[{task}] ", "dim"))
+    line.append(text(message_of(entry), STYLES.get(entry.get("severity", "DEFAULT"), "")))
+    out.print(line)
+
+
+def message_of(entry: dict[str, Any]) -> str:
+    """Returns the message of a log entry; of one without, its fields."""
     payload = entry.get("jsonPayload", {})
     message = entry.get("textPayload", payload.get("message"))
     if message is None:
         message = ", ".join(f"{key}={value}" for key, value in payload.items())
-    task = entry["resource"]["labels"].get("task_name", "")
-    line = Text.assemble((f"{moment:%H:%M:%S} ", "dim"))
-    if task not in ("workerpool0-0", ""):
-        line.append(f"[{task}] ", "dim")
-    line.append(str(message), STYLES.get(entry.get("severity", "DEFAULT"), ""))
-    out.print(line)
+    return str(message)

@@ -17,8 +17,9 @@ from cloud.training import accelerators
 
 # The stock image has TensorFlow and pip; the bucket is a folder in it. So no image is built.
 INSTALL_AND_RUN = """\
-import runpy, subprocess, sys
+import faulthandler, os, runpy, subprocess, sys
 package = sys.argv.pop(1)
+faulthandler.dump_traceback_later(float(os.environ["SHOW_STACKS_AFTER"]))
 pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
 subprocess.run([*pip, "--root-user-action=ignore", package], check=True)
 runpy.run_module("trainer.task", run_name="__main__", alter_sys=True)
@@ -45,6 +46,7 @@ class JobSettings:
         labels: `KEY=VALUE` each.
         service_account: email of the account that the job acts as; None takes Vertex AI's own.
         trainer: arguments of `python -m trainer.task`.
+        resume: name of an ended job whose folder, settings and checkpoints this one takes over.
     """
 
     name: str | None = None
@@ -57,6 +59,7 @@ class JobSettings:
     labels: Sequence[str] = ()
     service_account: str | None = None
     trainer: Sequence[str] = ()
+    resume: str | None = None
 
 
 def check(config: Config, settings: JobSettings) -> None:
@@ -115,14 +118,21 @@ def accelerator_count(config: Config, settings: JobSettings) -> int | None:
 
 
 def custom_job(
-    config: Config, settings: JobSettings, folder: str, package_uri: str, arguments: list[str]
+    config: Config,
+    settings: JobSettings,
+    *,
+    name: str,
+    folder: str,
+    package_uri: str,
+    arguments: Sequence[str],
 ) -> dict[str, Any]:
     """Returns the job to create, as a `CustomJob` in snake case.
 
     Args:
         config: the project's values.
         settings: checked.
-        folder: `jobs/NAME-TIME`, of the bucket.
+        name: of the job, `NAME-TIME`.
+        folder: gs:// URI of what the job writes.
         package_uri: gs:// URI of the trainer's wheel.
         arguments: of `python -m trainer.task`.
     """
@@ -139,6 +149,8 @@ def custom_job(
             "image_uri": config.image_uri(image),
             "command": ["python", "-c", INSTALL_AND_RUN],
             "args": [package_uri.replace("gs://", "/gcs/", 1), *arguments],
+            # Shortly before the job's time is up its log shows where each thread is.
+            "env": [{"name": "SHOW_STACKS_AFTER", "value": str(0.95 * settings.timeout)}],
         },
     }
     pools = [pool | {"replica_count": 1}]
@@ -152,15 +164,34 @@ def custom_job(
     spec: dict[str, Any] = {
         "worker_pool_specs": pools,
         "scheduling": scheduling,
-        "base_output_directory": {"output_uri_prefix": f"gs://{config.bucket}/{folder}"},
+        "base_output_directory": {"output_uri_prefix": folder},
     }
     if settings.service_account:
         spec["service_account"] = settings.service_account
     return {
-        "display_name": folder.removeprefix("jobs/"),
+        "display_name": name,
         "job_spec": spec,
         "labels": config.labels | dict(label.split("=", 1) for label in settings.labels),
     }
+
+
+def trainer_arguments(job: Any) -> list[str]:
+    """Returns the arguments of `python -m trainer.task` in a `CustomJob`."""
+    pools = job.job_spec.worker_pool_specs
+    return list(pools[0].container_spec.args[1:]) if pools else []
+
+
+def trainer_settings(job: Any) -> dict[str, str]:
+    """Returns the settings that a `CustomJob` gives the trainer, by flag, such as `epochs`."""
+    settings: dict[str, str] = {}
+    name = ""
+    for word in trainer_arguments(job):
+        if word.startswith("--"):
+            name, _, value = word.removeprefix("--").partition("=")
+            settings[name] = value
+        elif name:
+            settings[name] = word
+    return settings
 
 
 def as_json(job: dict[str, Any]) -> dict[str, Any]:

@@ -1,12 +1,14 @@
 """The trainer package: built, checked to import, and uploaded under its own checksum."""
 
 import hashlib
+import json
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from cloud.client import Client
 from cloud.config import ROOT
@@ -17,14 +19,33 @@ from cloud.errors import UserError
 # the same bytes. See https://reproducible-builds.org/docs/source-date-epoch/.
 ZIP_EPOCH = "315532800"
 
+# Imports every module; of one that does not import it prints what is needed to find the mistake.
 IMPORT_ALL = """
-import importlib, pkgutil, sys
+import importlib, json, pkgutil, sys, traceback
 sys.path.insert(0, sys.argv[1])
-import trainer
-for module in pkgutil.walk_packages(trainer.__path__, "trainer."):
-    if not module.name.endswith("__main__"):
-        importlib.import_module(module.name)
-import trainer.task
+module = "trainer"
+try:
+    import trainer
+    for found in pkgutil.walk_packages(trainer.__path__, "trainer."):
+        if not found.name.endswith("__main__"):
+            module = found.name
+            importlib.import_module(module)
+    module = "trainer.task"
+    import trainer.task
+except Exception as error:
+    frames = [(frame.filename, frame.lineno, frame.line) for frame in
+              traceback.extract_tb(error.__traceback__)]
+    if isinstance(error, SyntaxError):
+        frames.append((error.filename, error.lineno, (error.text or "").strip()))
+    inside = [frame for frame in frames if frame[0].startswith(sys.argv[1])] or frames
+    print(json.dumps({
+        "module": module,
+        "kind": type(error).__name__,
+        "message": getattr(error, "msg", str(error)),
+        "missing": getattr(error, "name", None),
+        "place": inside[-1],
+    }))
+    sys.exit(1)
 """
 
 
@@ -44,10 +65,9 @@ def upload(client: Client) -> str:
         else:
             with step("Importing every module of it in a clean process"):
                 check_imports(wheel)
-            client.bucket.blob(f"{name.rpartition('/')[0]}/{sdist.name}").upload_from_filename(
-                sdist
-            )
-            blob.upload_from_filename(wheel)
+            source = client.bucket.blob(f"{name.rpartition('/')[0]}/{sdist.name}")
+            source.upload_from_filename(sdist, content_type="application/gzip")
+            blob.upload_from_filename(wheel, content_type="application/zip")
         return f"gs://{client.config.bucket}/{name}"
 
 
@@ -113,9 +133,39 @@ def check_imports(wheel: Path) -> None:
         check=False,
     )
     if ran.returncode:
-        reason = ran.stderr.strip().splitlines()[-1] if ran.stderr.strip() else "it printed nothing"
-        raise UserError(
-            f"The built package does not import: {reason}. List its modules' packages under"
-            " [tool.setuptools] packages and their requirements under [project] dependencies in"
-            " pyproject.toml."
+        raise UserError(_explain(ran.stdout, ran.stderr, wheel))
+
+
+def _explain(printed: str, errors: str, wheel: Path) -> str:
+    """Says where the package does not import, why, and what to do."""
+    try:
+        failure = json.loads(printed.strip().splitlines()[-1])
+    except (ValueError, IndexError):
+        last = errors.strip().splitlines()[-1:] or ["it printed nothing"]
+        return f"The trainer package does not import: {last[0]}"
+    file, line, source = failure["place"]
+    place = (
+        f"{Path(file).relative_to(wheel).as_posix()}, line {line}"
+        if file.startswith(str(wheel))
+        else failure["module"]
+    )
+    what = f"{place}: {failure['kind']}: {failure['message']}"
+    if source:
+        what += f"\n    {source.strip()}"
+    return f"The trainer package does not import.\n{what}\n{_remedy(failure)}"
+
+
+def _remedy(failure: dict[str, Any]) -> str:
+    missing = failure["missing"] or ""
+    if failure["kind"] != "ModuleNotFoundError":
+        return "Correct that line; 'nox -s lint' finds such mistakes."
+    if not missing.startswith("trainer"):
+        return (
+            f"Correct the name, or add the package that has {missing!r} to [project] dependencies"
+            " in pyproject.toml, so that jobs install it too."
         )
+    folder = missing.rpartition(".")[0].replace(".", "/") or "trainer"
+    return (
+        f"Correct the name; if {missing!r} exists in {folder}/, add its folder to [tool.setuptools]"
+        " packages in pyproject.toml."
+    )

@@ -19,9 +19,10 @@ def test_a_job_is_a_custom_job() -> None:
     job = job_request.custom_job(
         values,
         JobSettings(replicas=3, timeout=60, machine_type="n1-highmem-8"),
-        "jobs/name-1",
-        "gs://b/packages/x/trainer-1.0.0-py3-none-any.whl",
-        ["--epochs=3"],
+        name="name-1",
+        folder="gs://b/jobs/name-1",
+        package_uri="gs://b/packages/x/trainer-1.0.0-py3-none-any.whl",
+        arguments=["--epochs=3"],
     )
     document = job_request.as_json(job)
     validator("aiplatform.v1").check("GoogleCloudAiplatformV1CustomJob", document)
@@ -31,6 +32,7 @@ def test_a_job_is_a_custom_job() -> None:
     package, *arguments = chief["containerSpec"]["args"]
     assert package == "/gcs/b/packages/x/trainer-1.0.0-py3-none-any.whl"
     assert arguments == ["--epochs=3"]
+    assert chief["containerSpec"]["env"] == [{"name": "SHOW_STACKS_AFTER", "value": "57.0"}]
     expected = {"timeout": "60s", "restartJobOnWorkerRestart": True}
     assert document["jobSpec"]["scheduling"] == expected
     assert document["jobSpec"]["baseOutputDirectory"] == {"outputUriPrefix": "gs://b/jobs/name-1"}
@@ -64,7 +66,14 @@ def test_every_flag_is_in_the_request() -> None:
         service_account="trainer@p.iam.gserviceaccount.com",
     )
     job_request.check(values, given)
-    job = job_request.custom_job(values, given, "jobs/x-1", "gs://b/trainer.whl", [])
+    job = job_request.custom_job(
+        values,
+        given,
+        name="x-1",
+        folder="gs://b/jobs/x-1",
+        package_uri="gs://b/t.whl",
+        arguments=[],
+    )
     document = job_request.as_json(job)
     validator("aiplatform.v1").check("GoogleCloudAiplatformV1CustomJob", document)
     [pool] = document["jobSpec"]["workerPoolSpecs"]

@@ -8,10 +8,11 @@ import asyncio
 import json
 import math
 import os
+import secrets
 import signal
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -96,10 +97,12 @@ def serve(listener: socket.socket, data_dir: Path, pace: Pace) -> None:
 
     port: int = listener.getsockname()[1]
     url = f"http://{HOST}:{port}"
+    identity = secrets.token_hex(16)
+    address = {"url": url, "pid": os.getpid(), "identity": identity}
     guard = Guard(port)
     gateway = Gateway(guard.refusal)
     config = uvicorn.Config(
-        create_app(data_dir, url, guard, gateway, pace),
+        create_app(data_dir, url, guard, gateway, pace, identity),
         log_level="warning",
         access_log=False,
         http=partial(Front, gateway),  # type: ignore[arg-type]  # it makes one for each connection
@@ -108,7 +111,7 @@ def serve(listener: socket.socket, data_dir: Path, pace: Pace) -> None:
     server = _Server(config)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, server.handle_exit)
-    asyncio.run(_serve(server, listener, url, _address_file(data_dir)))
+    asyncio.run(_serve(server, listener, address, _address_file(data_dir)))
 
 
 class _Server(uvicorn.Server):
@@ -118,19 +121,26 @@ class _Server(uvicorn.Server):
         yield
 
 
-async def _serve(server: uvicorn.Server, listener: socket.socket, url: str, address: Path) -> None:
+async def _serve(
+    server: uvicorn.Server, listener: socket.socket, address: Mapping[str, object], file: Path
+) -> None:
+    """Serves, and says where in the address file.
+
+    The file may outlive this process, and its port and its number may go to another: whoever reads
+    it asks the address for the same identity.
+    """
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     while not server.started and not serving.done():
         await asyncio.sleep(0.01)
     if server.started:
-        part = address.with_suffix(".part")
-        part.write_text(json.dumps({"url": url, "pid": os.getpid()}), encoding="utf-8")
-        part.replace(address)
-        print(f"Emulator ready on {url}", flush=True)
+        part = file.with_suffix(".part")
+        part.write_text(json.dumps(address), encoding="utf-8")
+        part.replace(file)
+        print(f"Emulator ready on {address['url']}", flush=True)
     try:
         await serving
     finally:
-        address.unlink(missing_ok=True)
+        file.unlink(missing_ok=True)
 
 
 def _listen(port: int) -> socket.socket:

@@ -1,7 +1,7 @@
 """The emulator as one ASGI application: its services, and the guard before them."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
@@ -53,7 +53,12 @@ register_url_convertor("anything", _Anything())
 
 
 def create_app(
-    data_dir: Path, url: str, guard: Guard, gateway: Gateway, pace: Pace | None = None
+    data_dir: Path,
+    url: str,
+    guard: Guard,
+    gateway: Gateway,
+    pace: Pace | None = None,
+    identity: str = "",
 ) -> Starlette:
     """Builds the application.
 
@@ -64,6 +69,8 @@ def create_app(
         guard: admits requests.
         gateway: takes predictions, here and from `gateway.front`.
         pace: how soon the replicas of deployed models become more and fewer.
+        identity: what `GET /` answers with, so that an address file can be told from one that
+            another emulator left behind.
     """
     data_dir.mkdir(parents=True, exist_ok=True)
     database = Database(data_dir / "emulator.sqlite")
@@ -109,7 +116,7 @@ def create_app(
     jobs = Jobs(documents, entries, operations, runner)
     app = Starlette(
         routes=[
-            Route("/", _ready),
+            Route("/", _ready(identity)),
             *vertex_routes.routes(
                 jobs=jobs,
                 batch_jobs=batch_jobs,
@@ -155,8 +162,11 @@ class NotEmulated(HTTPEndpoint):
     """Knows no method, so that `_no_route` answers."""
 
 
-async def _ready(_request: Request) -> Response:
-    return JSONResponse({"emulator": "ready"})
+def _ready(identity: str) -> Callable[[Request], Awaitable[Response]]:
+    async def ready(_request: Request) -> Response:
+        return JSONResponse({"emulator": "ready", "identity": identity})
+
+    return ready
 
 
 async def _api_error(_request: Request, error: Exception) -> Response:
