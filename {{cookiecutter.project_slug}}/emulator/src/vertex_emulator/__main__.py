@@ -102,7 +102,7 @@ def serve(listener: socket.socket, data_dir: Path, pace: Pace) -> None:
     guard = Guard(port)
     gateway = Gateway(guard.refusal)
     config = uvicorn.Config(
-        create_app(data_dir, url, guard, gateway, pace, identity),
+        create_app(data_dir, url, guard, gateway, pace, identity=identity),
         log_level="warning",
         access_log=False,
         http=partial(Front, gateway),  # type: ignore[arg-type]  # it makes one for each connection

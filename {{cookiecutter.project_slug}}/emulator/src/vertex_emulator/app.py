@@ -58,6 +58,7 @@ def create_app(
     guard: Guard,
     gateway: Gateway,
     pace: Pace | None = None,
+    *,
     identity: str = "",
 ) -> Starlette:
     """Builds the application.
