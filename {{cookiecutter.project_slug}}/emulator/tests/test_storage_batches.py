@@ -41,6 +41,13 @@ def delete_together(bucket: Any, *names: str) -> None:
         ("{}", "application/json"),
         ("--b\r\n\r\n\r\n--b--", "multipart/mixed; boundary=b"),
         ("--b\r\n\r\nnonsense\r\n--b--", "multipart/mixed; boundary=b"),
+        (
+            "".join(
+                f"--b{n}\r\nContent-Type: multipart/mixed; boundary=b{n + 1}\r\n\r\n"
+                for n in range(20_000)
+            ),
+            "multipart/mixed; boundary=b0",
+        ),
     ],
 )
 def test_a_malformed_batch_is_refused(storage_url: str, body: str, content_type: str) -> None:

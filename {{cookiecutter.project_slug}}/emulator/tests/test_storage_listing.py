@@ -144,6 +144,11 @@ def test_a_glob_also_chooses_prefixes(filled_once: Any) -> None:
         ("fields", "items(name"),
         ("fields", "items/"),
         ("fields", ")"),
+        ("fields", "a(" * 900),
+        ("fields", "a/" * 900 + "a"),
+        ("matchGlob", "{a," * 900),
+        ("matchGlob", "{a," * 60 + "b" + "}" * 60),
+        ("matchGlob", "a" * 5000),
     ],
 )
 def test_a_malformed_parameter_is_refused(
@@ -187,3 +192,10 @@ def test_a_listing_shows_changes_between_its_pages(filled: Any) -> None:
 def test_a_missing_bucket(storage_client: Any) -> None:
     with pytest.raises(NotFound, match="no-such-bucket"):
         list(storage_client.list_blobs("no-such-bucket"))
+
+
+def test_no_glob_takes_long(bucket: Any) -> None:
+    bucket.blob("a" * 60).upload_from_string(b"")
+    assert listed(bucket, match_glob="**a" * 10 + "b") == ([], [])
+    assert listed(bucket, match_glob="*a" * 10 + "b") == ([], [])
+    assert listed(bucket, match_glob="**a" * 10) == (["a" * 60], [])

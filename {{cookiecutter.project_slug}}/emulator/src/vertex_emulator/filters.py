@@ -1,6 +1,7 @@
 """The filter language of Google's list methods and of Cloud Logging.
 
-Source: https://google.aip.dev/160 (grammar; `OR` binds tighter than `AND`) and
+Source: https://google.aip.dev/160 (grammar; `OR` binds tighter than `AND`),
+https://cloud.google.com/vertex-ai/docs/reference/rest/v1/projects.locations.customJobs/list and
 https://cloud.google.com/logging/docs/view/logging-query-language. A filter becomes one predicate
 on a JSON document:
 
@@ -10,18 +11,20 @@ on a JSON document:
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from fnmatch import fnmatchcase
 from typing import Any
 
 from vertex_emulator.errors import ApiError, invalid_argument
 from vertex_emulator.names import camel
+from vertex_emulator.patterns import compile_pattern, wildcards
 
 Predicate = Callable[[Mapping[str, Any]], bool]
 
+SPACE = re.compile(r"\s*")
+SPACE_AND_COMMENTS = re.compile(r"(?:\s|--[^\n]*)*")
 TOKEN = re.compile(
-    r"""\s*(?:
+    r"""(?:
         (?P<string>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')
       | (?P<operator><=|>=|!=|=~|!~|[=<>:()])
       | (?P<minus>-(?=[^\s\d]))
@@ -44,13 +47,21 @@ class Language:
         fields: first parts of the paths that may be named; empty allows any.
         ranks: for a field of ordered names, each name's rank.
         times: fields that hold RFC 3339 timestamps.
-        ignore_case: whether text compares without regard to case, as in Cloud Logging.
+        ignore_case: whether text and names compare without regard to case, as in Cloud Logging.
+        wildcards: whether `*` in a text stands for any characters; in Cloud Logging it does not.
+        comments: whether `--` begins a comment, up to the line's end.
+        functions: what makes a predicate of a function's arguments, by its name.
+        searches: whether a text alone, without a field, is looked for in all fields.
     """
 
     fields: frozenset[str] = frozenset()
     ranks: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     times: frozenset[str] = frozenset()
     ignore_case: bool = False
+    wildcards: bool = True
+    comments: bool = False
+    functions: Mapping[str, "Function"] = field(default_factory=dict)
+    searches: bool = False
 
 
 @dataclass(frozen=True)
@@ -60,6 +71,25 @@ class Token:
     kind: str
     text: str
     position: int
+
+    @property
+    def value(self) -> str:
+        """The text without quotes and backslashes."""
+        return _unquote(self.text)
+
+    @property
+    def path(self) -> list[str]:
+        """The text as a field's path."""
+        return _path(self)
+
+    @property
+    def end(self) -> int:
+        """Where it ends."""
+        return self.position + len(self.text)
+
+
+# Makes a predicate of a function's arguments. Raises ValueError with what it expects.
+Function = Callable[[list[Token]], Predicate]
 
 
 @dataclass(frozen=True)
@@ -85,8 +115,6 @@ def parse(text: str, language: Language) -> Filter:
     """
     if len(text) > MAX_LENGTH:
         raise invalid_argument(f"filter: expected at most {MAX_LENGTH} characters, got {len(text)}")
-    if not text.strip():
-        return Filter(lambda _document: True)
     return _Parser(text, language).parse()
 
 
@@ -100,6 +128,8 @@ class _Parser:
         self._required: list[tuple[str, str | datetime]] = []
 
     def parse(self) -> Filter:
+        if not self._tokens:  # nothing, or comments alone
+            return Filter(lambda _document: True)
         predicate = self._expression()
         token = self._peek()
         if token is not None:
@@ -111,15 +141,17 @@ class _Parser:
         )
 
     def _tokenize(self, text: str) -> list[Token]:
-        tokens, position = [], 0
-        while text[position:].strip():
+        tokens = []
+        space = SPACE_AND_COMMENTS if self._language.comments else SPACE
+        position = _end(space, text, 0)
+        while position < len(text):
             match = TOKEN.match(text, position)
             if match is None or match.lastgroup is None:
                 raise self._error("an unfinished or unknown sign", position)
             tokens.append(
                 Token(match.lastgroup, match.group(match.lastgroup), match.start(match.lastgroup))
             )
-            position = match.end()
+            position = _end(space, text, match.end())
         return tokens
 
     def _error(self, problem: str, position: int) -> ApiError:
@@ -138,58 +170,94 @@ class _Parser:
             return True
         return False
 
-    def _expression(self) -> Predicate:
+    def _expression(self, restriction: Callable[[], Predicate] | None = None) -> Predicate:
+        """Reads terms joined by AND, OR and NOT.
+
+        Args:
+            restriction: reads what they join; None for comparisons of fields.
+        """
+        read = restriction or self._restriction
         self._depth += 1
         if self._depth > MAX_DEPTH:
             raise self._error(f"more than {MAX_DEPTH} nested parentheses", 0)
-        terms = [self._alternatives()]
+        terms = [self._alternatives(read)]
         while True:
             token = self._peek()
             if token is None or (token.kind == "operator" and token.text == ")"):
                 break
             self._take("AND")
-            terms.append(self._alternatives())
+            terms.append(self._alternatives(read))
         self._depth -= 1
         return lambda document: all(term(document) for term in terms)
 
-    def _alternatives(self) -> Predicate:
+    def _alternatives(self, read: Callable[[], Predicate]) -> Predicate:
         required = len(self._required)
-        terms = [self._term()]
+        terms = [self._term(read)]
         while self._take("OR"):
-            terms.append(self._term())
+            terms.append(self._term(read))
             del self._required[required:]
         return lambda document: any(term(document) for term in terms)
 
-    def _term(self) -> Predicate:
+    def _term(self, read: Callable[[], Predicate]) -> Predicate:
         if self._take("NOT", "-"):
             required = len(self._required)
-            negated = self._simple()
+            negated = self._simple(read)
             del self._required[required:]
             return lambda document: not negated(document)
-        return self._simple()
+        return self._simple(read)
 
-    def _simple(self) -> Predicate:
+    def _simple(self, read: Callable[[], Predicate]) -> Predicate:
         if self._take("("):
-            predicate = self._expression()
-            if not self._take(")"):
-                raise self._error("a missing ')'", len(self._text))
+            predicate = self._expression(read)
+            self._close()
             return predicate
-        return self._restriction()
+        return read()
+
+    def _close(self) -> None:
+        if not self._take(")"):
+            raise self._error("a missing ')'", len(self._text))
 
     def _restriction(self) -> Predicate:
         left = self._operand()
         operator = self._peek()
+        if operator is not None and operator.text == "(" and operator.position == left.end:
+            return self._call(left)
         if operator is None or operator.kind != "operator" or operator.text not in COMPARISONS:
             return self._search(left)
         self._next += 1
-        path = _path(left)
+        path = left.path
         if self._language.fields and path[0] not in self._language.fields:
             raise self._error(
                 f"unknown field {left.text!r} (known: {', '.join(sorted(self._language.fields))})",
                 left.position,
             )
-        right = self._operand()
-        return self._comparison(path, operator.text, right)
+
+        def compare() -> Predicate:
+            return self._comparison(path, operator.text, self._operand())
+
+        if self._take("("):  # severity=(ERROR OR CRITICAL)
+            required = len(self._required)
+            predicate = self._expression(compare)
+            del self._required[required:]
+            self._close()
+            return predicate
+        return compare()
+
+    def _call(self, name: Token) -> Predicate:
+        function = self._language.functions.get(name.text.lower())
+        if function is None:
+            known = ", ".join(self._language.functions) or "none"
+            raise self._error(f"a function {name.text!r} (known: {known})", name.position)
+        self._take("(")
+        arguments: list[Token] = []
+        while not self._take(")"):
+            token = self._operand()
+            words = re.findall(r"[^,]+", token.text) if token.kind == "word" else [token.text]
+            arguments.extend(replace(token, text=word) for word in words)
+        try:
+            return function(arguments)
+        except ValueError as error:
+            raise self._error(f"{name.text}: {error}", name.position) from error
 
     def _operand(self) -> Token:
         token = self._peek()
@@ -202,25 +270,23 @@ class _Parser:
         return token
 
     def _search(self, token: Token) -> Predicate:
-        if self._language.fields:
+        if not self._language.searches:
             raise self._error(f"no comparison after {token.text!r}", token.position)
         wanted = _unquote(token.text).lower()
-        return lambda document: any(wanted in text.lower() for text in _texts(document))
+        return lambda document: any(wanted in text.lower() for text in texts(document))
 
     def _comparison(self, path: list[str], operator: str, right: Token) -> Predicate:
         wanted = _unquote(right.text)
         key = self._key(path, right)
         if operator in ("=~", "!~"):
-            try:
-                pattern = re.compile(wanted)
-            except (re.error, OverflowError, RecursionError) as error:
-                raise self._error(f"no regular expression: {error}", right.position) from error
+            pattern = compile_pattern(wanted, f"filter: {right.text[:200]} after {operator}")
             return lambda document: (
-                isinstance(value := _at(document, path), str)
+                isinstance(value := at(document, path), str)
                 and (pattern.search(value) is not None) == (operator == "=~")
             )
         if operator == ":" and (key is _same or wanted == "*"):
-            return lambda document: _has(_at(document, path), wanted)
+            anywhere = _has_match if self._language.wildcards else _has
+            return lambda document: anywhere(at(document, path), wanted)
         target = key(wanted)
         folded = self._language.ignore_case
         if folded and isinstance(target, str):
@@ -230,9 +296,11 @@ class _Parser:
         elif operator in (">", ">=") and isinstance(target, datetime):
             self._required.append((".".join(path), target))
         compare = _COMPARE[operator]
+        if operator in ("=", "!=") and self._language.wildcards and "*" in wanted:
+            compare = _LIKE[operator]
 
         def matches(document: Mapping[str, Any]) -> bool:
-            value = _at(document, path)
+            value = at(document, path)
             if value is None:
                 return False
             try:
@@ -254,6 +322,8 @@ class _Parser:
         if ranks is not None:
 
             def rank(value: Any) -> int:
+                if self._language.ignore_case:
+                    value = str(value).upper()
                 if value not in ranks:
                     raise self._error(
                         f"unknown {name} {value!r} (known: {', '.join(ranks)})", right.position
@@ -277,11 +347,7 @@ class _Parser:
 
 
 _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
-    "=": lambda value, target: (
-        fnmatchcase(value, _literal(target))
-        if isinstance(target, str) and "*" in target
-        else value == target
-    ),
+    "=": lambda value, target: value == target,
     ":": lambda value, target: value == target,
     "!=": lambda value, target: value != target,
     "<": lambda value, target: value < target,
@@ -291,17 +357,24 @@ _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
 }
 
 
+_LIKE: dict[str, Callable[[Any, Any], bool]] = {
+    "=": lambda value, target: wildcards(str(target)).fullmatch(str(value)) is not None,
+    "!=": lambda value, target: wildcards(str(target)).fullmatch(str(value)) is None,
+}
+
+
+def _end(space: re.Pattern[str], text: str, position: int) -> int:
+    """Where what separates tokens ends."""
+    found = space.match(text, position)
+    return found.end() if found else position
+
+
 def _same(value: Any) -> Any:
     return value
 
 
 def _is_number(value: Any) -> bool:
     return re.fullmatch(r"-?\d+(\.\d+)?", str(value)) is not None
-
-
-def _literal(pattern: str) -> str:
-    """Leaves `*` as the only wildcard of `fnmatch`."""
-    return pattern.replace("[", "[[]").replace("?", "[?]")
 
 
 def _unquote(text: str) -> str:
@@ -317,7 +390,8 @@ def _path(token: Token) -> list[str]:
     return [camel(part) for part in parts[:fields]] + parts[fields:]
 
 
-def _at(document: Mapping[str, Any], path: list[str]) -> Any:
+def at(document: Mapping[str, Any], path: list[str]) -> Any:
+    """Returns the value of a field by its path, or None."""
     value: Any = document
     for index, part in enumerate(path):
         if not isinstance(value, Mapping):
@@ -340,9 +414,17 @@ def _has(value: Any, wanted: str) -> bool:
     return value is not None and str(value) == wanted
 
 
-def _texts(value: Any) -> list[str]:
+def _has_match(value: Any, wanted: str) -> bool:
+    """As `_has`; in a text, `*` stands for any characters: `display_name:"my_job_*"`."""
+    if isinstance(value, str) and wanted != "*" and "*" in wanted:
+        return wildcards(wanted).fullmatch(value) is not None
+    return _has(value, wanted)
+
+
+def texts(value: Any) -> list[str]:
+    """Returns all texts in a JSON value, and its other scalars as text."""
     if isinstance(value, Mapping):
-        return [text for part in value.values() for text in _texts(part)]
+        return [text for part in value.values() for text in texts(part)]
     if isinstance(value, list):
-        return [text for part in value for text in _texts(part)]
+        return [text for part in value for text in texts(part)]
     return [str(value)]

@@ -5,17 +5,29 @@ from typing import Any
 from vertex_emulator import filters
 from vertex_emulator.errors import invalid_argument
 from vertex_emulator.logs.entry import RANKS
+from vertex_emulator.logs.functions import FUNCTIONS
 from vertex_emulator.names import camel
 from vertex_emulator.pages import page, window
 from vertex_emulator.requests import kind_of
 from vertex_emulator.state.log_entries import Entries
 from vertex_emulator.times import text_of
 
+# https://cloud.google.com/logging/docs/reference/v2/rest/v2/LogEntry
 LANGUAGE = filters.Language(
-    ranks={"severity": RANKS},
+    fields=frozenset({
+        "logName", "resource", "timestamp", "receiveTimestamp", "severity", "insertId",
+        "httpRequest", "labels", "metadata", "operation", "trace", "spanId", "traceSampled",
+        "sourceLocation", "split", "errorGroups", "apphub", "apphubDestination", "apphubSource",
+        "otel", "textPayload", "jsonPayload", "protoPayload",
+    }),
+    ranks={"severity": RANKS | {str(rank): rank for rank in RANKS.values()}},
     times=frozenset({"timestamp", "receiveTimestamp"}),
     ignore_case=True,
-)
+    wildcards=False,
+    comments=True,
+    functions=FUNCTIONS,
+    searches=True,
+)  # fmt: skip
 FIELDS: dict[str, type] = {
     "resourceNames": list,
     "projectIds": list,

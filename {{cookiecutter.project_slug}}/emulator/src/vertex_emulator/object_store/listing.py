@@ -8,7 +8,10 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
+import re2
+
 from vertex_emulator import errors
+from vertex_emulator.patterns import Pattern, compile_pattern
 
 
 class Named(Protocol):
@@ -96,7 +99,7 @@ def page(scan: Scan[Item], listing: Listing) -> Page[Item]:
 def _collect(
     items: Iterator[Item],
     listing: Listing,
-    matches: re.Pattern[str] | None,
+    matches: Pattern | None,
     result: Page[Item],
 ) -> str | None:
     """Adds items to the page; returns where to seek next, or None at the end of the names."""
@@ -141,7 +144,7 @@ def _decode_token(token: str) -> str:
         ) from error
 
 
-def glob_pattern(glob: str) -> re.Pattern[str]:
+def glob_pattern(glob: str) -> Pattern:
     """Translates a `matchGlob`.
 
     `*` and `?` stop at a slash, `**` does not, `**/` stands for any number of folders, `[a-z]`
@@ -149,22 +152,24 @@ def glob_pattern(glob: str) -> re.Pattern[str]:
     Source: https://cloud.google.com/storage/docs/json_api/v1/objects/list#list-object-glob
 
     Raises:
-        ApiError: 400 when a bracket or a brace is not closed.
+        ApiError: 400 when a bracket or a brace is not closed, or braces nest too deep.
     """
-    pieces = []
+    pieces = ["(?s)"]
     depth = 0
     for token in _GLOB_TOKEN.finditer(glob):
         text = token.group()
         if token.lastgroup == "folders":
             pieces.append("(?:.*/)?" if _at_folder_start(glob, token.start()) else ".*/")
         elif token.lastgroup == "set":
-            inverted = text[1] in "!^"
-            members = _SET_MEMBER.sub(_set_member, text[2 if inverted else 1 : -1])
-            pieces.append(f"(?!/)[{'^' if inverted else ''}{members}]")
+            pieces.append(_set(text[1:-1]))
         elif token.lastgroup == "escaped":
-            pieces.append(re.escape(text[1]))
+            pieces.append(re2.escape(text[1]))
         elif text == "{":
             depth += 1
+            if depth > _MAX_BRACES:
+                raise errors.invalid_argument(
+                    f"matchGlob: expected at most {_MAX_BRACES} nested braces."
+                )
             pieces.append("(?:")
         elif text == "}" and depth:
             depth -= 1
@@ -172,23 +177,40 @@ def glob_pattern(glob: str) -> re.Pattern[str]:
         elif text == "," and depth:
             pieces.append("|")
         else:
-            pieces.append(_GLOB_WILDCARDS.get(text, re.escape(text)))
-    try:
-        return re.compile("".join(pieces), re.DOTALL)
-    except re.error as error:
-        raise errors.invalid_argument(f"matchGlob {glob!r} is malformed: {error}.") from error
+            pieces.append(_GLOB_WILDCARDS.get(text) or re2.escape(text))
+    return compile_pattern("".join(pieces), "matchGlob")
 
 
 _GLOB_TOKEN = re.compile(
     r"(?P<folders>\*\*/)|\*\*|(?P<set>\[[!^]?[^]]+\])|(?P<escaped>\\.)|.", re.DOTALL
 )
 _SET_MEMBER = re.compile(r"(.)-(.)|(.)", re.DOTALL)
+_MAX_BRACES = 50
 _GLOB_WILDCARDS = {"**": ".*", "*": "[^/]*", "?": "[^/]"}
 
 
-def _set_member(member: re.Match[str]) -> str:
-    first, last, single = member.groups()
-    return re.escape(single) if single else f"{re.escape(first)}-{re.escape(last)}"
+def _set(members: str) -> str:
+    """Translates what stands between brackets; no set holds a slash."""
+    inverted = members[0] in "!^"
+    ranges = []
+    for member in _SET_MEMBER.finditer(members[inverted:]):
+        first, last, single = member.groups()
+        ranges.append((ord(single or first), ord(single or last)))
+        if ranges[-1][0] > ranges[-1][1]:
+            raise errors.invalid_argument(
+                f"matchGlob: expected a range upwards, got {member[0]!r}."
+            )
+    slash = ord("/")
+    if inverted:
+        ranges.append((slash, slash))
+    else:
+        below = [(first, min(last, slash - 1)) for first, last in ranges]
+        above = [(max(first, slash + 1), last) for first, last in ranges]
+        ranges = [(first, last) for first, last in below + above if first <= last]
+        if not ranges:
+            return r"[^\x00-\x{10FFFF}]"  # matches nothing
+    text = "".join(rf"\x{{{first:X}}}-\x{{{last:X}}}" for first, last in ranges)
+    return f"[{'^' if inverted else ''}{text}]"
 
 
 def _at_folder_start(glob: str, position: int) -> bool:

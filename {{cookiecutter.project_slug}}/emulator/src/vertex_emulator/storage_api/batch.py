@@ -4,8 +4,8 @@ Source: https://cloud.google.com/storage/docs/batch
 """
 
 import uuid
-from email.message import Message
-from email.parser import BytesParser
+from collections.abc import Iterator
+from email.parser import BytesHeaderParser
 from http import HTTPStatus
 from urllib.parse import unquote, urlsplit
 
@@ -29,13 +29,9 @@ async def batch(api: ASGIApp, request: Request) -> Response:
         ApiError: 400 for a malformed body; 413 for a body too large.
     """
     content_type = request.headers.get("content-type", "")
-    boundary_of(content_type)
     body = await read_body(request, _BODY_LIMIT)
-    message = BytesParser().parsebytes(
-        b"Content-Type: " + content_type.encode("latin-1") + b"\r\n\r\n" + body
-    )
-    calls = message.get_payload()
-    if not isinstance(calls, list) or not 1 <= len(calls) <= _CALL_LIMIT:
+    calls = list(_parts(body, boundary_of(content_type)))
+    if not 1 <= len(calls) <= _CALL_LIMIT:
         raise errors.invalid_argument(f"Expected a batch of 1 to {_CALL_LIMIT} calls.")
     boundary = f"batch_{uuid.uuid4().hex}"
     answers = bytearray()
@@ -47,16 +43,25 @@ async def batch(api: ASGIApp, request: Request) -> Response:
     return Response(bytes(answers), headers=headers)
 
 
-async def _answer(api: ASGIApp, outer: Request, call: object) -> bytes:
-    if not isinstance(call, Message):
-        raise errors.invalid_argument("Expected each part of the batch to be one HTTP request.")
-    payload = call.get_payload(decode=True)
-    if not isinstance(payload, bytes):
+def _parts(body: bytes, boundary: bytes) -> Iterator[bytes]:
+    """Yields the parts of a multipart body, each with its headers."""
+    sections = (b"\n" + body).split(b"\n--" + boundary)
+    for section in sections[1:]:  # before the first is a preamble
+        if section.startswith(b"--"):
+            return
+        yield section.partition(b"\n")[2].removesuffix(b"\r")
+
+
+async def _answer(api: ASGIApp, outer: Request, call: bytes) -> bytes:
+    # Only headers are parsed: what follows is one request, however it is written.
+    part = BytesHeaderParser().parsebytes(call)
+    payload = part.get_payload(decode=True)
+    if not isinstance(payload, bytes) or part.get_content_maintype() == "multipart":
         raise errors.invalid_argument("Expected each part of the batch to be one HTTP request.")
     status, headers, body = await _serve(api, outer, payload)
     lines = [
         "Content-Type: application/http",
-        f"Content-ID: <response-{call.get('content-id', '').strip('<>')}>",
+        f"Content-ID: <response-{part.get('content-id', '').strip('<>')}>",
         "",
         f"HTTP/1.1 {status} {HTTPStatus(status).phrase}",
         *(f"{name.decode('latin-1')}: {value.decode('latin-1')}" for name, value in headers),
@@ -74,7 +79,7 @@ async def _serve(
     words = request_line.split()
     if len(words) < 2:
         raise errors.invalid_argument(f"Expected METHOD URL HTTP/1.1, got {request_line[:80]!r}.")
-    inner = BytesParser().parsebytes(rest)
+    inner = BytesHeaderParser().parsebytes(rest)
     content = inner.get_payload(decode=True)
     content = content if isinstance(content, bytes) else b""
     url = urlsplit(words[1].decode("latin-1"))

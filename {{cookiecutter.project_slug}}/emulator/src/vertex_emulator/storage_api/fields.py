@@ -11,6 +11,7 @@ from vertex_emulator import errors
 # What to keep below each name; an empty mask keeps everything.
 Mask = dict[str, "Mask"]
 
+_MAX_DEPTH = 50  # of parentheses and slashes
 _TOKEN = re.compile(r"[^\s,/()]+|[,/()]")
 
 
@@ -21,11 +22,21 @@ def select(document: dict[str, Any], fields: str) -> dict[str, Any]:
         ApiError: 400 when the mask is malformed.
     """
     tokens = _TOKEN.findall(fields)
+    _check_depth(tokens)
     mask = _parse_list(tokens, fields)
     if tokens:
         raise _malformed(fields)
     kept: dict[str, Any] = _apply(document, mask)
     return kept
+
+
+def _check_depth(tokens: list[str]) -> None:
+    depth = deepest = 0
+    for token in tokens:
+        depth += {"(": 1, "/": 1, ")": -1, ",": 0}.get(token, 0)
+        deepest = max(deepest, depth)
+    if deepest > _MAX_DEPTH:
+        raise errors.invalid_argument(f"fields: expected at most {_MAX_DEPTH} levels.")
 
 
 def _parse_list(tokens: list[str], fields: str) -> Mask:
