@@ -21,6 +21,7 @@ from bake import (
 )
 
 RENDERED = {"LICENSE", "README.md", "pyproject.toml"}
+OWN_TEMPLATES = {"trainer/card.html"}  # Jinja that the project itself renders; copied as it is
 EXPECTED = (ROOT / "tests" / "baked_files.txt").read_text(encoding="utf-8").splitlines()
 
 
@@ -85,7 +86,8 @@ def test_every_choice_bakes_and_leaves_no_trace_of_cookiecutter(
     for name in files_of(baked):
         text = (baked / name).read_bytes()
         assert b"cookiecutter." not in text, name
-        assert b"{%" not in text, name
+        if name not in OWN_TEMPLATES:
+            assert b"{%" not in text, name
 
 
 @pytest.mark.parametrize(

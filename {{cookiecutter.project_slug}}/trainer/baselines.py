@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 
 from trainer.columns import Column, Table
 from trainer.data import Array, Rows
-from trainer.metrics import Scores, score
+from trainer.metrics import Scores, of_label, score
 
 BINS = 64  # of a number, at most, with as many training rows in each
 BIN_ROWS = 50  # at least
@@ -33,7 +33,7 @@ def baselines(table: Table, train: Rows, evaluation: Rows, test: Rows) -> dict[s
     shapes = {column.name: _Lookup.fit(column, table, train) for column in table.columns}
     for name in names:
         scores = score(shapes[name].predict(evaluation), evaluation.labels)
-        losses[name] = scores["log_loss" if table.label.classes else "rmse"]
+        losses[name] = scores[of_label(table.label)[0]]
     best = min(names, key=losses.__getitem__)
     overall = _means(np.zeros(len(train), np.int64), table, train, 1, 0.0)
     guess = "majority class" if table.label.classes else "mean"

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from trainer import console
+from trainer import console, files
 from trainer.errors import UserError
 
 POINTER = "checkpoint.json"
@@ -63,15 +63,12 @@ class Checkpoints:
             str(i): np.asarray(variable) for i, variable in enumerate(self.variables)
         }
         state = json.dumps({"run": self.run, "progress": dataclasses.asdict(progress)})
-        unfinished = self.folder / f".{name}"
-        with unfinished.open("wb") as file:
+        with files.whole(self.folder / name) as unfinished, unfinished.open("wb") as file:
             np.savez(file, **arrays, state=np.array(state))
-        unfinished.replace(self.folder / name)
 
         kept = [name, *self._committed()][:KEPT]
-        unfinished = self.folder / f".{POINTER}"
-        unfinished.write_text(json.dumps({"newest_first": kept}), encoding="utf-8")
-        unfinished.replace(self.folder / POINTER)
+        with files.whole(self.folder / POINTER) as unfinished:
+            unfinished.write_text(json.dumps({"newest_first": kept}), encoding="utf-8")
         for path in self.folder.glob("epoch-*.npz"):
             if path.name not in kept:
                 # Windows does not remove a file that is being uploaded; the next save does.
@@ -91,16 +88,14 @@ class Checkpoints:
             try:
                 state, arrays = self._load(self.folder / name)
             except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-                console.say(
-                    f"Passed over the damaged checkpoint {name}: {error}", severity="WARNING"
-                )
+                console.say(f"Skipped the damaged checkpoint {name}: {error}", severity="WARNING")
                 continue
             self._check_run(state["run"])
             self._check_shapes(arrays)
             for variable, array in zip(self.variables, arrays, strict=True):
                 variable.assign(array)
             progress = Progress(**state["progress"])
-            console.say(f"Going on after epoch {progress.epoch}, step {progress.step} ({name}).")
+            console.say(f"Continuing after epoch {progress.epoch}, step {progress.step} ({name}).")
             return progress
         return Progress()
 
@@ -113,7 +108,8 @@ class Checkpoints:
             return []
         except (ValueError, KeyError, TypeError):
             console.say(
-                f"Passed over the damaged {POINTER}; taking the files' order.", severity="WARNING"
+                f"Skipped the damaged {POINTER}; the names of the checkpoints give their order.",
+                severity="WARNING",
             )
             return sorted((path.name for path in self.folder.glob("epoch-*.npz")), reverse=True)
 
@@ -128,7 +124,7 @@ class Checkpoints:
             if saved.get(name) != value:
                 raise UserError(
                     f"{self.folder}: expected checkpoints of a run with {name} {value!r}, got one"
-                    f" with {saved.get(name)!r}; give another --checkpoint-dir or the same {name}."
+                    f" with {saved.get(name)!r}; use another --checkpoint-dir or the same {name}."
                 )
 
     def _check_shapes(self, arrays: Sequence[np.ndarray[Any, Any]]) -> None:
@@ -138,7 +134,7 @@ class Checkpoints:
             differ = [pair for pair in zip(expected, found, strict=False) if pair[0] != pair[1]]
             wanted, got = differ[0] if differ else (len(expected), len(found))
             raise UserError(
-                f"{self.folder}: expected a checkpoint of this architecture, got another: its"
-                f" variables' shapes are {got} where {wanted} belongs; give another"
-                " --checkpoint-dir, or the trainer/model.py that it was written with."
+                f"{self.folder}: expected a checkpoint of this network, got one of another: a"
+                f" variable has shape {got} instead of {wanted}; use another --checkpoint-dir, or"
+                " the trainer/model.py that it was written with."
             )

@@ -55,7 +55,7 @@ class Label:
         name: of the column in the CSV files.
         classes: every value it has; of two, the model gives the probability of the second. None
             at all make it a number, which the model estimates: a regression.
-        about: what it says, with its unit.
+        about: what it means, with its unit.
     """
 
     name: str
@@ -137,11 +137,12 @@ FLIGHTS = Table(
     ),
     slices=("carrier", "origin", "month"),
     limits=(
-        "It knows the flights that left New York in 2013 and arrived, and no others; cancelled and"
-        " diverted ones are not in the table.",
-        "It needs the delay of the departure, so it answers once the aircraft has left.",
-        "Split by row, other flights of the same hour are among the training rows, and the weather"
-        " tells the hour. On days never seen expect less; split by day to measure it.",
+        "It has seen only flights that left New York in 2013 and arrived; cancelled and diverted"
+        " flights are not in the table.",
+        "It needs the delay of the departure, so it can answer only after the aircraft has left.",
+        "The rows are split at random, so other flights of the same hour are among the training"
+        " rows, and the weather identifies the hour. Expect worse scores on days that it has not"
+        " seen; split by day to measure them.",
     ),
 )
 

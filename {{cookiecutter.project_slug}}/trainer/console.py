@@ -1,4 +1,4 @@
-"""What a training says: a bar on a terminal, plain lines in a pipe, JSON lines in a job."""
+"""Messages of a training: a bar on a terminal, plain lines in a pipe, JSON lines in a job."""
 
 import json
 import os

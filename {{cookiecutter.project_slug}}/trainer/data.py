@@ -16,7 +16,7 @@ from trainer.formats import BadRecordError, Format, open_format
 
 Array = np.ndarray[Any, Any]
 
-SHOWN = 5  # rows that do not parse, with their numbers
+SHOWN = 5  # rows that cannot be parsed, with their numbers
 JUDGED = 100_000  # rows after which the share of those that do not parse is looked at
 
 
@@ -104,9 +104,9 @@ class Source:
                 form.check_end()
                 digest = file.digest.hexdigest()
             if self.digests.setdefault(name, digest) != digest:
-                raise UserError(f"{name}: changed while it was read; start again.")
+                raise UserError(f"{name}: changed while it was read; start the training again.")
             if sieve.read == before:
-                console.say(f"{name} has no rows: passed over.", severity="WARNING")
+                console.say(f"{name} has no rows: skipped.", severity="WARNING")
         sieve.check(at_least=1)
         if not sieve.good:
             raise UserError(f"{self.pattern}: expected rows below the header, got none.")
@@ -128,7 +128,7 @@ def read(source: Source) -> Rows:
     if (rows.labels == rows.labels[0]).all():
         raise UserError(
             f"{source.pattern}: expected different values in column {source.table.label.name!r},"
-            f" got one value in all {len(rows):,} rows; give rows with others too."
+            f" got one value in all {len(rows):,} rows; add rows with other values."
         )
     return rows
 
@@ -160,7 +160,7 @@ class _Sieve:
 
     def __init__(self, source: Source) -> None:
         self.source = source
-        self.again = bool(source.digests)  # a second loop: what does not parse has been said
+        self.again = bool(source.digests)  # a second loop: bad rows have been reported
         self.good = 0
         self.bad = 0
         self.shown: list[str] = []
@@ -201,15 +201,18 @@ class _Sieve:
         """
         if not self.bad:
             return
-        said = f"{self.bad:,} of {self.read:,} rows read do not parse. {'; '.join(self.shown)}."
+        found = (
+            f"{self.bad:,} of the {self.read:,} rows read cannot be parsed."
+            f" {'; '.join(self.shown)}."
+        )
         share = self.source.max_bad_share
         if self.bad > share * max(self.read, at_least):
             raise UserError(
-                f"{self.source.pattern}: {said} Mend them, change trainer/columns.py, or allow"
-                f" more than the share of {share:g} with --max-bad-share."
+                f"{self.source.pattern}: {found} Correct them, change trainer/columns.py, or allow"
+                f" a larger share than {share:g} with --max-bad-share."
             )
         if at_least == 1 and not self.again:
-            console.say(f"{self.source.pattern}: {said} They are left out.", severity="WARNING")
+            console.say(f"{self.source.pattern}: {found} They are left out.", severity="WARNING")
 
 
 def _rows(name: str, parsed: pa.Table, table: Table) -> Rows:

@@ -1,8 +1,8 @@
-"""What a person is told, in one sentence, instead of a traceback."""
+"""Errors that end a training with one sentence instead of a traceback."""
 
 
 class UserError(Exception):
-    """Something the person who started the training can mend; the message says what and how."""
+    """Something that the person who started the training can correct; the message says how."""
 
 
 class StopRequestedError(Exception):
@@ -10,4 +10,4 @@ class StopRequestedError(Exception):
 
 
 class WorkerLostError(Exception):
-    """Another worker ended in the middle of a step; this one cannot go on without it."""
+    """Another worker ended in the middle of a step; this one cannot continue without it."""

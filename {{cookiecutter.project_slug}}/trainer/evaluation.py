@@ -8,14 +8,13 @@ import numpy as np
 from trainer.baselines import baselines
 from trainer.columns import Label, Table
 from trainer.data import Array, Rows
-from trainer.metrics import Ranking, intervals, score
-from trainer.settings import RISING
+from trainer.metrics import RISING, Ranking, intervals, primary, score
 
 Predict = Callable[[Rows], Array]
 
 BINS = 10  # of a calibration curve, with as many rows in each
 POINTS = 200  # of a curve, at most
-LEAST_ROWS = 30  # of a slice: with fewer, its scores say little
+MIN_ROWS = 30  # of a slice: with fewer, its scores say little
 SHUFFLES = 3  # of each column
 SHUFFLED_ROWS = 20_000  # at most
 
@@ -39,7 +38,7 @@ def evaluate(
         of classes; `importance` by column.
     """
     label, predictions = table.label, predict(test)
-    metric = "auc" if label.classes else "rmse"
+    metric = primary(label)
     found = {
         "test": score(predictions, test.labels),
         "intervals": intervals(predictions, test.labels, seed),
@@ -71,7 +70,7 @@ def slices(
     values, counts = np.unique(rows.features[column], return_counts=True)
     order = np.argsort(-counts, kind="stable") if values.dtype == object else range(len(values))
     for place in order:
-        if counts[place] < LEAST_ROWS:
+        if counts[place] < MIN_ROWS:
             continue
         here = rows.features[column] == values[place]
         scores = score(predictions[here], rows.labels[here])
@@ -174,10 +173,12 @@ def confusion(predictions: Array, labels: Array, threshold: float | None) -> dic
         `matrix`, [true][predicted]; with a threshold also that, `precision` and `recall`.
     """
     classes = predictions.shape[1]
-    said = predictions.argmax(axis=1)
+    predicted = predictions.argmax(axis=1)
     if threshold is not None:
-        said = (predictions[:, 1] >= threshold).astype(np.int64)
-    matrix = np.bincount(labels * classes + said, minlength=classes**2).reshape(classes, classes)
+        predicted = (predictions[:, 1] >= threshold).astype(np.int64)
+    matrix = np.bincount(labels * classes + predicted, minlength=classes**2).reshape(
+        classes, classes
+    )
     found: dict[str, Any] = {"matrix": matrix.tolist()}
     if threshold is not None:
         found["threshold"] = threshold

@@ -67,6 +67,26 @@ def find(pattern: str) -> list[str]:
 
 
 @contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """Gives a path to write to; the file appears under its own name once it is whole.
+
+    Names that begin with a dot are unfinished: `Mirror` does not upload them.
+
+    Raises:
+        OSError: it cannot be written; its `filename` is the file that was meant.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}")
+    try:
+        yield unfinished
+        unfinished.replace(path)
+    except OSError as error:
+        error.filename = str(path)  # a write that fails for want of room names no file
+        unfinished.unlink(missing_ok=True)  # half a file takes up the room that is wanting
+        raise
+
+
+@contextmanager
 def opened(name: str) -> Iterator[File]:
     """Opens a file, local or gs://.
 

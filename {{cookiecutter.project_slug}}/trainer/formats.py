@@ -115,8 +115,8 @@ class Lines:
                 times = "twice" if column in self._header else "none"
                 raise UserError(
                     f"{name}: expected one column {column!r} as trainer/columns.py describes table"
-                    f" {table.name!r}, got {times} among {', '.join(self._header)}; mend the file,"
-                    " or change the description."
+                    f" {table.name!r}, got {times} among {', '.join(self._header)}; correct the"
+                    " file, or change the description."
                 )
 
     def _in_words(self, message: str) -> str:

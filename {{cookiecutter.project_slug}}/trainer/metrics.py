@@ -1,18 +1,18 @@
-"""How good predictions are: metrics, how sure they are, and the words for them."""
+"""How good predictions are: metrics, their intervals, and their names."""
 
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from trainer.settings import METRICS, RISING
+from trainer.columns import Label
 
 Array = np.ndarray[Any, Any]
 Scores = dict[str, float]
 Interval = tuple[float, float]
 
-# Keeps the logarithm of a probability of 0 finite: the least a float32 tells from 1.
-SMALLEST = 2.0**-24
+# Keeps the logarithm of a probability of 0 finite: the smallest step from 1 of a float32.
+MIN_PROBABILITY = 2.0**-24
 DRAWS = 500  # samples of the bootstrap
 NAMES = {
     "auc": "ROC AUC",
@@ -24,7 +24,20 @@ NAMES = {
     "mae": "MAE",
     "r2": "R²",
 }
-SAID = METRICS[True] + METRICS[False]
+CLASS_METRICS = ("log_loss", "auc", "accuracy")  # of the evaluation, the loss first
+NUMBER_METRICS = ("rmse", "mae", "r2")
+REPORTED = CLASS_METRICS + NUMBER_METRICS
+RISING = {"auc", "pr_auc", "accuracy", "r2"}  # those of which more is better
+
+
+def of_label(label: Label) -> tuple[str, ...]:
+    """Returns the metrics that may choose the best epoch; the first is what training minimizes."""
+    return CLASS_METRICS if label.classes else NUMBER_METRICS
+
+
+def primary(label: Label) -> str:
+    """Returns the metric by which models of a label are compared."""
+    return "auc" if label.classes else "rmse"
 
 
 def score(predictions: Array, labels: Array) -> Scores:
@@ -87,7 +100,7 @@ class Scorer:
         ranked = [1] if classes == 2 else range(classes)
         self._rankings = {c: Ranking(labels == c, predictions[:, c]) for c in ranked}
         likelihood = predictions[np.arange(len(labels)), labels].astype(np.float64)
-        self._losses = -np.log(np.clip(likelihood, SMALLEST, 1))
+        self._losses = -np.log(np.clip(likelihood, MIN_PROBABILITY, 1))
         self._hits = predictions.argmax(axis=1) == labels
         self._misses = (1 - likelihood) ** 2
 
@@ -113,14 +126,14 @@ class Scorer:
 
     def _of_classes(self, weights: Array) -> Scores:
         counts = [ranking.counts(weights) for ranking in self._rankings.values()]
-        told = [each for each in counts if each.positives > 0 and each.negatives > 0]
-        scores = {"auc": float(np.mean([each.roc_auc() for each in told]))} if told else {}
+        mixed = [each for each in counts if each.positives > 0 and each.negatives > 0]
+        scores = {"auc": float(np.mean([each.roc_auc() for each in mixed]))} if mixed else {}
         scores["log_loss"] = _sum(weights * self._losses)
         scores["accuracy"] = _sum(weights * self._hits)
         if len(counts) == 1:
             scores["brier"] = _sum(weights * self._misses)
-            if told:
-                scores["pr_auc"] = told[0].average_precision()
+            if mixed:
+                scores["pr_auc"] = mixed[0].average_precision()
         return scores
 
     def _of_number(self, weights: Array) -> Scores:
@@ -193,14 +206,14 @@ def _sum(values: Array) -> float:
 
 
 def in_words(scores: Mapping[str, float]) -> str:
-    """Says the chief scores in a line."""
-    return ", ".join(f"{NAMES[name]} {scores[name]:z.4f}" for name in SAID if name in scores)
+    """Returns the chief scores in a line."""
+    return ", ".join(f"{NAMES[name]} {scores[name]:z.4f}" for name in REPORTED if name in scores)
 
 
 def compare(scores: Scores, name: str, baseline: Scores) -> str:
-    """Says a baseline's scores, and by how much the model is better."""
+    """Returns a baseline's scores, and by how much the model is better, in a line."""
     verdicts = []
-    for metric in SAID:
+    for metric in REPORTED:
         if metric in scores and metric in baseline:
             gain = scores[metric] - baseline[metric]
             gain = gain if metric in RISING else -gain

@@ -178,7 +178,8 @@ class Mirror:
                     uris = ", ".join(self._folders.values())
                     raise UserError(
                         f"{uris}: cannot be written ({storage.first_line(error)}); check the bucket"
-                        " and the permissions, and start again to go on from the last checkpoint."
+                        " and the permissions, and start again to continue from the last"
+                        " checkpoint."
                     ) from error
                 time.sleep(INTERVAL)
 

@@ -18,7 +18,7 @@ from trainer.statistics import Statistics
 
 # Rows encoded in one call; bounds the memory that strings take.
 BLOCK = 65_536
-# A mistyped number must not drown all others: standard deviations from the mean, at most.
+# A mistyped number must not outweigh all others: standard deviations from the mean, at most.
 LIMIT = 10.0
 
 Tensor = Any
@@ -173,8 +173,8 @@ def _on_disk(folder: Path, name: str, shape: tuple[int, ...], dtype: Any) -> Arr
     free = shutil.disk_usage(folder).free
     if size > free:
         raise UserError(
-            f"{folder}: expected {size / 1e9:.1f} GB of free disk for the encoded training rows,"
-            f" got {free / 1e9:.1f} GB; make room, or set TMPDIR to a larger disk."
+            f"{folder}: expected {size / 1e9:.1f} GB of free disk space for the encoded training"
+            f" rows, got {free / 1e9:.1f} GB; free some space, or set TMPDIR to a larger disk."
         )
     if not size:
         return np.empty(shape, dtype)  # a file cannot be mapped that is empty

@@ -1,4 +1,4 @@
-"""The road: data, preprocessing, model, loop, evaluation, export."""
+"""One training from data to export: read it from top to bottom."""
 
 import dataclasses
 import json
@@ -6,6 +6,8 @@ import math
 import threading
 import time
 import tomllib
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -13,22 +15,24 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from trainer import card, charts, console, export, metrics, model
+from trainer import card, charts, console, export, files, metrics, model
 from trainer.checkpoint import Checkpoints, Progress
 from trainer.columns import TABLES, Table
 from trainer.data import Array, Rows, Source, join, read, sampled
 from trainer.errors import StopRequestedError
 from trainer.evaluation import curves, evaluate
-from trainer.loop import Loop, choose_strategy, is_chief
+from trainer.loop import Loop
 from trainer.mirror import local_folders
-from trainer.preprocess import Preprocessor
-from trainer.settings import FOLDERS, RISING, Settings
-from trainer.statistics import measure
+from trainer.preprocess import Encoded, Preprocessor
+from trainer.settings import FOLDERS, SPLITS, Settings, data_field
+from trainer.statistics import Statistics, measure
 from trainer.tensorboard_log import TensorBoardLog
+from trainer.workers import choose_strategy, is_chief, report_devices
 
 # Settings that a run may change when it goes on from a checkpoint.
 CHANGEABLE = {
-    *("train_data", "eval_data", "test_data", *FOLDERS),
+    *(data_field(split) for split in SPLITS),
+    *FOLDERS,
     *("epochs", "patience", "checkpoint_seconds"),
 }
 
@@ -48,48 +52,25 @@ def run(settings: Settings, stop: threading.Event) -> dict[str, Any]:
         UserError: the data, the settings or the folders are at fault.
     """
     strategy, chief = choose_strategy(), is_chief()
+    report_devices()
     table = TABLES[settings.table]
-
-    def source(pattern: str, kept_rows: int = 0, with_keys: bool = False) -> Source:
-        return Source(pattern, table, settings.max_bad_share, kept_rows, with_keys, stop)
-
-    begun = time.monotonic()
-    sources = (
-        source(settings.train_data, kept_rows=settings.window_rows),
-        source(settings.eval_data),
-        source(settings.test_data, with_keys=True),
-    )
-    statistics = measure(sources[0], table, settings.min_count, settings.max_vocabulary)
-    evaluation, test = read(sources[1]), read(sources[2])
-    console.say(
-        f"Read {statistics.rows:,} training, {len(evaluation):,} evaluation and {len(test):,} test"
-        f" rows in {time.monotonic() - begun:.1f} s."
-    )
-    for warning in statistics.warnings:
-        console.say(warning, severity="WARNING")
-    preprocessor = Preprocessor(table, statistics)
-    head = model.make_head(table, statistics, settings)
-
+    data = _read(settings, table, stop)
+    preprocessor = Preprocessor(table, data.statistics)
+    head = model.make_head(table, data.statistics, settings)
     with local_folders(settings, chief) as folders:
-        sample: list[Rows] = []  # all of the training rows, where they fit into memory
-        windows = math.ceil(statistics.rows / settings.window_rows)
-        encoded = preprocessor.encode_blocks(
-            sampled(sources[0], windows, sample),
-            statistics.rows,
-            folders.scratch if windows > 1 else None,
-        )
+        train, sample = _encode(data, preprocessor, settings, folders.scratch)
         with strategy.scope():
             network = model.build(preprocessor, head, settings)
-            loop = Loop(settings, strategy, network, head, encoded)
-        identity = _identity(settings, sources[0], network)
+            loop = Loop(settings, strategy, network, head, train)
+        identity = _identity(settings, data.train, network)
         checkpoints = Checkpoints(folders.checkpoints, loop.variables, identity)
+        evaluation_rows = preprocessor.encode(data.evaluation)
         with TensorBoardLog(folders.logs, settings) as log:
-            encoded_eval = preprocessor.encode(evaluation)
-            progress = loop.fit(encoded_eval, checkpoints, log, chief, stop)
+            progress = loop.fit(evaluation_rows, checkpoints, log, chief, stop)
             if not chief:
                 return {}
             # Of the evaluation's rows: what people compare runs by must not be the test rows.
-            drawn = curves(table.label, loop.predict(encoded_eval), evaluation.labels)
+            drawn = curves(table.label, loop.predict(evaluation_rows), data.evaluation.labels)
             figures = charts.of_curves(drawn, table.label.name)
             images = {name: charts.png(figure) for name, figure in figures.items()}
             log.write_images(images, progress.best_epoch)
@@ -97,28 +78,84 @@ def run(settings: Settings, stop: threading.Event) -> dict[str, Any]:
         def predict(rows: Rows) -> Array:
             return loop.predict(preprocessor.encode(rows))
 
-        findings = evaluate(table, predict, join(sample), evaluation, test, seed=settings.seed)
-        console.say(f"Test: {metrics.in_words(findings['test'])}.", findings["test"])
-        for name, baseline in findings["baselines"].items():
-            console.say(metrics.compare(findings["test"], name, baseline))
+        findings = evaluate(table, predict, sample, data.evaluation, data.test, seed=settings.seed)
+        _report(findings)
         if stop.is_set():
             raise StopRequestedError
 
         # The same weights in variables of no strategy, as the SavedModel needs them.
         plain = model.build(preprocessor, head, settings)
         plain.set_weights(network.get_weights())
-        export.export(preprocessor, head, plain, test, folders.model / "1")
-        document = _document(settings, table, sources, progress)
-        document |= {
-            "rows": {"train": statistics.rows, "eval": len(evaluation), "test": len(test)},
-            "test_fingerprint": test.fingerprint(),
-            **findings,
-        }
-        _write_json(folders.model / "statistics.json", dataclasses.asdict(statistics))
+        export.export(preprocessor, head, plain, data.test, folders.model / "1")
+        document = _document(settings, table, data, progress) | findings
+        _write_json(folders.model / "statistics.json", dataclasses.asdict(data.statistics))
         _write_json(folders.model / "evaluation.json", document)
         card.write(folders.model, document)
     console.say(f"Wrote the SavedModel, evaluation.json and {card.FILE} to {settings.model_dir}.")
     return document
+
+
+@dataclass(frozen=True)
+class _Data:
+    """The three splits: the training rows as a source, as they may be more than memory holds.
+
+    Attributes:
+        digests: SHA-256 of each file by its name.
+    """
+
+    train: Source
+    statistics: Statistics
+    evaluation: Rows
+    test: Rows
+    digests: dict[str, str]
+
+
+def _read(settings: Settings, table: Table, stop: threading.Event) -> _Data:
+    """Reads every row once, and says what a person should know of them before training."""
+    begun = time.monotonic()
+    sources = {
+        split: Source(
+            getattr(settings, data_field(split)),
+            table,
+            settings.max_bad_share,
+            kept_rows=settings.window_rows if split == "train" else 0,
+            with_keys=split == "test",
+            stop=stop,
+        )
+        for split in SPLITS
+    }
+    train = sources["train"]
+    statistics = measure(train, table, settings.min_count, settings.max_vocabulary)
+    evaluation, test = read(sources["eval"]), read(sources["test"])
+    console.say(
+        f"Read {statistics.rows:,} training, {len(evaluation):,} evaluation and {len(test):,} test"
+        f" rows in {time.monotonic() - begun:.1f} s."
+    )
+    for warning in statistics.warnings:
+        console.say(warning, severity="WARNING")
+    digests = {name: value for each in sources.values() for name, value in each.digests.items()}
+    return _Data(train, statistics, evaluation, test, digests)
+
+
+def _encode(
+    data: _Data, preprocessor: Preprocessor, settings: Settings, scratch: Path
+) -> tuple[Encoded, Rows]:
+    """Encodes the training rows, and samples them: all where they fit into one window."""
+    sample: list[Rows] = []
+    windows = math.ceil(data.statistics.rows / settings.window_rows)
+    encoded = preprocessor.encode_blocks(
+        sampled(data.train, windows, sample),
+        data.statistics.rows,
+        scratch if windows > 1 else None,
+    )
+    return encoded, join(sample)
+
+
+def _report(findings: dict[str, Any]) -> None:
+    """Says the scores on the test rows, and how they compare with the baselines'."""
+    console.say(f"Test: {metrics.in_words(findings['test'])}.", findings["test"])
+    for name, baseline in findings["baselines"].items():
+        console.say(metrics.compare(findings["test"], name, baseline))
 
 
 def _identity(settings: Settings, train: Source, network: keras.Model) -> dict[str, Any]:
@@ -129,19 +166,23 @@ def _identity(settings: Settings, train: Source, network: keras.Model) -> dict[s
     return kept | {"training rows": train.fingerprint()} | weights
 
 
-def _document(
-    settings: Settings, table: Table, sources: tuple[Source, ...], progress: Progress
-) -> dict[str, Any]:
+def _document(settings: Settings, table: Table, data: _Data, progress: Progress) -> dict[str, Any]:
     """Returns how the model came about."""
-    primary = "auc" if table.label.classes else "rmse"
-    digests = {name: digest for source in sources for name, digest in source.digests.items()}
+    primary = metrics.primary(table.label)
     return {
         "table": table.name,
         "kind": table.label.kind,
-        "primary": {"metric": primary, "higher_is_better": primary in RISING},
+        "primary": {"metric": primary, "higher_is_better": primary in metrics.RISING},
         "label": table.label.name,
         "classes": table.label.classes,
-        "data": {name: f"sha256:{digest}" for name, digest in digests.items()},
+        "data": {name: f"sha256:{digest}" for name, digest in data.digests.items()},
+        "rows": {
+            "train": data.statistics.rows,
+            "eval": len(data.evaluation),
+            "test": len(data.test),
+        },
+        "test_fingerprint": data.test.fingerprint(),
+        "trained": datetime.now(UTC).isoformat(timespec="seconds"),
         "epochs": progress.epoch,
         "best_epoch": progress.best_epoch,
         "history": progress.history,
@@ -164,7 +205,5 @@ def _version() -> str:
 
 
 def _write_json(path: Path, document: Any) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}")
-    unfinished.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
-    unfinished.replace(path)
+    with files.whole(path) as unfinished:
+        unfinished.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")

@@ -8,14 +8,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn, Self
 
-from trainer import console
+from trainer import console, metrics
 from trainer.columns import TABLES
 from trainer.errors import UserError
 
 DESCRIPTION = """\
 Trains a model on a table, evaluates it on the test rows and exports it as a SavedModel. Started
-again with the same folders, it goes on from the newest checkpoint. A table may have defaults of
-its own, in trainer/columns.py."""
+again with the same folders, it continues from the newest checkpoint. A table can have its own
+defaults, in trainer/columns.py."""
 
 # Vertex AI sets these in every job that has a base output directory.
 FOLDERS = {
@@ -28,9 +28,7 @@ DEFAULT_TABLE = "flights"
 METAVARS = {str: "URI", int: "N", float: "X"}
 NAMED = {"table": "NAME", "metric": "NAME", "class_weights": "X,X"}
 
-# Metrics of the evaluation, by whether there are classes; the first is what training minimizes.
-METRICS = {True: ("log_loss", "auc", "accuracy"), False: ("rmse", "mae", "r2")}
-RISING = {"auc", "accuracy", "r2"}  # those of which more is better
+SPLITS = "train", "eval", "test"
 
 CONFIGS: dict[str, dict[str, Any]] = {
     "default": {},
@@ -57,34 +55,34 @@ class Settings:
         UserError: a value is out of its range.
     """
 
-    train_data: str = flag("CSV or .tfrecord files of the training rows: path or gs:// URI, with *")
-    eval_data: str = flag("those of the rows that tell after each epoch how it goes")
-    test_data: str = flag("those of the rows that are looked at once, after training")
-    table: str = flag(f"what the columns mean: {', '.join(TABLES)}", DEFAULT_TABLE)
+    train_data: str = flag("training rows: CSV or TFRecord files, path or gs:// URI, may have *")
+    eval_data: str = flag("evaluation rows, scored after each epoch")
+    test_data: str = flag("test rows, used once, after training")
+    table: str = flag(f"table of trainer/columns.py: {', '.join(TABLES)}", DEFAULT_TABLE)
     model_dir: str = flag("folder of the SavedModel (in its subfolder 1) and evaluation.json", "")
     checkpoint_dir: str = flag("folder of the checkpoints", "")
-    log_dir: str = flag("folder of what TensorBoard reads", "")
+    log_dir: str = flag("folder of the TensorBoard logs", "")
     epochs: int = flag("passes over the training rows", 12)
-    batch_size: int = flag("rows in one step, over all workers", 512)
-    learning_rate: float = flag("Adam's at first; it falls to zero along a cosine", 0.006)
+    batch_size: int = flag("rows per step, over all workers", 512)
+    learning_rate: float = flag("Adam's learning rate; it decays to zero along a cosine", 0.006)
     hidden_units: tuple[int, ...] = flag("units of the hidden layers, such as 128,64", (128, 64))
-    embedding_size: int = flag("numbers that stand for a category, at most", 8)
-    min_count: int = flag("training rows a category needs to be told from unknown ones", 10)
-    max_vocabulary: int = flag("categories a column tells apart; with more it is hashed", 10_000)
-    max_bad_share: float = flag("share of rows that may fail to parse, 0 up to 1", 0.0)
-    window_rows: int = flag("training rows shuffled in memory; more come from disk", 2_000_000)
-    class_weights: str = flag("'balanced', or what a row of each class counts, such as 1,3", "")
-    l2: float = flag("weight of the squared weights in the loss", 0.0)
-    clip_norm: float = flag("length that gradients are cut to; 0 leaves them", 0.0)
-    dropout: float = flag("share of hidden units left out of a step, 0 up to but not 1", 0.0)
-    patience: int = flag("epochs without a better evaluation before it stops; 0 never stops", 0)
-    metric: str = flag("of the evaluation, tells the best epoch; by default the loss", "")
-    checkpoint_seconds: float = flag("between two checkpoints; each epoch ends with one too", 300.0)
-    seed: int = flag("of first weights and shuffling", 0)
-    steps_per_execution: int = flag("steps that TensorFlow takes in one call", 128)
+    embedding_size: int = flag("maximum size of a category's embedding", 8)
+    min_count: int = flag("training rows that a category needs to count as known", 10)
+    max_vocabulary: int = flag("categories per column; a column with more is hashed", 10_000)
+    max_bad_share: float = flag("share of rows that may fail to parse, 0 to 1", 0.0)
+    window_rows: int = flag("training rows shuffled in memory; more are read from disk", 2_000_000)
+    class_weights: str = flag("'balanced', or the weight of each class, such as 1,3", "")
+    l2: float = flag("L2 penalty on the weights", 0.0)
+    clip_norm: float = flag("maximum norm of the gradient; 0 does not clip", 0.0)
+    dropout: float = flag("share of hidden units dropped, 0 to below 1", 0.0)
+    patience: int = flag("epochs without improvement before training stops; 0 never stops", 0)
+    metric: str = flag("evaluation metric that chooses the best epoch; by default the loss", "")
+    checkpoint_seconds: float = flag("between checkpoints; each epoch also ends with one", 300.0)
+    seed: int = flag("random seed of initial weights and shuffling", 0)
+    steps_per_execution: int = flag("steps in one call of TensorFlow", 128)
 
     def __post_init__(self) -> None:
-        for name in ("train_data", "eval_data", "test_data"):
+        for name in map(data_field, SPLITS):
             self._check(name, bool(getattr(self, name)), "a path or gs:// URI")
         self._check("table", self.table in TABLES, f"one of {', '.join(TABLES)}")
         for name, field in Settings.__dataclass_fields__.items():
@@ -95,11 +93,11 @@ class Settings:
         for name in ("patience", "seed"):
             self._check(name, 0 <= getattr(self, name) < 2**32, "0 or more, below 2**32")
         self._check("hidden_units", all(n >= 1 for n in self.hidden_units), "at least 1 each")
-        known = METRICS[bool(TABLES[self.table].label.classes)]
+        known = metrics.of_label(TABLES[self.table].label)
         self._check("metric", self.metric in ("", *known), f"one of {', '.join(known)}")
-        self._check("max_bad_share", 0 <= self.max_bad_share <= 1, "0 up to 1")
+        self._check("max_bad_share", 0 <= self.max_bad_share <= 1, "0 to 1")
         self._check("class_weights", self._has_class_weights(), "'balanced' or such as 1,3.5")
-        self._check("dropout", 0 <= self.dropout < 1, "0 up to but not 1")
+        self._check("dropout", 0 <= self.dropout < 1, "0 to below 1")
         self._check(
             "learning_rate",
             self.learning_rate > 0 and math.isfinite(self.learning_rate),
@@ -127,7 +125,7 @@ class Settings:
     @property
     def watched(self) -> str:
         """The metric of the evaluation that tells the best epoch."""
-        return self.metric or METRICS[bool(TABLES[self.table].label.classes)][0]
+        return self.metric or metrics.of_label(TABLES[self.table].label)[0]
 
     @classmethod
     def tiny(cls, **values: Any) -> Self:
@@ -154,7 +152,7 @@ class Settings:
             found[name] = getattr(self, name) or environment.get(variable, "")
             if not found[name]:
                 raise UserError(
-                    f"{as_flag(name)}: expected a folder or gs:// URI, got none; give the flag"
+                    f"{as_flag(name)}: expected a folder or gs:// URI, got none; use the flag"
                     f" or set {variable}."
                 )
         return dataclasses.replace(self, **found)
@@ -194,6 +192,11 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         console.fail(message if message.endswith(".") else f"{message}; --help explains all flags.")
         self.exit(2)
+
+
+def data_field(split: str) -> str:
+    """Returns the field that names a split's files."""
+    return f"{split}_data"
 
 
 def _fields() -> tuple[Any, ...]:

@@ -16,7 +16,7 @@ from trainer.errors import UserError
 COUNTED = 1_000_000  # distinct values of a column from which on it is counted no further
 ID_ROWS = 100  # rows below which many distinct values are no sign of an id
 AN_ID = (
-    "has another value in almost every row: an id teaches nothing about new rows; remove it from"
+    "has a different value in almost every row: the model cannot learn from an id; remove it from"
     " trainer/columns.py."
 )
 
@@ -89,12 +89,12 @@ def measure(
     if not labels.scale:
         raise UserError(
             f"Expected different values in column {table.label.name!r} of the training rows, got"
-            f" one value in all {labels.rows:,}; give rows with others too."
+            f" one value in all {labels.rows:,}; add rows with other values."
         )
     vocabulary = {name: counts.frequent(min_count) for name, counts in categories.items()}
     hashed = [name for name, values in vocabulary.items() if len(values) > max_vocabulary]
-    told = {name: moments.fault(labels.rows) for name, moments in numbers.items()}
-    told |= {name: counts.fault(labels.rows) for name, counts in categories.items()}
+    warnings = {name: moments.fault(labels.rows) for name, moments in numbers.items()}
+    warnings |= {name: counts.fault(labels.rows) for name, counts in categories.items()}
     return Statistics(
         mean={name: moments.mean for name, moments in numbers.items()},
         scale={name: moments.scale or 1.0 for name, moments in numbers.items()},
@@ -105,7 +105,7 @@ def measure(
         class_rows=tuple(class_rows.tolist()),
         label_mean=0.0 if table.label.classes else labels.mean,
         label_scale=1.0 if table.label.classes else labels.scale,
-        warnings=tuple(f"Column {name!r} {fault}" for name, fault in told.items() if fault),
+        warnings=tuple(f"Column {name!r} {fault}" for name, fault in warnings.items() if fault),
     )
 
 
@@ -173,5 +173,5 @@ class _Counts:
 
 
 def _nothing_new(has_values: bool) -> str:
-    said = "has one value only" if has_values else "has no value at all"
-    return f"{said} in the training rows: it teaches nothing."
+    values = "only one value" if has_values else "no values"
+    return f"has {values} in the training rows, so the model cannot learn from it."

@@ -39,17 +39,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         console.fail(str(error))
         return 1
     except StopRequestedError:
-        console.fail("Asked to end (SIGTERM): saved a checkpoint; start again to go on from it.")
+        console.fail("Stopped by SIGTERM and saved a checkpoint; start again to continue from it.")
         return TERMINATED
     except WorkerLostError as error:
-        console.fail(f"Another worker was lost ({error}): ends, to be restarted with it.")
+        console.fail(f"Lost another worker ({error}); this one ends, to be restarted with it.")
         return RESTARTABLE
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise
         console.fail(
-            f"{error.filename or tempfile.gettempdir()}: expected room on the disk, got none"
-            f" ({error.strerror}); make room, and start again to go on from the last checkpoint."
+            f"{error.filename or tempfile.gettempdir()}: expected space on the disk, got none"
+            f" ({error.strerror}); free some space, and start again to continue from the last"
+            " checkpoint."
         )
         return 1
     finally:

@@ -176,9 +176,7 @@ def test_no_evaluation_no_card(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "trainer.card", str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert done.stderr == (
-        "Expected one folder that has an evaluation.json, as a training writes it.\n"
-    )
+    assert done.stderr == ("Expected a folder with an evaluation.json, which a training writes.\n")
 
 
 def test_numbers_are_said_as_precisely_as_they_are_useful() -> None:

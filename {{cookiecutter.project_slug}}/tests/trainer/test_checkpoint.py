@@ -65,7 +65,7 @@ def test_a_damaged_one_is_passed_over_and_said(
         path.unlink()
     assert restore(tmp_path) == (Progress(epoch=2, history=[{"loss": 0.1}]), 2)
     said = capsys.readouterr().out
-    assert f"Passed over the damaged checkpoint {newest}" in said
+    assert f"Skipped the damaged checkpoint {newest}" in said
     assert before in said
 
 
@@ -98,5 +98,5 @@ def test_another_architectures_checkpoint_is_refused(tmp_path: Path) -> None:
     wide = Number(0)
     wide.value = np.zeros([2], np.float32)  # type: ignore[assignment]
     for variables in ([wide], [Number(0), Number(0)]):
-        with pytest.raises(UserError, match=r"a checkpoint of this architecture, got another"):
+        with pytest.raises(UserError, match=r"a checkpoint of this network, got one of another"):
             Checkpoints(tmp_path, variables, {"seed": 1}).restore()

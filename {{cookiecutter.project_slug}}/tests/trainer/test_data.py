@@ -258,7 +258,7 @@ def test_an_empty_shard_is_told_or_passed_over(
     write(tmp_path, HEADER + ROWS, "0.csv")
     header_only = write(tmp_path, HEADER, "1.csv")
     assert len(read(str(tmp_path / "*.csv"))) == 3
-    assert f"{header_only} has no rows: passed over." in capsys.readouterr().out
+    assert f"{header_only} has no rows: skipped." in capsys.readouterr().out
     write(tmp_path, "", "2.csv")
     with pytest.raises(UserError, match=r"2\.csv: expected a header and rows, got an empty file"):
         read(str(tmp_path / "*.csv"))
@@ -277,16 +277,16 @@ def test_bad_rows_are_counted_shown_and_left_out_up_to_a_share(
     assert rows.features["miles"].tolist() == kept
     list(source)
     said = capsys.readouterr().out
-    assert said.count("7 of 1,000 rows read do not parse") == 1
+    assert said.count("7 of the 1,000 rows read cannot be parsed") == 1
     assert [f"Line {n + 2}:" in said for n in bad] == [True] * 5 + [False] * 2
 
-    with pytest.raises(UserError, match=r"7 of 1,000 rows .* the share of 0.0069 with --max-bad"):
+    with pytest.raises(UserError, match=r"7 of the 1,000 rows .* a larger share than 0.0069 "):
         read(source.pattern, max_bad_share=0.0069)
 
 
 def test_a_file_of_bad_rows_is_refused_early(tmp_path: Path) -> None:
     path = write(tmp_path, HEADER + "1,2,3,Rome,1,No,1\n" * 20_000)
-    with pytest.raises(UserError, match="5 of 5 rows read do not parse"):
+    with pytest.raises(UserError, match="5 of the 5 rows read cannot be parsed"):
         read(path)
 
 

@@ -96,6 +96,6 @@ def test_too_little_disk_is_told_before_anything_is_written(
     statistics: Statistics, tmp_path: Path
 ) -> None:
     preprocessor = Preprocessor(TABLE, statistics)
-    with pytest.raises(UserError, match=r"expected 16000000.0 GB of free disk .* set TMPDIR"):
+    with pytest.raises(UserError, match=r"expected 16000000.0 GB of free disk space .* set TMPDIR"):
         preprocessor.encode_blocks([], 10**15, tmp_path)
     assert not list(tmp_path.iterdir())

@@ -132,8 +132,8 @@ def test_killed_at_random_points_it_ends_with_the_same_bits(
     assert done.returncode == 0, done.stderr
     ended = json.loads(done.stdout.splitlines()[-1])["ended"]
     assert ended.count(-9) == KILLS
-    assert "Passed over" not in done.stdout
-    assert done.stdout.count("Going on after") >= KILLS / 2
+    assert "Skipped" not in done.stdout
+    assert done.stdout.count("Continuing after") >= KILLS / 2
     expected = json.loads(Path(undisturbed.model_dir, "evaluation.json").read_text())
     finished = folders[: ended.count(0)]
     assert finished
@@ -183,8 +183,8 @@ def test_going_on_before_a_damaged_checkpoint_ends_the_same(
     newest.write_bytes(newest.read_bytes()[:2_000])
     assert without_speed(train(settings)) == without_speed(expected)
     said = capsys.readouterr().out
-    assert f"Passed over the damaged checkpoint {newest.name}" in said
-    assert "Going on after epoch 1, step 0" in said
+    assert f"Skipped the damaged checkpoint {newest.name}" in said
+    assert "Continuing after epoch 1, step 0" in said
     # A finished run has no steps left: it is evaluated and exported again.
     assert without_speed(train(settings)) == without_speed(expected)
 

@@ -150,7 +150,7 @@ def test_the_best_weights_are_kept_and_patience_ends_a_run(make_settings: MakeSe
 
 def test_a_loss_that_is_no_number_ends_the_run(make_settings: MakeSettings) -> None:
     settings = make_settings("penguins", learning_rate=1e38, epochs=30)
-    with pytest.raises(UserError, match=r"no number in epoch \d+, batch \d+ of 8; .*-rate below"):
+    with pytest.raises(UserError, match=r"infinite in epoch \d+, batch \d+ of 8; .*-rate below"):
         train(settings)
     assert not Path(settings.model_dir, "1").exists()
 
@@ -209,7 +209,7 @@ def test_rows_that_do_not_parse_are_left_out_up_to_a_share(
     path = tmp_path / "train.csv"
     path.write_text(content)
     bad = dataclasses.replace(settings, train_data=str(path))
-    with pytest.raises(UserError, match=f"{path}: 1 of 275 rows read do not parse"):
+    with pytest.raises(UserError, match=f"{path}: 1 of the 275 rows read cannot be parsed"):
         train(bad)
     assert train(dataclasses.replace(bad, max_bad_share=0.01))["rows"]["train"] == 274
     assert "They are left out." in capsys.readouterr().out
@@ -222,4 +222,4 @@ def test_a_column_that_teaches_nothing_is_said(
     rows = pd.read_csv(settings.train_data).assign(year=2007)
     rows.to_csv(tmp_path / "train.csv", index=False)
     train(dataclasses.replace(settings, train_data=str(tmp_path / "train.csv")))
-    assert "Column 'year' has one value only in the training rows" in capsys.readouterr().out
+    assert "Column 'year' has only one value in the training rows" in capsys.readouterr().out

@@ -43,14 +43,14 @@ def test_no_hidden_layer_is_logistic_regression() -> None:
     [
         ("--epochs=0", "--epochs: expected at least 1, got '0'."),
         ("--epochs=many", "argument --epochs: invalid int value: 'many'"),
-        ("--dropout=1", "--dropout: expected 0 up to but not 1, got '1.0'."),
+        ("--dropout=1", "--dropout: expected 0 to below 1, got '1.0'."),
         ("--learning-rate=nan", "--learning-rate: expected a number above 0, got 'nan'."),
         ("--hidden-units=8,0", "--hidden-units: expected at least 1 each, got '8,0'."),
         ("--hidden-units=8;4", "--hidden-units: invalid list of whole numbers value: '8;4'"),
         ("--table=boats", "--table: expected one of flights, flights_delay, penguins, got"),
         ("--metric=rmse", "--metric: expected one of log_loss, auc, accuracy, got 'rmse'."),
         ("--class-weights=1,x", "--class-weights: expected 'balanced' or such as 1,3.5, got '1,x'"),
-        ("--max-bad-share=2", "--max-bad-share: expected 0 up to 1, got '2.0'."),
+        ("--max-bad-share=2", "--max-bad-share: expected 0 to 1, got '2.0'."),
         ("--clip-norm=-1", "--clip-norm: expected 0 or more, got '-1.0'."),
         ("--train-data=", "--train-data: expected a path or gs:// URI, got ''."),
         ("--seed=-1", "--seed: expected 0 or more, below 2**32, got '-1'."),
@@ -82,7 +82,7 @@ def test_folders_come_from_the_flags_before_vertex_ai() -> None:
 
 
 def test_a_folder_that_nobody_names_is_asked_for() -> None:
-    with pytest.raises(UserError, match=r"--model-dir: .* give the flag or set AIP_MODEL_DIR"):
+    with pytest.raises(UserError, match=r"--model-dir: .* use the flag or set AIP_MODEL_DIR"):
         settings.parse(DATA).with_folders({})
 
 

@@ -71,7 +71,7 @@ def test_killed_and_started_again_it_ends_as_if_undisturbed(
     process = start(settings)
     out, err = process.communicate()
     assert (process.returncode, err) == (0, "")
-    assert "Going on after epoch 2, step 0" in out
+    assert "Continuing after epoch 2, step 0" in out
     assert "\x1b" not in out
     found = evaluation(settings)
     assert found["test"] == undisturbed["test"]
@@ -106,7 +106,7 @@ def test_sigterm_in_a_job_saves_a_checkpoint(
     assert not Path(settings.model_dir, "1").exists()
 
     assert task.main(settings.arguments()) == 0
-    assert "Going on after epoch 2, step 0" in capsys.readouterr().out
+    assert "Continuing after epoch 2, step 0" in capsys.readouterr().out
     assert Path(settings.model_dir, "1", "saved_model.pb").exists()
 
 
@@ -179,5 +179,5 @@ def test_too_little_disk_is_one_line(
     assert task.main(settings.arguments()) == 1
     said = capsys.readouterr().err.splitlines()[-1]
     assert said.startswith(settings.checkpoint_dir)
-    assert "expected room on the disk, got none" in said
+    assert "expected space on the disk, got none" in said
     assert not Path(settings.checkpoint_dir, "checkpoint.json").exists()
