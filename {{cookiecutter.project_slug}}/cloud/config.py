@@ -66,6 +66,15 @@ class Config:
         return re.sub(r"[^a-z0-9]+", "-", self.model.lower()).strip("-") or "job"
 
     @property
+    def resource_id(self) -> str:
+        """The id of the model and of its endpoint, so that two commands cannot create two.
+
+        Of the letters that ids of both may have; it begins with a letter.
+        """
+        stem = self.name_stem if self.name_stem[0].isalpha() else f"m-{self.name_stem}"
+        return stem[:63].rstrip("-")
+
+    @property
     def labels(self) -> dict[str, str]:
         """The label of everything that the project makes, by which it knows its own again."""
         return {"model": self.name_stem}

@@ -55,7 +55,7 @@ def address(config: Config) -> Address | None:
     """Returns where the project's emulator is; None where it does not run, or does not answer."""
     try:
         found = json.loads((config.emulator_folder / "address.json").read_text(encoding="utf-8"))
-        with urllib.request.urlopen(found["url"], timeout=ANSWER_SECONDS) as response:  # noqa: S310, loopback
+        with urllib.request.urlopen(str(found["url"]), timeout=ANSWER_SECONDS) as response:  # noqa: S310, loopback
             answer = json.load(response)
         # Another program may have taken the port, or the number of the process, since.
         if answer["identity"] != found["identity"]:

@@ -6,7 +6,7 @@ Each request that they send is held against Google's description of it.
 import os
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from conftest import ROOT
@@ -20,6 +20,7 @@ class Project:
 
     folder: Path
     data_set: str
+    variables: dict[str, str] = field(default_factory=dict)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -35,7 +36,8 @@ class Project:
             "data_folder": str(self.folder / "data"),
             "runs_folder": str(self.folder / "runs"),
         }
-        return os.environ | {f"CLOUD_{key.upper()}": value for key, value in values.items()}
+        ours = {f"CLOUD_{key.upper()}": value for key, value in values.items()}
+        return os.environ | ours | self.variables
 
     def call(self, *words: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

@@ -31,6 +31,7 @@ class Statistics:
         has_gaps: whether it has gaps, which then are a feature of their own.
         vocabulary: values of each category and integer column that are frequent enough, the most
             frequent first; the code of a value is its place, from 1.
+        ranges: smallest and largest value of each number column that has any.
         buckets: codes of each category and integer column of too many values for a vocabulary;
             the code is a hash of the value.
         rows: how many there are.
@@ -50,6 +51,7 @@ class Statistics:
     label_mean: float = 0.0
     label_scale: float = 1.0
     warnings: tuple[str, ...] = ()
+    ranges: dict[str, tuple[float, float]] = field(default_factory=dict)
 
     def codes(self, name: str) -> int:
         """Returns how many codes a category or integer column has, 0 for a gap among them."""
@@ -101,6 +103,7 @@ def measure(
         has_gaps={name: moments.rows < labels.rows for name, moments in numbers.items()},
         vocabulary={name: [] if name in hashed else each for name, each in vocabulary.items()},
         buckets=dict.fromkeys(hashed, max_vocabulary),
+        ranges={name: moments.range for name, moments in numbers.items() if moments.rows},
         rows=labels.rows,
         class_rows=tuple(class_rows.tolist()),
         label_mean=0.0 if table.label.classes else labels.mean,
@@ -119,6 +122,7 @@ class _Moments:
     def __init__(self) -> None:
         self.rows = 0
         self.mean = 0.0
+        self.range = (math.inf, -math.inf)
         self._squares = 0.0  # sum of the squared distances from the mean
         self._may_be_id = True
 
@@ -135,6 +139,8 @@ class _Moments:
         self._squares += float(((known - mean) ** 2).sum())
         self._squares += apart**2 * self.rows * len(known) / rows
         self.mean += apart * len(known) / rows
+        low, high = self.range
+        self.range = (min(low, float(known.min())), max(high, float(known.max())))
         self.rows = rows
         if self._may_be_id and values.dtype == np.float32:
             whole = bool((known == np.floor(known)).all())

@@ -19,11 +19,13 @@ from cloud.console import (
     text,
 )
 from cloud.errors import UserError
-from cloud.serving import instances, prediction, traffic
+from cloud.serving import instances, prediction, traffic, training_values
 from cloud.serving.instances import Instance, Row
 from cloud.serving.prediction import Prediction
 from cloud.serving.prediction_text import in_words
+from cloud.serving.training_values import TrainingValues
 
+SHOWN_ROWS = 3
 OWN_FLAGS = ("help", "row", "instance", "file", "all-versions")
 
 
@@ -79,6 +81,8 @@ def run(client: Client, options: argparse.Namespace) -> int:
     say(json.dumps(answer.predictions[0]), "bold")
     say(f"(version {answer.version} of {client.config.model})", "dim")
     say(in_words(lookup.table(client.config), row, answer.predictions[0]))
+    for surprise in learned_by(client, answer.version).surprises(instance):
+        say(f"Note: {surprise}", "yellow")
     return 0
 
 
@@ -129,7 +133,18 @@ def predict_file(client: Client, url: str, path: Path) -> int:
             print(json.dumps(each))
     summary = f"{counted(len(found), 'prediction')} of version {', '.join(sorted(versions))}"
     err.print(text(summary, "dim"))
+    learned = learned_by(client, max(versions, key=int))
+    noted = [(row, notes) for row, each in enumerate(found) if (notes := learned.surprises(each))]
+    for row, notes in noted[:SHOWN_ROWS]:
+        err.print(text(f"Note: row {row}: {' '.join(notes)}", "yellow"))
+    if len(noted) > SHOWN_ROWS:
+        err.print(text(f"{counted(len(noted), 'row')} have such values.", "yellow"))
     return 0
+
+
+def learned_by(client: Client, number: str) -> TrainingValues:
+    """Returns what a version learned from."""
+    return training_values.read(client, lookup.version(client, number).artifact_uri)
 
 
 def compare_versions(client: Client, url: str, instance: Instance) -> None:

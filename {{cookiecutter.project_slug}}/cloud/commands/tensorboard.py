@@ -44,11 +44,12 @@ def free_port(wanted: int | None) -> int:
     Raises:
         UserError: another program has the port.
     """
-    for port in range(PORT, PORT + PORTS) if wanted is None else [wanted]:
+    candidates = range(PORT, PORT + PORTS) if wanted is None else [wanted]
+    for port in (each for each in candidates if each in range(65_536)):
         try:
             with socket.create_server(("127.0.0.1", port)) as server:
                 return int(server.getsockname()[1])
-        except (OSError, OverflowError):
+        except OSError:
             continue
     taken = f"{PORT} to {PORT + PORTS - 1}" if wanted is None else str(wanted)
     raise UserError(f"--port: {taken} cannot be used here; --port 0 takes a free one.")

@@ -7,6 +7,8 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from google.api_core import exceptions
+
 from cloud import lookup, operations
 from cloud.client import Client
 from cloud.console import say, step
@@ -64,12 +66,20 @@ def machines(client: Client, options: argparse.Namespace) -> Machines:
 
 
 def create_endpoint(client: Client) -> Any:
-    """Makes the project's endpoint and returns it."""
-    operation = client.endpoints.create_endpoint(
-        parent=client.config.location,
-        endpoint={"display_name": client.config.model, "labels": client.config.labels},
-    )
-    return operations.finish(client, operation, f"Creating the endpoint {client.config.model}")
+    """Creates the project's endpoint and returns it; or the one that was created meanwhile."""
+    config = client.config
+    try:
+        operation = client.endpoints.create_endpoint(
+            parent=config.location,
+            endpoint={"display_name": config.model, "labels": config.labels},
+            endpoint_id=config.resource_id,
+        )
+    except exceptions.ClientError:
+        found = lookup.endpoint(client)
+        if found is None:
+            raise
+        return found
+    return operations.finish(client, operation, f"Creating the endpoint {config.model}")
 
 
 def of_version(endpoint: Any, version: Any) -> Any | None:

@@ -2,8 +2,11 @@
 
 from typing import Any
 
+from google.api_core import exceptions
+
 from cloud import lookup, operations
 from cloud.client import Client
+from cloud.config import Config
 from cloud.errors import UserError
 from cloud.serving import signature
 
@@ -53,28 +56,45 @@ def upload(client: Client, job: Any, folder: str, parent: Any | None) -> Any:
         The version, a `Model`.
     """
     config = client.config
-    request = {
-        "parent": config.location,
-        "parent_model": lookup.model_name(parent) if parent is not None else "",
-        "model": {
-            "display_name": config.model,
-            "version_description": f"Trained by {job.display_name}",
-            "artifact_uri": folder,
-            "container_spec": {
-                "image_uri": config.image_uri(config.serving_image),
-                "args": [
-                    "--rest_api_port=$(AIP_HTTP_PORT)",
-                    f"--model_name={SERVED_NAME}",
-                    "--model_base_path=$(AIP_STORAGE_URI)",
-                ],
-                "ports": [{"container_port": PORT}],
-                "health_route": f"/v1/models/{SERVED_NAME}",
-                "predict_route": f"/v1/models/{SERVED_NAME}:predict",
-            },
-            "labels": config.labels | {"job": job.display_name},
-        },
-    }
-    operation = client.models.upload_model(request=request)
+    request = {"parent": config.location, "model": _model(client, job, folder)}
+    try:
+        place = _first(config) if parent is None else _next(parent)
+        operation = client.models.upload_model(request=request | place)
+    except exceptions.ClientError:
+        created_meanwhile = lookup.model(client) if parent is None else None
+        if created_meanwhile is None:
+            raise
+        operation = client.models.upload_model(request=request | _next(created_meanwhile))
     title = f"Uploading {folder} as a version of {config.model}"
     uploaded = operations.finish(client, operation, title)
     return client.models.get_model(name=f"{uploaded.model}@{uploaded.model_version_id}")
+
+
+def _first(config: Config) -> dict[str, str]:
+    return {"model_id": config.resource_id}
+
+
+def _next(version: Any) -> dict[str, str]:
+    return {"parent_model": lookup.model_name(version)}
+
+
+def _model(client: Client, job: Any, folder: str) -> dict[str, Any]:
+    """Returns the `Model` to upload: TensorFlow Serving, with the job's SavedModel."""
+    config = client.config
+    return {
+        "display_name": config.model,
+        "version_description": f"Trained by {job.display_name}",
+        "artifact_uri": folder,
+        "container_spec": {
+            "image_uri": config.image_uri(config.serving_image),
+            "args": [
+                "--rest_api_port=$(AIP_HTTP_PORT)",
+                f"--model_name={SERVED_NAME}",
+                "--model_base_path=$(AIP_STORAGE_URI)",
+            ],
+            "ports": [{"container_port": PORT}],
+            "health_route": f"/v1/models/{SERVED_NAME}",
+            "predict_route": f"/v1/models/{SERVED_NAME}:predict",
+        },
+        "labels": config.labels | {"job": job.display_name},
+    }

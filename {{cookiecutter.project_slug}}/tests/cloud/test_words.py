@@ -7,11 +7,12 @@ import pytest
 
 from cloud.commands import evaluate
 from cloud.console import format_duration
-from cloud.serving import batch_results
+from cloud.serving import batch_results, prediction_text
 from cloud.serving.batch_results import Results
 from cloud.serving.instances import of_row
 from cloud.serving.prediction import message
 from cloud.serving.prediction_text import in_words, minutes
+from cloud.serving.training_values import TrainingValues
 from trainer.columns import TABLES
 
 FLIGHT = {
@@ -53,6 +54,26 @@ def test_a_prediction_is_told_beside_what_happened() -> None:
     prediction = {"label": "Adelie", "probabilities": [0.7, 0.1, 0.2]}
     told = in_words(TABLES["penguins"], penguin, prediction)
     assert told == "The model says Adelie (70 %); the species is Gentoo: wrong."
+
+
+def test_the_probability_is_that_of_the_label() -> None:
+    """Also where the model says yes below a half."""
+    flights = TABLES["flights"]
+    text = prediction_text.as_text
+    assert text(flights, {"label": "yes", "probability": 0.4}) == "yes (40 %)"
+    assert text(flights, {"label": "no", "probability": 0.3}) == "no (70 %)"
+
+
+def test_values_that_training_never_saw_are_named() -> None:
+    values = TrainingValues(
+        {"carrier": ["AA", "B6"], "month": [1, 2]}, {"temp": (8.100000381469727, 100.0)}
+    )
+    assert values.surprises({"carrier": "AA", "month": 1, "temp": 8.1, "hour": 99}) == []
+    assert values.surprises({"carrier": "ZZ", "month": 13, "temp": 212.0}) == [
+        "carrier 'ZZ' was not seen in training, or too seldom to learn from; known values: AA, B6.",
+        "month 13 was not seen in training, or too seldom to learn from; known values: 1, 2.",
+        "temp 212 is outside the range of the training rows, 8.1 to 100.",
+    ]
 
 
 def test_a_number_is_told_bare_or_by_its_name() -> None:
