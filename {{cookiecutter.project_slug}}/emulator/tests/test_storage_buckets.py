@@ -102,9 +102,18 @@ def test_a_name_against_the_rules_is_refused(storage_url: str, name: str) -> Non
         ({"name": "valid-name", "lifecycle": {"rule": [{"when": {}}]}}, 400),
         ({"name": "valid-name", "cors": [{"maxAgeSeconds": True}]}, 400),
         ({"name": "valid-name", "softDeletePolicy": {"retentionDurationSeconds": "x"}}, 400),
-        ({"name": "valid-name", "versioning": {"enabled": True}}, 501),
-        ({"name": "valid-name", "hierarchicalNamespace": {"enabled": True}}, 501),
-        ({"name": "valid-name", "retentionPolicy": {"retentionPeriod": "9"}}, 501),
+        ({"name": "valid-name", "softDeletePolicy": {"retentionDurationSeconds": 60}}, 400),
+        ({"name": "valid-name", "storageClass": "STANDRD"}, 400),
+        ({"name": "valid-name", "storageClass": "standard"}, 400),
+        ({"name": "valid-name", "location": "us-centrl1"}, 400),
+        ({"name": "valid-name", "location": 5}, 400),
+        ({"name": "valid-name", "rpo": "TURBO"}, 400),
+        ({"name": "valid-name", "iamConfiguration": {"publicAccessPrevention": "enforce"}}, 400),
+        ({"name": "valid-name", "lifecycle": {"rule": [{"action": {"type": "Remove"}}]}}, 400),
+        ({"name": "valid-name", "storageclass": "STANDARD"}, 400),
+        ({"name": "valid-name", "versioning": {"enabled": True}}, 400),
+        ({"name": "valid-name", "hierarchicalNamespace": {"enabled": True}}, 400),
+        ({"name": "valid-name", "retentionPolicy": {"retentionPeriod": "9"}}, 400),
     ],
 )
 def test_settings_that_are_wrong_or_not_emulated(
@@ -128,3 +137,63 @@ def test_a_malformed_body_is_refused(storage_url: str, body: bytes) -> None:
 def test_a_body_without_end_is_refused(storage_url: str) -> None:
     response = requests.post(f"{storage_url}/storage/v1/b", data=b" " * (2 << 20), timeout=30)
     assert response.status_code == 413
+
+
+@pytest.mark.parametrize(
+    ("query", "document"),
+    [("enableObjectRetention=true", {}), ("projection=all", {}), ("predefinedAcl=publicRead", {})],
+)
+def test_parameters_that_cannot_be_served(
+    storage_url: str, query: str, document: dict[str, Any]
+) -> None:
+    url = f"{storage_url}/storage/v1/b?project=p&{query}"
+    response = requests.post(url, json={"name": "valid-name", **document}, timeout=30)
+    assert response.status_code == 400
+    assert query.partition("=")[0] in response.json()["error"]["message"]
+
+
+def test_a_typing_error_is_told_with_what_is_near(storage_url: str) -> None:
+    url = f"{storage_url}/storage/v1/b?project=p"
+    response = requests.post(url, json={"name": "valid-name", "location": "us-centrl1"}, timeout=30)
+    assert "US-CENTRAL1" in response.json()["error"]["message"]
+
+
+def test_a_patch_of_one_half_keeps_the_other(bucket: Any, storage_url: str) -> None:
+    url = f"{storage_url}/storage/v1/b/{bucket.name}"
+    for patch in (
+        {"iamConfiguration": {"uniformBucketLevelAccess": {"enabled": False}}},
+        {"iamConfiguration": {"publicAccessPrevention": "enforced"}},
+        {"website": {"mainPageSuffix": "index.html"}},
+        {"website": {"notFoundPage": "404.html"}},
+        {"logging": {"logBucket": "logs", "logObjectPrefix": "p"}},
+        {"logging": {"logObjectPrefix": None}},
+        {"lifecycle": {"rule": [{"action": {"type": "Delete"}, "condition": {"age": 1}}]}},
+        {"lifecycle": {"rule": [{"action": {"type": "Delete"}, "condition": {"age": 2}}]}},
+        {"billing": None},
+    ):
+        assert requests.patch(url, json=patch, timeout=30).status_code == 200
+    found = requests.get(url, timeout=30).json()
+    assert found["iamConfiguration"] == {
+        "uniformBucketLevelAccess": {"enabled": False},
+        "publicAccessPrevention": "enforced",
+    }
+    assert found["website"] == {"mainPageSuffix": "index.html", "notFoundPage": "404.html"}
+    assert found["logging"] == {"logBucket": "logs"}
+    assert [rule["condition"]["age"] for rule in found["lifecycle"]["rule"]] == [2]
+
+
+@pytest.mark.parametrize("seconds", [0, 604_800])
+def test_a_soft_delete_policy_at_creation(storage_client: Any, seconds: int) -> None:
+    bucket = storage_client.bucket(f"soft-delete-{seconds}")
+    bucket.soft_delete_policy.retention_duration_seconds = seconds
+    bucket.create()
+    found = storage_client.get_bucket(bucket.name)
+    assert found.soft_delete_policy.retention_duration_seconds == seconds
+
+
+def test_what_google_adds_to_a_bucket(storage_client: Any) -> None:
+    for place, rpo in (("nam4", "DEFAULT"), ("US", "DEFAULT"), ("us-east1", None)):
+        bucket = storage_client.create_bucket(f"in-{place.lower()}", location=place)
+        assert bucket.rpo == rpo
+        assert bucket.project_number > 0
+    assert storage_client.get_bucket("in-nam4").location_type == "dual-region"

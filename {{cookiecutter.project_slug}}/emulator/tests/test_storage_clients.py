@@ -130,6 +130,10 @@ def test_gcloud_copies_lists_and_removes(gcloud: Gcloud, bucket: Any, tmp_path: 
     assert gcloud("cat", f"{root}/tree/one.txt") == "one\n"
     gcloud("cp", f"{root}/tree/large.bin", str(tmp_path / "back.bin"))
     assert (tmp_path / "back.bin").read_bytes() == LARGE
+    gcloud("cp", "-J", str(tree / "large.bin"), f"{root}/packed-on-the-way.bin")
+    packed = bucket.get_blob("packed-on-the-way.bin")
+    assert (packed.download_as_bytes(), packed.content_encoding) == (LARGE, None)
+    packed.delete()
     gcloud("mv", f"{root}/tree/one.txt", f"{root}/moved.txt")
     assert bucket.get_blob("moved.txt").size == 4
     gcloud("rm", "--recursive", root)

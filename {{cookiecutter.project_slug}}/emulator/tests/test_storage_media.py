@@ -81,7 +81,9 @@ def test_a_range_that_makes_no_sense_is_ignored(blob: Any, storage_url: str, hea
 @pytest.mark.parametrize("header", [f"bytes={len(DATA)}-", "bytes=9999999999-", "bytes=-0"])
 def test_a_range_past_the_end_is_refused(blob: Any, storage_url: str, header: str) -> None:
     for address in addresses(blob, storage_url):
-        assert requests.get(address, headers={"range": header}, timeout=30).status_code == 416
+        response = requests.get(address, headers={"range": header}, timeout=30)
+        assert response.status_code == 416
+        assert response.headers["content-range"] == f"bytes */{len(DATA)}"
 
 
 def test_the_client_reads_ranges(blob: Any) -> None:
@@ -99,7 +101,11 @@ def test_an_empty_object(bucket: Any, storage_url: str) -> None:
     bucket.blob("empty").upload_from_string(b"")
     url = f"{storage_url}/{bucket.name}/empty"
     assert requests.get(url, timeout=30).headers["content-length"] == "0"
-    assert requests.get(url, headers={"range": "bytes=0-"}, timeout=30).status_code == 416
+    refused = requests.get(url, headers={"range": "bytes=0-"}, timeout=30)
+    assert refused.status_code == 416
+    assert refused.headers["content-range"] == "bytes */0"
+    in_chunks = bucket.blob("empty", chunk_size=256 * 1024)
+    assert in_chunks.download_as_bytes() == b""
     with bucket.blob("empty", chunk_size=256 * 1024).open("rb") as file:
         assert file.read() == b""
 
@@ -160,6 +166,3 @@ def test_errors_have_the_form_of_their_api(bucket: Any, storage_url: str) -> Non
         f"{storage_url}/download/storage/v1/b/{bucket.name}/o/absent?alt=media", timeout=30
     )
     assert json.json()["error"]["errors"][0]["reason"] == "notFound"
-    put = requests.put(f"{storage_url}/{bucket.name}/name", data=b"content", timeout=30)
-    assert put.status_code == 501
-    assert f"PUT /{bucket.name}/name" in put.text

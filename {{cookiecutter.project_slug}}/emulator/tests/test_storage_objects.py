@@ -322,3 +322,62 @@ def test_many_transfers_at_once(bucket: Any, tmp_path: Any) -> None:
     assert downloads == [None] * 40
     for name in names:
         assert (tmp_path / "down" / name).read_bytes() == name.encode() * 1000
+
+
+def test_compose_may_delete_its_sources(bucket: Any, storage_url: str) -> None:
+    for name in ("a", "b", "kept", "whole"):
+        bucket.blob(name).upload_from_string(name)
+    url = f"{storage_url}/storage/v1/b/{bucket.name}/o/whole/compose"
+    sources = [{"name": name} for name in ("whole", "a", "b", "a")]
+    body = {"sourceObjects": sources, "deleteSourceObjects": True}
+    assert requests.post(url, json=body, timeout=30).status_code == 200
+    assert [blob.name for blob in bucket.list_blobs()] == ["kept", "whole"]
+    assert bucket.blob("whole").download_as_bytes() == b"wholeaba"
+    for wrong in ({"deleteSourceObjects": "yes"}, {"deleteSources": True}):
+        body = {"sourceObjects": [{"name": "kept"}], **wrong}
+        assert requests.post(url, json=body, timeout=30).status_code == 400
+
+
+def test_a_custom_time_never_goes_back(bucket: Any, storage_url: str) -> None:
+    blob = bucket.blob("name")
+    blob.upload_from_string(b"content")
+    url = f"{storage_url}/storage/v1/b/{bucket.name}/o/name"
+
+    def patch(value: str | None) -> tuple[int, str | None]:
+        response = requests.patch(url, json={"customTime": value}, timeout=30)
+        kept = requests.get(url, timeout=30).json().get("customTime")
+        return response.status_code, kept
+
+    assert patch("2024-05-01T12:00:00Z") == (200, "2024-05-01T12:00:00Z")
+    assert patch("2024-05-01T14:00:00.25+02:00") == (200, "2024-05-01T12:00:00.250Z")
+    assert patch("2024-05-01T12:00:00Z") == (400, "2024-05-01T12:00:00.250Z")
+    assert patch(None) == (400, "2024-05-01T12:00:00.250Z")
+    assert requests.put(url, json={}, timeout=30).status_code == 400
+    rewritten = f"{url}/rewriteTo/b/{bucket.name}/o/name"
+    earlier = {"customTime": "2020-01-01T00:00:00Z"}
+    assert requests.post(rewritten, json=earlier, timeout=30).status_code == 200
+    assert bucket.get_blob("name").custom_time.year == 2020
+
+
+def test_a_number_that_no_object_has_matches_nothing(bucket: Any, storage_url: str) -> None:
+    bucket.blob("name").upload_from_string(b"content")
+    url = f"{storage_url}/storage/v1/b/{bucket.name}/o/name"
+    for number in ("-1", "9223372036854775807"):
+        for name in ("ifGenerationMatch", "ifMetagenerationMatch"):
+            assert requests.get(url, params={name: number}, timeout=30).status_code == 412
+        passed = requests.get(url, params={"ifGenerationNotMatch": number}, timeout=30)
+        assert passed.status_code == 200
+    for number in ("9223372036854775808", "1.0", "one"):
+        wrong = requests.get(url, params={"ifGenerationMatch": number}, timeout=30)
+        assert wrong.status_code == 400
+
+
+@pytest.mark.parametrize("document", [{"contentTyp": "a/b"}, {"storageClass": "HOT"}])
+def test_a_field_that_is_wrong_is_refused(
+    bucket: Any, storage_url: str, document: dict[str, str]
+) -> None:
+    bucket.blob("name").upload_from_string(b"content")
+    url = f"{storage_url}/storage/v1/b/{bucket.name}/o/name"
+    response = requests.patch(url, json=document, timeout=30)
+    assert response.status_code == 400
+    assert next(iter(document)) in response.json()["error"]["message"]

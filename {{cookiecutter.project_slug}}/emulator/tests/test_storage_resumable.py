@@ -141,3 +141,25 @@ def test_a_stream_of_unknown_length(bucket: Any) -> None:
         for start in range(0, len(LARGE), 100_000):
             file.write(LARGE[start : start + 100_000])
     assert bucket.blob("name").download_as_bytes() == LARGE
+
+
+@pytest.mark.parametrize("total", ["*", "10"])
+@pytest.mark.parametrize("announced", [{}, {"x-upload-content-length": "10"}])
+def test_a_range_without_an_end_goes_to_the_end_of_the_body(
+    bucket: Any, total: str, announced: dict[str, str]
+) -> None:
+    where = {"uploadType": "resumable", "name": "name"}
+    start = requests.post(upload_url(bucket), params=where, headers=announced, timeout=30)
+    url = start.headers["location"]
+    first = {"content-range": "bytes 0-3/*"}
+    assert requests.put(url, data=b"0123", headers=first, timeout=30).status_code == 308
+    rest = {"content-range": f"bytes 4-*/{total}"}
+    assert requests.put(url, data=b"456789", headers=rest, timeout=30).status_code == 200
+    assert bucket.blob("name").download_as_bytes() == b"0123456789"
+
+
+def test_a_range_without_an_end_may_come_short(bucket: Any) -> None:
+    where = {"uploadType": "resumable", "name": "name"}
+    url = requests.post(upload_url(bucket), params=where, timeout=30).headers["location"]
+    short = requests.put(url, data=b"012", headers={"content-range": "bytes 0-*/10"}, timeout=30)
+    assert (short.status_code, short.headers["range"]) == (308, "bytes=0-2")

@@ -1,5 +1,7 @@
 """Uploads of every kind, through google-cloud-storage and on the wire."""
 
+import gzip
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -259,3 +261,58 @@ def test_nothing_but_objects_stays_on_disk(tmp_path: Path) -> None:
     routes(open_objects(tmp_path))
     assert not (files[0].parent / "left-by-a-killed-process").exists()
     assert files[0].exists()
+
+
+PLAIN = b"the same line\n" * 300_000
+MEMBERS = gzip.compress(PLAIN[:1000]) + gzip.compress(PLAIN[1000:])
+
+
+@pytest.mark.parametrize("packed", [gzip.compress(PLAIN), MEMBERS], ids=["one member", "two"])
+@pytest.mark.parametrize("kind", ["media", "multipart", "resumable"])
+def test_a_body_that_travels_in_gzip_is_unpacked(
+    bucket: Any, storage_url: str, packed: bytes, kind: str
+) -> None:
+    where, in_gzip = {"uploadType": kind, "name": "name"}, {"content-encoding": "gzip"}
+    if kind == "media":
+        sent = requests.post(
+            upload_url(bucket), params=where, data=packed, headers=in_gzip, timeout=30
+        )
+    elif kind == "multipart":
+        whole = b"--x\r\n\r\n{}\r\n--x\r\n\r\n" + PLAIN + b"\r\n--x--"
+        related = in_gzip | {"content-type": "multipart/related; boundary=x"}
+        body = gzip.compress(whole)
+        sent = requests.post(
+            upload_url(bucket), params=where, data=body, headers=related, timeout=30
+        )
+    else:
+        url = requests.post(upload_url(bucket), params=where, timeout=30).headers["location"]
+        sent = requests.put(url, data=packed, headers=in_gzip, timeout=30)
+    assert sent.status_code == 200
+    blob = bucket.get_blob("name")
+    assert (blob.size, blob.content_encoding) == (len(PLAIN), None)
+    assert blob.download_as_bytes() == PLAIN
+    document = gzip.compress(json.dumps({"metadata": {"a": "b"}}).encode())
+    url = f"{storage_url}/storage/v1/b/{bucket.name}/o/name"
+    requests.patch(url, data=document, headers=in_gzip, timeout=30).raise_for_status()
+    assert bucket.get_blob("name").metadata == {"a": "b"}
+
+
+@pytest.mark.parametrize(
+    ("encoding", "body"),
+    [
+        ("gzip", b"plain text"),
+        ("gzip", gzip.compress(PLAIN)[:-1]),
+        ("gzip", gzip.compress(PLAIN) + b"more"),
+        ("br", b"anything"),
+    ],
+)
+def test_a_body_that_is_not_packed_as_it_says(bucket: Any, encoding: str, body: bytes) -> None:
+    response = requests.post(
+        upload_url(bucket),
+        params={"uploadType": "media", "name": "name"},
+        data=body,
+        headers={"content-encoding": encoding},
+        timeout=30,
+    )
+    assert response.status_code == 400
+    assert not bucket.blob("name").exists()

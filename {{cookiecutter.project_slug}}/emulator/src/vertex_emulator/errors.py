@@ -3,6 +3,7 @@
 Source: https://cloud.google.com/apis/design/errors (`{"error": {"code", "message", "status"}}`).
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from google.rpc import code_pb2
@@ -29,11 +30,20 @@ class ApiError(Exception):
         status: canonical name of `google.rpc.Code`, such as `NOT_FOUND`.
         message: one sentence for the person who sent the request.
         reason: a finer name of the error, as the service at hand calls it, or "".
+        headers: further headers of the answer.
     """
 
-    def __init__(self, code: int, status: str, message: str, reason: str = "") -> None:
+    def __init__(
+        self,
+        code: int,
+        status: str,
+        message: str,
+        reason: str = "",
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         super().__init__(message)
         self.reason = reason
+        self.headers = dict(headers or {})
         self.code = code
         self.status = status
         self.message = message
@@ -75,9 +85,11 @@ def not_modified(message: str) -> ApiError:
     return ApiError(304, "FAILED_PRECONDITION", message)
 
 
-def out_of_range(message: str) -> ApiError:
-    """The bytes asked for lie past the end (416; Cloud Storage)."""
-    return ApiError(416, "OUT_OF_RANGE", message)
+def out_of_range(message: str, size: int) -> ApiError:
+    """The bytes asked for lie past the end of an object of `size` bytes (416; Cloud Storage)."""
+    # RFC 9110, 14.4: clients that read in chunks learn from it that an object is empty.
+    headers = {"content-range": f"bytes */{size}"}
+    return ApiError(416, "OUT_OF_RANGE", message, headers=headers)
 
 
 def not_found(message: str, reason: str = "") -> ApiError:
@@ -120,6 +132,11 @@ def internal(message: str) -> ApiError:
 def unimplemented(message: str) -> ApiError:
     """Google Cloud may serve this request; the emulator does not (501)."""
     return ApiError(501, "UNIMPLEMENTED", message)
+
+
+def not_emulated(message: str) -> ApiError:
+    """As `unimplemented`, for clients that send a 501 again for half a minute (Cloud Storage)."""
+    return ApiError(400, "UNIMPLEMENTED", message, "NotImplemented")
 
 
 def unavailable(message: str) -> ApiError:

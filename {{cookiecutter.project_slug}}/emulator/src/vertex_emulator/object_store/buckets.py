@@ -191,24 +191,32 @@ class Buckets:
         return None if row is None else _bucket(row)
 
 
-def merged(attributes: dict[str, Any], changes: dict[str, Any], *, by_key: str) -> dict[str, Any]:
-    """Applies a patch as Cloud Storage does: null removes a field, a map changes key by key.
+def merged(attributes: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """Applies a patch: objects within objects merge, null removes a field, arrays are replaced.
+
+    Source: https://cloud.google.com/storage/docs/json_api#patch
 
     Args:
         attributes: what is there.
         changes: what the client sent.
-        by_key: the one field whose keys are set and removed on their own.
     """
     result = dict(attributes)
     for field, value in changes.items():
-        if field == by_key and isinstance(value, dict):
-            mapping = {**result.get(field, {}), **value}
-            result[field] = {key: item for key, item in mapping.items() if item is not None}
-        elif value is None:
+        if value is None:
             result.pop(field, None)
+        elif isinstance(value, dict):
+            present = result.get(field)
+            result[field] = merged(present if isinstance(present, dict) else {}, value)
         else:
-            result[field] = value
+            result[field] = without_nulls(value)
     return result
+
+
+def without_nulls(value: Any) -> Any:
+    """Returns the fields of a new resource, at every depth: a null leaves one away."""
+    if isinstance(value, list):
+        return [without_nulls(item) for item in value]
+    return merged({}, value) if isinstance(value, dict) else value
 
 
 def _bucket(row: sqlite3.Row) -> Bucket:

@@ -240,7 +240,12 @@ class Objects:
         return moved
 
     def compose(
-        self, sources: Sequence[Ref], target: Ref, attributes: dict[str, Any]
+        self,
+        sources: Sequence[Ref],
+        target: Ref,
+        attributes: dict[str, Any],
+        *,
+        delete_sources: bool = False,
     ) -> StoredObject:
         """Makes an object with the bytes of others, one after the other.
 
@@ -248,17 +253,39 @@ class Objects:
             sources: what to put together, each as it is when its turn comes.
             target: the whole, made or overwritten; may be one of the sources.
             attributes: of the whole.
+            delete_sources: remove the sources in the same step, but for the target and for what
+                was overwritten since its turn.
         """
         self.check_target(target)
         components = 0
+        used: list[StoredObject] = []
+        removed: list[StoredObject] = []
         with self.new_blob() as writer:
             for source in sources:
                 stored, file = self._hold(source, self.blobs.open)
                 with file:
                     writer.write_from(file)
                 components += stored.components or 1
+                used.append(stored)
             blob = writer.finish()
-        return self.put(target, replace(blob, md5=None), attributes, components=components)
+
+        def remove_sources(_connection: sqlite3.Connection, _whole: StoredObject) -> None:
+            for each in {each.name: each for each in used if each.name != target.name}.values():
+                current = self._rows.find(each.bucket, each.name)
+                if current and current.generation == each.generation:
+                    self._rows.delete(current)
+                    removed.append(current)
+
+        stored = self.put(
+            target,
+            replace(blob, md5=None),
+            attributes,
+            components=components,
+            alongside=remove_sources if delete_sources else None,
+        )
+        for each in removed:
+            self.blobs.discard(each.blob.id)
+        return stored
 
     def _hold(
         self, ref: Ref, take: Callable[[str], Held], *, reading: bool = False

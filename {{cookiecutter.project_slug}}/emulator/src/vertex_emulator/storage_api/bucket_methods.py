@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from vertex_emulator import errors
-from vertex_emulator.object_store.buckets import Change, merged
+from vertex_emulator.object_store.buckets import Change, merged, without_nulls
 from vertex_emulator.object_store.objects import Objects
 from vertex_emulator.storage_api.requests import (
     conditions,
@@ -29,7 +29,7 @@ async def insert(objects: Objects, request: Request) -> Response:
     name = document.get("name")
     if not isinstance(name, str):
         raise errors.invalid_argument(f"Expected the bucket's name, got {name!r}.")
-    attributes = merged({}, bucket_attributes(document), by_key="labels")
+    attributes = without_nulls(bucket_attributes(document))
     bucket = await run_in_threadpool(
         objects.buckets.create, name, request.query_params.get("project", ""), attributes
     )
@@ -66,15 +66,13 @@ async def patch(objects: Objects, request: Request) -> Response:
     """Serves `PATCH /storage/v1/b/{bucket}`."""
     refuse_not_emulated(request)
     changes = bucket_attributes(await read_json(request))
-    return await _change(
-        objects, request, lambda attributes: merged(attributes, changes, by_key="labels")
-    )
+    return await _change(objects, request, lambda attributes: merged(attributes, changes))
 
 
 async def update(objects: Objects, request: Request) -> Response:
     """Serves `PUT /storage/v1/b/{bucket}`: what the body leaves out is removed."""
     refuse_not_emulated(request)
-    given = merged({}, bucket_attributes(await read_json(request)), by_key="labels")
+    given = without_nulls(bucket_attributes(await read_json(request)))
     return await _change(
         objects,
         request,

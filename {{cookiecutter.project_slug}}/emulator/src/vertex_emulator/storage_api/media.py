@@ -150,7 +150,9 @@ def _requested_range(header: str | None, size: int) -> tuple[int, int] | None:
         if last and int(last) < start:
             return None
     if start >= size:
-        raise errors.out_of_range(f"The range {header} cannot be served: there are {size} bytes.")
+        raise errors.out_of_range(
+            f"The range {header} cannot be served: there are {size} bytes.", size
+        )
     return start, end
 
 

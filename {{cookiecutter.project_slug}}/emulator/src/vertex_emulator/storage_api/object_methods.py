@@ -22,10 +22,12 @@ from vertex_emulator.storage_api.requests import (
     refuse_not_emulated,
 )
 from vertex_emulator.storage_api.resources import (
+    changed_object_attributes,
     etag,
     new_object_attributes,
     object_attributes,
     object_resource,
+    refuse_unknown,
 )
 from vertex_emulator.storage_api.responses import json_response
 
@@ -75,7 +77,7 @@ async def patch(objects: Objects, request: Request) -> Response:
     stored = await run_in_threadpool(
         objects.update,
         object_ref(request),
-        lambda attributes: merged(attributes, changes, by_key="metadata"),
+        lambda before: changed_object_attributes(before, merged(before, changes)),
     )
     return json_response(request, object_resource(request, stored))
 
@@ -87,7 +89,9 @@ async def update(objects: Objects, request: Request) -> Response:
     stored = await run_in_threadpool(
         objects.update,
         object_ref(request),
-        lambda attributes: {"storageClass": attributes["storageClass"]} | given,
+        lambda before: changed_object_attributes(
+            before, {"storageClass": before["storageClass"]} | given
+        ),
     )
     return json_response(request, object_resource(request, stored))
 
@@ -102,13 +106,21 @@ async def compose(objects: Objects, request: Request) -> Response:
     """Serves `POST /storage/v1/b/{bucket}/o/{object}/compose`."""
     refuse_not_emulated(request)
     document = await read_json(request)
+    refuse_unknown(document, {"deleteSourceObjects", "destination", "kind", "sourceObjects"})
     target = object_ref(request)
     sources = _sources(target.bucket, document.get("sourceObjects"))
     destination = document.get("destination") or {}
     if not isinstance(destination, dict):
         raise errors.invalid_argument(f"Expected destination to be an object: {destination!r}.")
     attributes = new_object_attributes(destination)
-    stored = await run_in_threadpool(objects.compose, sources, target, attributes)
+    delete_sources = document.get("deleteSourceObjects") or False
+    if not isinstance(delete_sources, bool):
+        raise errors.invalid_argument(
+            f"Expected deleteSourceObjects to be true or false, got {delete_sources!r}."
+        )
+    stored = await run_in_threadpool(
+        lambda: objects.compose(sources, target, attributes, delete_sources=delete_sources)
+    )
     return json_response(request, object_resource(request, stored))
 
 

@@ -1,6 +1,7 @@
 """What Cloud Storage's methods share on the way in: parameters, conditions, JSON bodies."""
 
 import re
+import zlib
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -15,27 +16,52 @@ from vertex_emulator.object_store.objects import Ref
 _JSON_LIMIT = 1 << 20  # bytes
 
 # Parameters that ask for what is not emulated; served in silence they would mislead.
-_NOT_EMULATED = ("destinationKmsKeyName", "kmsKeyName", "restoreToken", "softDeleted")
+NOT_EMULATED = (
+    "destinationKmsKeyName",
+    "enableObjectRetention",
+    "filter",
+    "kmsKeyName",
+    "restoreToken",
+    "rewriteToken",
+    "softDeleted",
+)
+# Parameters that can have no effect here: nothing is billed, and there are no contexts, locked
+# retentions, folders or unreachable places. README.md says so.
+WITHOUT_EFFECT = (
+    "dropContextGroups",
+    "includeFoldersAsPrefixes",
+    "maxBytesRewrittenPerCall",
+    "overrideUnlockedRetention",
+    "returnPartialSuccess",
+    "userProject",
+    "versions",
+)
+_PROJECTIONS = {"", "full", "noAcl"}
 _ACLS = ("destinationPredefinedAcl", "predefinedAcl", "predefinedDefaultObjectAcl")
 # What clients such as gcsfs ask for by default: it shares nothing outside the project.
 _PRIVATE_ACLS = {"", "bucketOwnerFullControl", "bucketOwnerRead", "private", "projectPrivate"}
 
 
 def refuse_not_emulated(request: Request) -> None:
-    """Refuses parameters and headers that ask for what is not emulated.
+    """Refuses parameters and headers that ask for what is not emulated, or that no one knows.
 
     Raises:
-        ApiError: 501.
+        ApiError: 400.
     """
-    for name in _NOT_EMULATED:
+    projection = request.query_params.get("projection", "noAcl")
+    if projection not in _PROJECTIONS:
+        raise errors.invalid_argument(
+            f"Invalid value for projection: expected full or noAcl, got {projection!r}."
+        )
+    for name in NOT_EMULATED:
         if request.query_params.get(name, "false").lower() != "false":
-            raise errors.unimplemented(f"The emulator has no {name}; leave the parameter away.")
+            raise errors.not_emulated(f"The emulator has no {name}; leave the parameter away.")
     for name in _ACLS:
         if request.query_params.get(name, "") not in _PRIVATE_ACLS:
-            raise errors.unimplemented(f"The emulator has no access control; leave {name} away.")
+            raise errors.not_emulated(f"The emulator has no access control; leave {name} away.")
     for name in request.headers:
         if name.startswith("x-goog-encryption-"):
-            raise errors.unimplemented(f"The emulator has no encryption keys; leave {name} away.")
+            raise errors.not_emulated(f"The emulator has no encryption keys; leave {name} away.")
 
 
 def integer(request: Request, name: str) -> int | None:
@@ -47,7 +73,12 @@ def integer(request: Request, name: str) -> int | None:
     text = request.query_params.get(name)
     if text is None or text == "":
         return None
-    if not re.fullmatch(r"[0-9]{1,18}", text):
+    return _int64(name, text, least=0)
+
+
+def _int64(name: str, text: str, least: int = -(1 << 63)) -> int:
+    """Reads a number of 64 bits. Raises ApiError 400 for any other text."""
+    if not re.fullmatch(r"-?[0-9]{1,19}", text) or not least <= int(text) < 1 << 63:
         raise errors.invalid_argument(
             f"Invalid value for {name}: expected an integer, got {text!r}."
         )
@@ -60,10 +91,13 @@ def flag(request: Request, name: str) -> bool:
 
 
 def conditions(request: Request, prefix: str = "if") -> Conditions:
-    """Returns the preconditions of a request; prefix `ifSource` takes those on the source."""
+    """Returns the preconditions of a request; prefix `ifSource` takes those on the source.
+
+    A negative number is none that an object has: it matches nothing (412), and is no error.
+    """
     return Conditions(
-        integer(request, f"{prefix}GenerationMatch"),
-        integer(request, f"{prefix}GenerationNotMatch"),
+        _condition(request, f"{prefix}GenerationMatch"),
+        _condition(request, f"{prefix}GenerationNotMatch"),
         _metageneration(request, prefix, "Match"),
         _metageneration(request, prefix, "NotMatch"),
     )
@@ -71,8 +105,31 @@ def conditions(request: Request, prefix: str = "if") -> Conditions:
 
 def _metageneration(request: Request, prefix: str, which: str) -> int | None:
     """Reads a condition in its documented spelling, or in google-cloud-storage's for uploads."""
-    documented = integer(request, f"{prefix}Metageneration{which}")
-    return integer(request, f"{prefix}MetaGeneration{which}") if documented is None else documented
+    documented = _condition(request, f"{prefix}Metageneration{which}")
+    return (
+        _condition(request, f"{prefix}MetaGeneration{which}") if documented is None else documented
+    )
+
+
+def _condition(request: Request, name: str) -> int | None:
+    text = request.query_params.get(name)
+    return _int64(name, text) if text else None
+
+
+def header_conditions(request: Request, prefix: str = "x-goog-if-") -> Conditions:
+    """Returns the preconditions of a request of the XML API, which are headers.
+
+    Source: https://cloud.google.com/storage/docs/xml-api/reference-headers
+    """
+
+    def condition(name: str) -> int | None:
+        text = request.headers.get(prefix + name)
+        return _int64(prefix + name, text) if text else None
+
+    return Conditions(
+        generation_match=condition("generation-match"),
+        metageneration_match=condition("metageneration-match"),
+    )
 
 
 def object_ref(request: Request) -> Ref:
@@ -93,7 +150,7 @@ async def read_body(request: Request, limit: int = _JSON_LIMIT) -> bytes:
         ApiError: 413 past the limit, in bytes.
     """
     body = bytearray()
-    async for data in request.stream():
+    async for data in unpacked(request):
         body += data
         if len(body) > limit:
             raise errors.too_large(f"Expected a body of at most {limit} bytes.")
@@ -124,6 +181,44 @@ def parse_json(body: bytes) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise errors.invalid_argument(f"Expected a JSON object, got {type(document).__name__}.")
     return document
+
+
+async def unpacked(request: Request) -> AsyncIterator[bytes]:
+    """Yields the body of a request of the JSON API, without the gzip that it travelled in.
+
+    Source: https://cloud.google.com/storage/docs/transcoding#gzip-gzip: `Content-Encoding` of a
+    request is about the transport; the object's own is in its metadata.
+
+    Raises:
+        ApiError: 400 where the body is not gzip as it says, or in another encoding.
+    """
+    encoding = request.headers.get("content-encoding", "identity").lower()
+    if encoding in {"", "identity"}:
+        async for data in request.stream():
+            yield data
+        return
+    if encoding not in {"gzip", "x-gzip"}:
+        raise errors.not_emulated(f"The emulator unpacks gzip, not Content-Encoding: {encoding}.")
+    unpacker, between_members = zlib.decompressobj(wbits=31), True
+    async for packed in request.stream():
+        left, more = packed, bool(packed)
+        while more:
+            try:
+                plain = unpacker.decompress(left, CHUNK)
+            except zlib.error as error:
+                raise errors.invalid_argument(f"Expected a body in gzip: {error}.") from error
+            if plain:
+                yield plain
+            between_members = unpacker.eof
+            if between_members:
+                left = unpacker.unused_data
+                more = bool(left)
+                unpacker = zlib.decompressobj(wbits=31)
+            else:
+                left = unpacker.unconsumed_tail
+                more = bool(left) or len(plain) == CHUNK
+    if not between_members:
+        raise errors.invalid_argument("Expected a body in gzip, which ends before its end.")
 
 
 async def large_chunks(stream: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

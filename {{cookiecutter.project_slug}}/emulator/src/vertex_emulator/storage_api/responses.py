@@ -14,7 +14,8 @@ JSON = "application/json; charset=UTF-8"
 XML = "application/xml; charset=UTF-8"
 
 # Source: https://cloud.google.com/storage/docs/json_api/v1/status-codes
-_REASONS = {
+_REASONS: dict[int | str, str] = {
+    "NotImplemented": "notImplemented",
     304: "notModified",
     400: "invalid",
     404: "notFound",
@@ -22,7 +23,6 @@ _REASONS = {
     412: "conditionNotMet",
     413: "uploadTooLarge",
     416: "requestedRangeNotSatisfiable",
-    501: "notImplemented",
     503: "backendError",
     507: "insufficientStorage",
 }
@@ -34,7 +34,6 @@ _XML_CODES = {
     412: "PreconditionFailed",
     413: "EntityTooLarge",
     416: "InvalidRange",
-    501: "NotImplemented",
     503: "ServiceUnavailable",
 }
 
@@ -56,10 +55,11 @@ def json_error(error: ApiError) -> Response:
     reason = {
         "message": error.message,
         "domain": "global",
-        "reason": _REASONS.get(error.code, "internalError"),
+        "reason": _REASONS.get(error.reason) or _REASONS.get(error.code, "internalError"),
     }
     document["error"]["errors"] = [reason]
-    return Response(orjson.dumps(document), status_code=error.code, media_type=JSON)
+    body = orjson.dumps(document)
+    return Response(body, status_code=error.code, media_type=JSON, headers=error.headers)
 
 
 def xml_error(error: ApiError) -> Response:
@@ -67,9 +67,11 @@ def xml_error(error: ApiError) -> Response:
     if error.code == 304:
         return Response(status_code=304)
     code = error.reason or _XML_CODES.get(error.code, "InternalError")
-    return xml_response(
+    response = xml_response(
         "Error", {"Code": code, "Message": error.message, "Details": error.message}, error.code
     )
+    response.headers.update(error.headers)
+    return response
 
 
 def xml_response(

@@ -141,4 +141,4 @@ def _served(
 
 
 def _not_emulated(request: Request) -> Response:
-    raise errors.unimplemented(f"The emulator has no {request.method} {request.url.path}.")
+    raise errors.not_emulated(f"The emulator has no {request.method} {request.url.path}.")

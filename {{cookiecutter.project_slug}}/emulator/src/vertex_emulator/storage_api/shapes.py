@@ -4,19 +4,86 @@ Source: the schemas Bucket and Object of
 https://storage.googleapis.com/$discovery/rest?version=v1
 """
 
+import difflib
 import re
 from typing import Any
 
 from vertex_emulator import errors
+from vertex_emulator.storage_api.locations import LOCATIONS
 
-# A shape is a type, a list with the shape of its items, a dict with the shapes of its fields, or
-# a dict whose one key `...` stands for any name.
+# A shape is a type, a list with the shape of its items, a dict with the shapes of its fields, a
+# dict whose one key `...` stands for any name, or one of the two classes here.
 Shape = Any
+
+_FEW = 10  # values that a message can list
 
 
 class Int64(str):
     """The shape of a 64-bit integer, which JSON carries as a string."""
 
+
+class OneOf(frozenset[str]):
+    """The shape of a text that has one of these values."""
+
+
+STORAGE_CLASS = OneOf(
+    {
+        "STANDARD",
+        "NEARLINE",
+        "COLDLINE",
+        "ARCHIVE",
+        "RAPID",
+        # Older names, which Google still takes.
+        "DURABLE_REDUCED_AVAILABILITY",
+        "MULTI_REGIONAL",
+        "REGIONAL",
+    }
+)
+
+# Fields that only Google sets. Clients send them back with the rest of a resource.
+OBJECT_OUTPUT = {
+    "bucket",
+    "componentCount",
+    "crc32c",
+    "etag",
+    "generation",
+    "hardDeleteTime",
+    "id",
+    "kind",
+    "md5Hash",
+    "mediaLink",
+    "metageneration",
+    "name",
+    "owner",
+    "restoreToken",
+    "retentionExpirationTime",
+    "selfLink",
+    "size",
+    "softDeleteTime",
+    "timeCreated",
+    "timeDeleted",
+    "timeFinalized",
+    "timeStorageClassUpdated",
+    "updated",
+}
+BUCKET_OUTPUT = {
+    "etag",
+    "generation",
+    "hardDeleteTime",
+    "id",
+    "kind",
+    "locationType",
+    "metageneration",
+    "name",
+    "owner",
+    "projectNumber",
+    "satisfiesPZI",
+    "satisfiesPZS",
+    "selfLink",
+    "softDeleteTime",
+    "timeCreated",
+    "updated",
+}
 
 OBJECT: Shape = {
     "cacheControl": str,
@@ -26,7 +93,7 @@ OBJECT: Shape = {
     "contentType": str,
     "customTime": str,
     "metadata": {...: str},
-    "storageClass": str,
+    "storageClass": STORAGE_CLASS,
 }
 
 _SWITCH: Shape = {"enabled": bool, "lockedTime": str}
@@ -36,14 +103,17 @@ BUCKET: Shape = {
     "cors": [{"maxAgeSeconds": int, "method": [str], "origin": [str], "responseHeader": [str]}],
     "iamConfiguration": {
         "bucketPolicyOnly": _SWITCH,
-        "publicAccessPrevention": str,
+        "publicAccessPrevention": OneOf({"enforced", "inherited", "unspecified"}),
         "uniformBucketLevelAccess": _SWITCH,
     },
     "labels": {...: str},
     "lifecycle": {
         "rule": [
             {
-                "action": {"type": str, "storageClass": str},
+                "action": {
+                    "type": OneOf({"AbortIncompleteMultipartUpload", "Delete", "SetStorageClass"}),
+                    "storageClass": STORAGE_CLASS,
+                },
                 "condition": {
                     "age": int,
                     "createdBefore": str,
@@ -53,7 +123,7 @@ BUCKET: Shape = {
                     "isLive": bool,
                     "matchesPattern": str,
                     "matchesPrefix": [str],
-                    "matchesStorageClass": [str],
+                    "matchesStorageClass": [STORAGE_CLASS],
                     "matchesSuffix": [str],
                     "noncurrentTimeBefore": str,
                     "numNewerVersions": int,
@@ -61,11 +131,15 @@ BUCKET: Shape = {
             }
         ]
     },
-    "location": str,
+    "location": OneOf(LOCATIONS),
     "logging": {"logBucket": str, "logObjectPrefix": str},
-    "rpo": str,
-    "softDeletePolicy": {"retentionDurationSeconds": Int64},
-    "storageClass": str,
+    "rpo": OneOf({"ASYNC_TURBO", "DEFAULT"}),
+    "softDeletePolicy": {
+        "effectiveTime": str,
+        "hardDeletePause": bool,
+        "retentionDurationSeconds": Int64,
+    },
+    "storageClass": STORAGE_CLASS,
     "website": {"mainPageSuffix": str, "notFoundPage": str},
 }
 
@@ -91,13 +165,25 @@ def _check(path: str, value: Any, shape: Shape) -> None:
         for name, item in value.items():
             if name not in shape and ... not in shape:
                 raise errors.invalid_argument(f"Unknown field {path}.{name}; remove it.")
-            if item is not None or name in shape:  # the patch of a map removes a key so
+            if item is not None:  # which removes the field, or sets none
                 _check(f"{path}.{name}", item, shape.get(name, shape.get(...)))
+    elif isinstance(shape, OneOf):
+        if not isinstance(value, str):
+            raise _unfit(path, "a string", value)
+        if value not in shape:
+            raise _unfit(path, _suggestion(value, shape), value)
     elif shape is Int64:
         if not re.fullmatch(r"-?[0-9]{1,19}", str(value)):
             raise _unfit(path, "an integer", value)
     elif not isinstance(shape, type) or type(value) is not shape:
         raise _unfit(path, _SAID.get(shape if isinstance(shape, type) else type(shape), ""), value)
+
+
+def _suggestion(value: str, known: OneOf) -> str:
+    if len(known) <= _FEW:
+        return f"one of {', '.join(sorted(known))}"
+    near = difflib.get_close_matches(value, known, n=1)
+    return f"a known one such as {near[0] if near else min(known)}"
 
 
 _SAID = {

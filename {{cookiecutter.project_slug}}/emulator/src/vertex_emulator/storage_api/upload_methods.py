@@ -22,12 +22,14 @@ from vertex_emulator.storage_api.requests import (
     large_chunks,
     read_json,
     refuse_not_emulated,
+    unpacked,
 )
 from vertex_emulator.storage_api.resources import base_url, new_object_attributes, object_resource
 from vertex_emulator.storage_api.responses import json_response
 
 _HASH_NAMES = {"md5": "md5Hash", "crc32c": "crc32c"}
-_CONTENT_RANGE = re.compile(r"bytes (?:(\d{1,18})-(\d{1,18})|\*)/(\d{1,18}|\*)")
+# `0-*` goes on to the end of the body: what Node's client sends.
+_CONTENT_RANGE = re.compile(r"bytes (?:(\d{1,18})-(\d{1,18}|\*)|\*)/(\d{1,18}|\*)")
 
 
 async def insert(objects: Objects, uploads: Uploads, request: Request) -> Response:
@@ -47,10 +49,10 @@ async def insert(objects: Objects, uploads: Uploads, request: Request) -> Respon
         return await _start(uploads, request)
     content_type = request.headers.get("content-type", "")
     if kind == "multipart":
-        parts = await read_related(request.stream(), content_type)
+        parts = await read_related(unpacked(request), content_type)
         document, content_type, media = parts.document, parts.content_type, parts.media
     elif kind == "media":
-        document, media = {}, request.stream()
+        document, media = {}, unpacked(request)
     else:
         raise errors.invalid_argument(
             f"Expected uploadType to be media, multipart or resumable, got {kind!r}."
@@ -171,7 +173,7 @@ async def resume(objects: Objects, uploads: Uploads, request: Request) -> Respon
         received = uploads.received(upload)
         if start is not None:
             received = await _append(uploads, upload, request, start, end)
-        if "content-range" not in request.headers:
+        if start is not None and end is None and total is None:  # the body was all the rest
             total = received if upload.size is None else upload.size
         if total is None or received < total:
             return _incomplete(received)
@@ -233,7 +235,7 @@ async def _append(
             f"The chunk begins at byte {start}, but only {received} bytes were received before."
         )
     position = start
-    async for data in large_chunks(request.stream()):
+    async for data in large_chunks(unpacked(request)):
         fresh = data[max(0, received - position) :]
         position += len(data)
         if end is not None and position > end + 1:

@@ -56,7 +56,7 @@ async def serve(objects: Objects, uploads: Uploads, request: Request) -> Respons
         case "DELETE" if "uploadId" in parameters:
             await run_in_threadpool(lambda: uploads.cancel(_upload(uploads, request)))
             return Response(status_code=204)
-    raise errors.unimplemented(f"The emulator has no {request.method} {request.url.path}.")
+    raise errors.not_emulated(f"The emulator has no {request.method} {request.url.path}.")
 
 
 def _start(uploads: Uploads, request: Request) -> Response:
