@@ -137,9 +137,7 @@ def client_of(url: str) -> Any:
 def process(data_dir: Path, largest_file: int = 0) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """Runs this module; yields the process and its address, and kills it at the end."""
     command = [sys.executable, "-m", __name__, str(data_dir), str(largest_file)]
-    server = subprocess.Popen(
-        command, cwd=Path(__file__).parents[2], stdout=subprocess.PIPE, text=True
-    )
+    server = subprocess.Popen(command, cwd=Path(__file__).parent, stdout=subprocess.PIPE, text=True)
     assert server.stdout is not None
     try:
         yield server, server.stdout.readline().strip()
