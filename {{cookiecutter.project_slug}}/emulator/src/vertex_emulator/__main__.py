@@ -59,7 +59,7 @@ def main() -> None:
         )
     options = parser.parse_args()
     data_dir = options.data_dir.absolute()
-    data_dir.mkdir(parents=True, exist_ok=True)
+    data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)  # jobs' variables are in there
     lock = filelock.FileLock(data_dir / "lock")
     try:
         with lock.acquire(blocking=False):

@@ -10,8 +10,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+
 from vertex_emulator.processes import supervisor
 from vertex_emulator.processes.forker import Forker
+from vertex_emulator.processes.identity import MARK, end, identity, is_running, marked
 from vertex_emulator.processes.supervisor import read_json, write_json
 
 START_SECONDS = 20.0  # the longest a supervisor may take to write down who it is
@@ -65,10 +68,11 @@ class Run:
             OSError: the supervisor itself cannot start.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        owner = supervisor.identity(os.getpid()) if ends_with_emulator else None
+        owner = identity(os.getpid()) if ends_with_emulator else None
+        marked_env = {**env, MARK: str(self.folder)}
         write_json(
             self.folder / "spec.json",
-            {"argv": list(argv), "env": dict(env), "cwd": str(cwd), "owner": owner},
+            {"argv": list(argv), "env": marked_env, "cwd": str(cwd), "owner": owner},
         )
         # A session of its own: Ctrl-C at the emulator's terminal is for the emulator.
         channel = None if forker is None else forker.channel()
@@ -96,19 +100,31 @@ class Run:
         """Returns the command's exit code, or None while it runs.
 
         Raises:
-            ProcessLookupError: it ended and nobody saw how, as when a machine fails.
+            ProcessLookupError: it ended and nobody saw how, as when a machine fails. What is left
+                of its processes has been ended too.
         """
         if self._child is not None:
             self._child.poll()  # reaps it
         result = read_json(self.folder / "result.json")
         if result is not None:
             return int(result["exitCode"])
-        if supervisor.is_running(read_json(self.folder / "supervisor.json")):
+        if is_running(read_json(self.folder / "supervisor.json")):
             return None
         result = read_json(self.folder / "result.json")  # it may have ended between the two looks
         if result is None:
+            self._end_leftovers()
             raise ProcessLookupError(f"the process of {self.folder.name} is gone without a result")
         return int(result["exitCode"])
+
+    def _end_leftovers(self) -> None:
+        """Ends the processes of a run whose supervisor is gone: none may go on beside the next."""
+        left = marked(self.folder)
+        process = read_json(self.folder / "process.json")
+        if process is not None and is_running(process):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                root = psutil.Process(process["pid"])
+                left += [*root.children(recursive=True), root]
+        end(list(dict.fromkeys(left)), 0)
 
     def stop(self, grace_seconds: float) -> None:
         """Asks for the end of the whole process tree: SIGTERM, and SIGKILL after the grace."""

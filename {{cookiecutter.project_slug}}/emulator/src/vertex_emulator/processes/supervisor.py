@@ -7,17 +7,21 @@ find everything again. The folder holds:
 
 - `spec.json`, read: `{"argv": [...], "env": {...}, "cwd": "...", "owner": PID or null}`; the
   command ends with its owner, where one is named.
-- `supervisor.json`, written first: `{"pid": ..., "created": ...}`.
-- `process.json`, written once the command runs: its `{"pid": ..., "created": ...}`.
+- `supervisor.json`, written first: the supervisor's `identity`.
+- `process.json`, written once the command runs: its `identity`.
 - `output.jsonl`, written as the command prints: a line
   `{"time": RFC 3339, "stream": "stdout" | "stderr", "text": "..."}` for each of its lines.
 - `stop.json`, awaited: when it appears, the command's process tree is ended, gently first:
   `{"graceSeconds": seconds to wait before force}`.
 - `result.json`, written last: `{"exitCode": ..., "ended": RFC 3339}`; a negative code is the
   signal that ended the command.
+
+What the command started ends with it, also what has put itself into another session: on Linux such
+processes become children of the supervisor, elsewhere their environment tells whose they are.
 """
 
 import contextlib
+import ctypes
 import json
 import os
 import socket
@@ -30,6 +34,7 @@ from typing import IO, Any
 import psutil
 
 from vertex_emulator.processes.forker import Forked
+from vertex_emulator.processes.identity import end, identity, is_running, marked
 from vertex_emulator.times import now
 
 POLL_SECONDS = 0.05
@@ -38,6 +43,7 @@ LINE_BYTES = 64 * 1024  # Cloud Logging takes entries up to 256 KiB; longer line
 
 def main(folder: Path, channel: socket.socket | None) -> None:
     """Runs the command of a folder to its end."""
+    _adopt_orphans()
     write_json(folder / "supervisor.json", identity(os.getpid()))
     spec = json.loads((folder / "spec.json").read_text(encoding="utf-8"))
     with (folder / "output.jsonl").open("a", encoding="utf-8") as output:
@@ -70,25 +76,9 @@ def _start(
     )
 
 
-def identity(pid: int) -> dict[str, Any]:
-    """What tells a process from a later one of the same number."""
-    return {"pid": pid, "created": psutil.Process(pid).create_time()}
-
-
 def _write_identity(path: Path, pid: int) -> None:
     with contextlib.suppress(psutil.NoSuchProcess):  # it has ended already
         write_json(path, identity(pid))
-
-
-def is_running(process: dict[str, Any] | None) -> bool:
-    """Whether the process of an `identity` still runs."""
-    if process is None:
-        return False
-    try:
-        found = psutil.Process(process["pid"])
-        return bool(found.create_time() == process["created"] and found.status() != "zombie")
-    except psutil.NoSuchProcess:
-        return False
 
 
 def write_json(path: Path, document: dict[str, Any]) -> None:
@@ -141,36 +131,38 @@ def _supervise(
     while process.poll() is None:
         stop = read_json(folder / "stop.json")
         if stop is not None:
-            _end_tree(process.pid, stop["graceSeconds"])
+            end(_tree(process.pid, folder), stop["graceSeconds"])
         elif owner is not None and not is_running(owner):
-            _end_tree(process.pid, 0)
+            end(_tree(process.pid, folder), 0)
         try:
             process.wait(POLL_SECONDS)
         except subprocess.TimeoutExpired:
             continue
+    end(_tree(None, folder), 0)  # what it has left behind, as a container's end does
     for reader in readers:
-        reader.join(timeout=1)  # a grandchild may keep the pipe open
+        reader.join(timeout=1)
     code = process.poll()
     assert code is not None  # noqa: S101, the loop above has seen it
     return code
 
 
-def _end_tree(pid: int, grace: float) -> None:
-    try:
-        parent = psutil.Process(pid)
-        tree = [*parent.children(recursive=True), parent]
-    except psutil.NoSuchProcess:
-        return
-    for process in tree:
-        _signal(process, gently=grace > 0)
-    _gone, left = psutil.wait_procs(tree, timeout=grace)
-    for process in left:
-        _signal(process, gently=False)
+def _adopt_orphans() -> None:
+    """Makes this process the parent of descendants that lose theirs, where the system can."""
+    if sys.platform == "linux":
+        # https://man7.org/linux/man-pages/man2/PR_SET_CHILD_SUBREAPER.2const.html
+        ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)
 
 
-def _signal(process: psutil.Process, *, gently: bool) -> None:
-    with contextlib.suppress(psutil.NoSuchProcess):
-        process.terminate() if gently else process.kill()
+def _tree(pid: int | None, folder: Path) -> list[psutil.Process]:
+    """All that the command started, and the command itself where it still runs."""
+    found = dict.fromkeys(psutil.Process().children(recursive=True))
+    if pid is not None:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            root = psutil.Process(pid)  # of a forked command, the forker is the parent
+            found |= dict.fromkeys([*root.children(recursive=True), root])
+    if sys.platform != "linux":
+        found |= dict.fromkeys(marked(folder))
+    return list(found)
 
 
 if __name__ == "__main__":

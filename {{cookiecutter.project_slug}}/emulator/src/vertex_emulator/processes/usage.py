@@ -5,6 +5,7 @@ from pathlib import Path
 
 import psutil
 
+from vertex_emulator.processes.identity import is_running
 from vertex_emulator.processes.supervisor import read_json
 
 
@@ -23,9 +24,9 @@ class Tree:
         if process is None:
             raise psutil.NoSuchProcess(-1)
         self._root = psutil.Process(process["pid"])
-        if self._root.create_time() != process["created"]:
+        if not is_running(process):
             raise psutil.NoSuchProcess(process["pid"])
-        self._seen_at: float = process["created"]
+        self._seen_at: float = self._root.create_time()
         self._seconds: dict[psutil.Process, float] = {}
 
     def look(self) -> tuple[float, int]:

@@ -11,30 +11,62 @@ import re
 import socket
 import sysconfig
 import venv
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from vertex_emulator.object_store.objects import Objects, Ref
-
-# Variables of the emulator's own process that no container on Google Cloud would see.
-NOT_INHERITED = re.compile(
-    r"^(AIP_|CLOUD_|CLUSTER_SPEC$|TF_CONFIG$|VIRTUAL_ENV|PYTHONPATH$|PYTHONHOME$|PYTEST_)"
+# What a process needs of this machine. All else stays in the person's shell: tokens, AIP_…,
+# TF_CONFIG, Python's and pip's settings, which no container on Google Cloud would see.
+INHERITED = re.compile(
+    r"""(?xi)
+      PATH | HOME | USER | LOGNAME | SHELL | LANG | LANGUAGE | LC_\w+ | TZ | TMPDIR | TEMP | TMP
+    | SYSTEMROOT | SYSTEMDRIVE | WINDIR | COMSPEC | PATHEXT | USERPROFILE | APPDATA | LOCALAPPDATA
+    | NUMBER_OF_PROCESSORS | PROCESSOR_\w+ | LD_LIBRARY_PATH | DYLD_\w+
+    # How numbers are computed, and on which processors
+    | TF_(?!CONFIG$)\w+ | XLA_\w+ | KERAS_BACKEND | OMP_\w+ | OPENBLAS_\w+ | MKL_\w+ | CUDA_\w+
+    # Where packages come from, and through what
+    | PIP_(?:INDEX_URL|EXTRA_INDEX_URL|NO_INDEX|FIND_LINKS|TRUSTED_HOST|CERT|CONFIG_FILE)
+    | (?:HTTPS?|ALL|NO)_PROXY | SSL_CERT_\w+ | REQUESTS_CA_BUNDLE | CURL_CA_BUNDLE
+    | EMULATOR_\w+
+    """
 )
-MOUNT = re.compile(r"(?<![\w./-])/gcs/(?P<bucket>[a-z0-9][a-z0-9._-]*)(?P<path>/[^\s'\";,]*)?")
+# Settings of a person's pip that would keep a job from installing its package.
+PIP = {"PIP_USER": "0", "PIP_REQUIRE_VIRTUALENV": "0", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+LOOPBACK = "127.0.0.1,localhost,::1"
+
+
+def inherited() -> dict[str, str]:
+    """Returns the variables of the emulator's own process that others may see.
+
+    Loopback is never reached through a proxy.
+    """
+    kept = {key: value for key, value in os.environ.items() if INHERITED.fullmatch(key)}
+    direct = [kept.pop(name) for name in ("NO_PROXY", "no_proxy") if kept.get(name)]
+    both = ",".join([*direct[:1], LOOPBACK])
+    return kept | {"NO_PROXY": both, "no_proxy": both}
 
 
 def make_python(folder: Path) -> None:
     """Makes a virtual environment that sees the packages of the emulator's own.
 
-    As in a training image, TensorFlow is there already; what a job installs stays its own.
+    As in a training image, TensorFlow is there already; what a job installs stays its own, with
+    `--user` too.
     """
-    venv.EnvBuilder(with_pip=False, symlinks=os.name != "nt").create(folder)
+    # `pip install --user` is for an environment that sees the system's packages.
+    builder = venv.EnvBuilder(
+        system_site_packages=True, with_pip=False, symlinks=os.name != "nt", upgrade_deps=False
+    )
+    builder.create(folder)
     paths = sysconfig.get_paths(vars={"base": str(folder), "platbase": str(folder)})
     shared = sysconfig.get_path("purelib")
     (Path(paths["purelib"]) / "image.pth").write_text(
         f"import site; site.addsitedir({shared!r})\n", encoding="utf-8"
     )
+    if os.name == "posix":  # `pip` and `pip3` are the environment's, not the machine's
+        for name in ("pip", "pip3"):
+            program = scripts_folder(folder) / name
+            program.write_text('#!/bin/sh\nexec "$(dirname "$0")/python" -m pip "$@"\n')
+            program.chmod(0o755)
 
 
 def scripts_folder(python: Path) -> Path:
@@ -50,10 +82,15 @@ def variables(python: Path, url: str, job: Mapping[str, Any]) -> dict[str, str]:
         url: the emulator's address.
         job: the CustomJob.
     """
-    environment = {key: value for key, value in os.environ.items() if not NOT_INHERITED.match(key)}
+    environment = inherited() | PIP
+    user = python.with_name("user")
+    programs = [str(scripts_folder(python)), str(scripts_folder(user))]
     environment |= {
-        "PATH": os.pathsep.join([str(scripts_folder(python)), environment.get("PATH", os.defpath)]),
+        "PATH": os.pathsep.join([*programs, environment.get("PATH", os.defpath)]),
         "VIRTUAL_ENV": str(python),
+        "PYTHONUSERBASE": str(user),
+        # gcsfs looks for Google's gRPC service for a minute otherwise.
+        "GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT": "false",
         "PYTHONUNBUFFERED": "1",
         "STORAGE_EMULATOR_HOST": url,
         "GOOGLE_CLOUD_PROJECT": job["name"].split("/")[1],
@@ -114,62 +151,3 @@ def free_ports(count: int) -> list[int]:
     finally:
         for each in sockets:
             each.close()
-
-
-class Mount:
-    """`/gcs/BUCKET` of one job: what its command names is copied in, what it writes is copied out.
-
-    On Google Cloud the folder is the bucket itself through Cloud Storage FUSE. Here it is a folder
-    on disk that holds the objects a command line names; what the job writes there becomes objects
-    when the job ends.
-
-    Args:
-        folder: where `/gcs` stands on disk.
-        objects: the objects of Cloud Storage.
-    """
-
-    def __init__(self, folder: Path, objects: Objects) -> None:
-        self._folder = folder
-        self._objects = objects
-
-    def expand(self, text: str) -> str:
-        """Replaces each `/gcs/BUCKET/…` in a word of a command line by its place on disk."""
-
-        def place(found: re.Match[str]) -> str:
-            bucket, path = found["bucket"], (found["path"] or "")
-            if not self._objects.buckets.exists(bucket):
-                return found[0]
-            self._fetch(bucket, path.strip("/"))
-            return (self._folder / bucket).as_posix() + path
-
-        return MOUNT.sub(place, text)
-
-    def _fetch(self, bucket: str, path: str) -> None:
-        for name in (each.name for each in self._objects.walk(bucket, path)):
-            if name == path or not path or name.startswith(path + "/"):
-                target = self._place(bucket, name)
-                if target is not None and not target.exists():
-                    target.parent.mkdir(parents=True, exist_ok=True)
-                    self._objects.copy_to_file(Ref(bucket, name), target)
-                    os.utime(target, (0, 0))  # tells what came in from what the job wrote
-
-    def _place(self, bucket: str, name: str) -> Path | None:
-        """Where an object stands on disk; None for a name that is no path of a file in there."""
-        parts = name.split("/")
-        if any(part in ("", ".", "..") or set(part) & set("\\:\0") for part in parts):
-            return None
-        return (self._folder / bucket).joinpath(*parts)
-
-    def publish(self) -> None:
-        """Makes objects of the files that the job has written."""
-        for bucket in _folders(self._folder):
-            if not self._objects.buckets.exists(bucket.name):
-                continue
-            for file in sorted(bucket.rglob("*")):
-                if file.is_file() and not file.is_symlink() and file.stat().st_mtime > 0:
-                    name = file.relative_to(bucket).as_posix()
-                    self._objects.write(bucket.name, name, file)
-
-
-def _folders(folder: Path) -> Iterable[Path]:
-    return [each for each in folder.iterdir() if each.is_dir()] if folder.exists() else []

@@ -12,6 +12,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from vertex_emulator.state.log_entries import Entries
 from vertex_emulator.times import now, seconds_since
 from vertex_emulator.uris import split_uri
 from vertex_emulator.vertex import environment
+from vertex_emulator.vertex.mount import Mount
 from vertex_emulator.vertex.replicas import Attempts, Task, stop
 from vertex_emulator.vertex.states import ENDED, to_pending, to_running
 
@@ -130,9 +132,10 @@ class JobRunner:
     def _prepare(self, job: Document) -> list[Task]:
         folder = self._job_folder(job["name"])
         shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(mode=0o700, parents=True)  # its plan holds the job's variables
         python = folder / "python"
         environment.make_python(python)
-        mount = environment.Mount(folder / "gcs", self._objects)
+        mount = Mount(folder / "gcs", self._objects)
         shared = environment.variables(python, self._url, job)
         pools = job["jobSpec"]["workerPoolSpecs"]
         counts = [int(pool.get("replicaCount", 1)) for pool in pools]
@@ -158,11 +161,11 @@ class JobRunner:
                 tasks.append(Task(f"{pool}-{index}", argv, env))
         return tasks
 
-    def _command(self, spec: Document, folder: Path, mount: environment.Mount) -> list[str]:
+    def _command(self, spec: Document, folder: Path, mount: Mount) -> list[str]:
         container = spec.get("containerSpec")
         if container is not None:
             words = [*container.get("command", []), *container.get("args", [])]
-            argv = [mount.expand(word) for word in words]
+            argv = mount.expand_command(words)
         else:
             package = spec["pythonPackageSpec"]
             files = [
@@ -221,7 +224,7 @@ class JobRunner:
                 return
             if codes[0] == 0:
                 self._stop_and_read(job, attempts[1:])
-                environment.Mount(self._job_folder(name) / "gcs", self._objects).publish()
+                self._publish(job)
                 self._say(job, "Job completed successfully.")
                 self._end(name, "JOB_STATE_SUCCEEDED")
                 return
@@ -246,6 +249,24 @@ class JobRunner:
                     other.restart()
                 break
             time.sleep(POLL_SECONDS)
+
+    def _publish(self, job: Document) -> None:
+        """Makes objects of what the job wrote below `/gcs`."""
+        mount = Mount(self._job_folder(job["name"]) / "gcs", self._objects)
+        strays = mount.strays(datetime.fromisoformat(job["startTime"]).timestamp())
+        if strays:
+            raise JobError(
+                INVALID,
+                f"The job wrote {strays[0]} on this machine, which is not the bucket: here"
+                " /gcs/BUCKET stands for the bucket in the job's command, arguments and variables"
+                " alone. Pass the path as an argument, as in --out=/gcs/BUCKET/out.",
+            )
+        try:
+            mount.publish()
+        except ValueError as error:
+            raise JobError(
+                INVALID, f"Nothing that the job wrote is in the bucket: {error}."
+            ) from error
 
     def _stop_and_read(self, job: Document, attempts: Sequence[Attempts]) -> None:
         stop(attempts)

@@ -3,7 +3,6 @@
 Source: https://cloud.google.com/vertex-ai/docs/predictions/custom-container-requirements.
 """
 
-import os
 import re
 import sys
 import threading
@@ -16,7 +15,7 @@ from vertex_emulator.errors import ApiError, failed_precondition, unimplemented
 from vertex_emulator.processes.forker import Forker
 from vertex_emulator.processes.run import Run
 from vertex_emulator.state.documents import Document
-from vertex_emulator.vertex.environment import NOT_INHERITED, free_ports
+from vertex_emulator.vertex.environment import free_ports, inherited
 
 EMULATED_IMAGE = re.compile(r"(^|/)tensorflow/serving(:|@|$)")
 POLL_SECONDS = 0.05
@@ -123,8 +122,9 @@ class ModelServers:
         name = container.get("predictRoute", "").rpartition("/")[2].partition(":")[0]
         health = container.get("healthRoute") or f"/v1/models/{name}"
         predict = container.get("predictRoute") or f"/v1/models/{name}:predict"
-        env = {key: value for key, value in os.environ.items() if not NOT_INHERITED.match(key)}
-        env |= {each["name"]: each.get("value", "") for each in container.get("env", [])}
+        env = inherited() | {
+            each["name"]: each.get("value", "") for each in container.get("env", [])
+        }
         env |= {
             "AIP_HTTP_PORT": str(port),
             "AIP_HEALTH_ROUTE": health,
