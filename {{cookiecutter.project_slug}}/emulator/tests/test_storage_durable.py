@@ -93,7 +93,7 @@ def test_lost_bytes_are_reported(tmp_path: Path) -> None:
     source.write_bytes(b"content")
     stored = objects.write("bucket", "name", source)
     objects.blobs.path(stored.blob.id).unlink()
-    with pytest.raises(ApiError, match="missing from the data folder"):
+    with pytest.raises(ApiError, match="damaged in the emulator's data folder"):
         objects.open(Ref("bucket", "name"))
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from google.rpc import code_pb2
 
+NO_SPACE = 507
 # The canonical codes of HTTP statuses that are not raised by name below.
 # https://github.com/googleapis/googleapis/blob/master/google/rpc/code.proto
 _OF_HTTP = {
@@ -121,7 +122,7 @@ def too_large(message: str) -> ApiError:
 
 def no_space(message: str) -> ApiError:
     """The disk is full (507: not among the codes that Google's clients send again)."""
-    return ApiError(507, "RESOURCE_EXHAUSTED", message)
+    return ApiError(NO_SPACE, "RESOURCE_EXHAUSTED", message)
 
 
 def internal(message: str) -> ApiError:

@@ -3,17 +3,20 @@
 A blob becomes part of an object only when a row in the database names it, so a blob needs no
 rename and no lock: what a killed process left behind is a file that no row names, and `sweep`
 removes it at the next start. Names of objects never become names of files.
+
+A power cut may undo the last changes of the database, and then rows name blobs that others have
+replaced. So a blob that a row has named is `release`d, not removed: its file goes once the change
+is on the disk itself.
 """
 
 import base64
-import errno
 import hashlib
 import os
 import shutil
-import sqlite3
+import threading
 import uuid
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
@@ -22,31 +25,11 @@ from typing import BinaryIO, Self
 
 import google_crc32c
 
-from vertex_emulator import errors
+from vertex_emulator.disk import reporting_full_disk
 
 CHUNK = 1 << 20  # bytes read or written at a time: one visit to the thread pool each
 
-_FULL_DISK = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
-
-
-@contextmanager
-def reporting_full_disk() -> Iterator[None]:
-    """Turns a write that the disk or SQLite refused into the answer that a client understands."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in _FULL_DISK:
-            raise errors.no_space(
-                f"The emulator's data folder has no room left ({error.strerror}); free some space."
-            ) from error
-        raise
-    except sqlite3.OperationalError as error:
-        # The low byte is the primary code: https://www.sqlite.org/rescode.html
-        if error.sqlite_errorcode & 0xFF in {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR}:
-            raise errors.no_space(
-                f"The emulator's database cannot be written ({error}); free some disk space."
-            ) from error
-        raise
+HELD_BLOBS, HELD_BYTES = 64, 64 << 20  # released blobs that may wait for their removal
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,10 +131,14 @@ class Blobs:
 
     Args:
         folder: made when missing.
+        sync: returns once all changes of the database are on the disk itself.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, sync: Callable[[], None]) -> None:
         self._folder = folder
+        self._sync = sync
+        self._releasing = threading.Lock()
+        self._released: dict[str, int] = {}  # bytes by id
         for shard in range(256):
             (folder / f"{shard:02x}").mkdir(parents=True, exist_ok=True)
 
@@ -202,16 +189,58 @@ class Blobs:
         return Blob(blob_id, size, hashes.md5, hashes.crc32c)
 
     def discard(self, blob_id: str) -> None:
-        """Removes a blob. Readers that have it open keep it; Windows then leaves it to `sweep`."""
+        """Removes a blob that no row has named."""
         _remove(self.path(blob_id))
 
-    def sweep(self, keep: Collection[str]) -> None:
-        """Removes every file but the blobs named."""
+    def release(self, *blob_ids: str) -> None:
+        """Removes blobs that no row names any more, once a power cut cannot bring the rows back.
+
+        Up to `HELD_BLOBS` files, `HELD_BYTES` in all, wait for the next call or the next `sweep`:
+        one sync serves them all.
+        """
+        with self._releasing:
+            for blob_id in blob_ids:
+                with suppress(FileNotFoundError):
+                    self._released[blob_id] = self.path(blob_id).stat().st_size
+            if len(self._released) < HELD_BLOBS and sum(self._released.values()) < HELD_BYTES:
+                return
+            self._sync()
+            for blob_id in self._released:
+                _remove(self.path(blob_id))
+            self._released.clear()
+
+    def is_whole(self, blob: Blob) -> bool:
+        """Whether the file holds as many bytes as it should.
+
+        Raises:
+            FileNotFoundError: no such blob; it may just have been replaced.
+        """
+        return self.path(blob.id).stat().st_size == blob.size
+
+    def sweep(self, keep: Mapping[str, int | None]) -> set[str]:
+        """Removes every file but the blobs named.
+
+        Args:
+            keep: how many bytes each blob has; None where it still grows.
+
+        Returns:
+            The blobs that are not there with these bytes.
+        """
+        self._sync()
+        found = {}
         for path in self._folder.glob("??/*"):
-            if path.name not in keep:
+            if path.name in keep:
+                found[path.name] = path.stat().st_size
+            else:
                 _remove(path)
+        return {
+            blob_id
+            for blob_id, size in keep.items()
+            if blob_id not in found or size not in (None, found[blob_id])
+        }
 
 
 def _remove(path: Path) -> None:
+    # Readers that have the file open keep it; Windows leaves it to the next `sweep`.
     with suppress(FileNotFoundError, PermissionError):
         path.unlink()

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from vertex_emulator import errors
-from vertex_emulator.object_store.blobs import reporting_full_disk
+from vertex_emulator.disk import reporting_full_disk
 from vertex_emulator.object_store.conditions import ALWAYS, Conditions
 from vertex_emulator.state.database import Database
 

@@ -1,7 +1,7 @@
 """The rows of objects in SQLite: one a live object, pointing at its blob."""
 
 import sqlite3
-from collections.abc import Generator
+from collections.abc import Collection, Generator
 from dataclasses import dataclass
 from typing import Any
 
@@ -99,10 +99,15 @@ class ObjectRows:
         finally:
             cursor.close()  # an open cursor would hold this thread's view of the database
 
-    def blob_ids(self) -> set[str]:
-        """Returns the ids of the blobs that objects point at."""
-        rows = self._database.connection().execute("SELECT blob FROM objects")
-        return {row["blob"] for row in rows}
+    def blob_sizes(self) -> dict[str, int | None]:
+        """Returns how many bytes each blob that an object points at has, by id."""
+        rows = self._database.connection().execute("SELECT blob, size FROM objects")
+        return {row["blob"]: row["size"] for row in rows}
+
+    def names_of(self, blob_ids: Collection[str]) -> list[str]:
+        """Returns the gs:// URIs of the objects that point at some of these blobs."""
+        rows = self._database.connection().execute("SELECT bucket, name, blob FROM objects")
+        return [f"gs://{row['bucket']}/{row['name']}" for row in rows if row["blob"] in blob_ids]
 
     def put(
         self,

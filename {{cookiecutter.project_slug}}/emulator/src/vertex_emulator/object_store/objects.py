@@ -5,14 +5,15 @@ object or the new one, and a process killed at any moment leaves one of the two.
 """
 
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from io import BufferedReader
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
 from vertex_emulator import errors
-from vertex_emulator.object_store.blobs import CHUNK, Blob, Blobs, BlobWriter, reporting_full_disk
+from vertex_emulator.disk import reporting_full_disk
+from vertex_emulator.object_store.blobs import CHUNK, Blob, Blobs, BlobWriter
 from vertex_emulator.object_store.buckets import Buckets, Change, microseconds
 from vertex_emulator.object_store.conditions import ALWAYS, Conditions
 from vertex_emulator.object_store.listing import Listing, Page, page
@@ -76,12 +77,16 @@ class Objects:
     def __init__(self, database: Database, folder: Path) -> None:
         self.database = database
         self._rows = ObjectRows(database)
-        self.blobs = Blobs(folder)
+        self.blobs = Blobs(folder, database.sync)
         self.buckets = Buckets(database)
 
-    def blob_ids(self) -> set[str]:
-        """Returns the ids of the blobs that objects point at."""
-        return self._rows.blob_ids()
+    def blob_sizes(self) -> dict[str, int | None]:
+        """Returns how many bytes each blob that an object points at has, by id."""
+        return self._rows.blob_sizes()
+
+    def names_of(self, blob_ids: Collection[str]) -> list[str]:
+        """Returns the gs:// URIs of the objects that point at some of these blobs."""
+        return self._rows.names_of(blob_ids)
 
     def stat(self, ref: Ref) -> StoredObject:
         """Returns an object without its bytes."""
@@ -172,7 +177,7 @@ class Objects:
             self.blobs.discard(blob.id)
             raise
         if replaced:
-            self.blobs.discard(replaced.blob.id)
+            self.blobs.release(replaced.blob.id)
         return stored
 
     def check_target(self, target: Ref) -> None:
@@ -199,7 +204,7 @@ class Objects:
             stored = self._require(ref)
             ref.conditions.check(stored.generation, stored.metageneration)
             self._rows.delete(stored)
-        self.blobs.discard(stored.blob.id)
+        self.blobs.release(stored.blob.id)
 
     def copy(
         self, source: Ref, target: Ref, attributes: dict[str, Any] | None = None
@@ -236,7 +241,7 @@ class Objects:
                 target.bucket, target.name, stored.blob, stored.attributes, stored.components
             )
         if replaced:
-            self.blobs.discard(replaced.blob.id)
+            self.blobs.release(replaced.blob.id)
         return moved
 
     def compose(
@@ -284,7 +289,7 @@ class Objects:
             alongside=remove_sources if delete_sources else None,
         )
         for each in removed:
-            self.blobs.discard(each.blob.id)
+            self.blobs.release(each.blob.id)
         return stored
 
     def _hold(
@@ -296,13 +301,12 @@ class Objects:
             stored = self._require(ref)
             ref.conditions.check(stored.generation, stored.metageneration, reading=reading)
             try:
+                if not self.blobs.is_whole(stored.blob):
+                    raise _damaged(ref)
                 return stored, take(stored.blob.id)
             except FileNotFoundError as error:
                 if before and before.blob == stored.blob:
-                    raise errors.internal(
-                        f"The bytes of gs://{ref.bucket}/{ref.name} are missing from the data"
-                        " folder."
-                    ) from error
+                    raise _damaged(ref) from error
                 before = stored
 
     def _require(self, ref: Ref) -> StoredObject:
@@ -323,3 +327,11 @@ class Objects:
     def _defaults(self, bucket: str) -> dict[str, Any]:
         settings = self.buckets.get(bucket).attributes
         return {"storageClass": settings.get("storageClass", "STANDARD")}
+
+
+def _damaged(ref: Ref) -> errors.ApiError:
+    # No 5xx: clients would ask again for minutes.
+    return errors.failed_precondition(
+        f"The bytes of gs://{ref.bucket}/{ref.name} are damaged in the emulator's data folder, as"
+        " after a power cut; upload the object again or delete it."
+    )

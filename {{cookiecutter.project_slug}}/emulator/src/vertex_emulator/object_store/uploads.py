@@ -6,6 +6,7 @@ https://cloud.google.com/storage/docs/multipart-uploads
 """
 
 import sqlite3
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -15,7 +16,8 @@ from typing import Any
 import orjson
 
 from vertex_emulator import errors
-from vertex_emulator.object_store.blobs import Blob, reporting_full_disk
+from vertex_emulator.disk import reporting_full_disk
+from vertex_emulator.object_store.blobs import Blob
 from vertex_emulator.object_store.buckets import microseconds
 from vertex_emulator.object_store.conditions import Conditions
 from vertex_emulator.object_store.object_rows import StoredObject
@@ -49,7 +51,9 @@ _SCHEMA = (
     """,
 )
 
-_LIFETIME = 7 * 24 * 3600 * 1_000_000  # microseconds: Google drops an upload after a week
+_HOUR = 3600 * 1_000_000  # microseconds
+_LIFETIME = 7 * 24 * _HOUR  # microseconds: Google drops an upload after a week
+MAX_NAMED = 20  # damaged objects
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +80,9 @@ class Upload:
 
 
 class Uploads:
-    """All uploads under way. Construct it once: it also clears away what was abandoned.
+    """All uploads under way. Construct it once: it also clears away what a killed process left.
+
+    An upload that is not finished is dropped after a week, as on Google Cloud.
 
     Args:
         objects: where finished uploads go; the rows are in the same database.
@@ -87,13 +93,21 @@ class Uploads:
         self._objects = objects
         self._busy: set[str] = set()
         self._lock = Lock()
+        self._expire_at = 0
         with database.transaction() as connection:
             for statement in _SCHEMA:
                 connection.execute(statement)
-            connection.execute(
-                "DELETE FROM uploads WHERE started < ?", (microseconds() - _LIFETIME,)
+        self._expire()
+        damaged = objects.names_of(
+            objects.blobs.sweep(keep=objects.blob_sizes() | self._blob_sizes())
+        )
+        if damaged:
+            print(
+                f"The bytes of {len(damaged)} objects are damaged, as after a power cut; upload"
+                f" them again or delete them: {' '.join(damaged[:MAX_NAMED])}"
+                + (" …" if len(damaged) > MAX_NAMED else ""),
+                file=sys.stderr,
             )
-        objects.blobs.sweep(keep=objects.blob_ids() | self._blob_ids())
 
     def start(
         self,
@@ -108,6 +122,7 @@ class Uploads:
             ApiError: 400, 404 or 412 where the object could not be made even now.
         """
         self._objects.check_target(target)
+        self._expire()
         blob = self._objects.blobs.new_id()
         upload = Upload(
             self._objects.blobs.new_id(), target, attributes, hashes or {}, size, blob, None
@@ -210,8 +225,7 @@ class Uploads:
         """Drops an upload and what it received."""
         blobs = [upload.blob, *(part.id for part in self.parts(upload).values())]
         self._forget(upload)
-        for blob in filter(None, blobs):
-            self._objects.blobs.discard(blob)
+        self._objects.blobs.release(*filter(None, blobs))
 
     def put_part(self, upload: Upload, number: int, blob: Blob) -> None:
         """Keeps a finished blob as a numbered part, in place of an earlier one."""
@@ -226,7 +240,7 @@ class Uploads:
             self._objects.blobs.discard(blob.id)
             raise
         if replaced:
-            self._objects.blobs.discard(replaced.id)
+            self._objects.blobs.release(replaced.id)
 
     def parts(self, upload: Upload) -> dict[int, Blob]:
         """Returns the parts received, by number."""
@@ -260,19 +274,36 @@ class Uploads:
             components=len(parts),
             alongside=lambda connection, _: _delete(connection, upload),
         )
-        for blob_id in (upload.blob, *(part.id for part in received.values())):
-            self._objects.blobs.discard(blob_id)
+        self._objects.blobs.release(upload.blob, *(part.id for part in received.values()))
         return stored
 
     def _forget(self, upload: Upload) -> None:
         with self._database.transaction() as connection:
             _delete(connection, upload)
 
-    def _blob_ids(self) -> set[str]:
+    def _expire(self) -> None:
+        """Drops uploads that are too old, at most once an hour."""
+        now = microseconds()
+        with self._lock:
+            if now < self._expire_at:
+                return
+            self._expire_at = now + _HOUR
+        with self._database.transaction() as connection:
+            old = "FROM uploads WHERE started < ?"
+            before = (now - _LIFETIME,)
+            blobs = connection.execute(
+                f"SELECT blob {old} AND blob <> '' UNION SELECT blob FROM upload_parts"  # noqa: S608, words of ours
+                f" WHERE upload IN (SELECT id {old})",
+                before * 2,
+            ).fetchall()
+            connection.execute(f"DELETE {old}", before)
+        self._objects.blobs.release(*(row["blob"] for row in blobs))
+
+    def _blob_sizes(self) -> dict[str, int | None]:
         rows = self._database.connection().execute(
-            "SELECT blob FROM uploads UNION SELECT blob FROM upload_parts"
+            "SELECT blob, NULL AS size FROM uploads UNION ALL SELECT blob, size FROM upload_parts"
         )
-        return {row["blob"] for row in rows}
+        return {row["blob"]: row["size"] for row in rows}
 
 
 def _delete(connection: sqlite3.Connection, upload: Upload) -> None:
