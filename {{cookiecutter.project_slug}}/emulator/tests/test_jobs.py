@@ -29,6 +29,7 @@ def test_a_job_runs_with_the_documented_environment(clients: Clients) -> None:
     cluster = json.loads(environment["CLUSTER_SPEC"])
     assert cluster["task"] == {"type": "workerpool0", "index": 0}
     assert list(cluster["cluster"]) == ["workerpool0"]
+    assert environment["GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT"] == "false"
     assert "TF_CONFIG" not in environment
 
 

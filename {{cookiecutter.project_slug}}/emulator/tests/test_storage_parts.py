@@ -22,6 +22,27 @@ def test_chunks_uploaded_concurrently(bucket: Any, tmp_path: Path) -> None:
     assert blob.download_as_bytes() == LARGE
 
 
+def test_what_the_first_request_says_is_kept(bucket: Any) -> None:
+    url = f"{bucket.client._connection.API_BASE_URL}/{bucket.name}/parts"
+    said = {
+        "content-type": "text/plain",
+        "x-goog-custom-time": "2024-05-01T12:00:00Z",
+        "x-goog-meta-a": "b",
+    }
+    opened = requests.post(url, params={"uploads": ""}, headers=said, timeout=30)
+    upload = opened.text.partition("<UploadId>")[2].partition("</UploadId>")[0]
+    where = {"partNumber": "1", "uploadId": upload}
+    tag = requests.put(url, params=where, data=b"one", timeout=30).headers["etag"]
+    body = f"<C><Part><PartNumber>1</PartNumber><ETag>{tag}</ETag></Part></C>"
+    requests.post(url, params={"uploadId": upload}, data=body, timeout=30).raise_for_status()
+    blob = bucket.get_blob("parts")
+    assert (blob.content_type, blob.metadata) == ("text/plain", {"a": "b"})
+    assert blob.custom_time.year == 2024
+    wrong = {"x-goog-storage-class": "HOT"}
+    refused = requests.post(url, params={"uploads": ""}, headers=wrong, timeout=30)
+    assert refused.status_code == 400
+
+
 def test_parts_are_checked(bucket: Any) -> None:
     url = f"{bucket.client._connection.API_BASE_URL}/{bucket.name}/parts"
     opened = requests.post(url, params={"uploads": ""}, timeout=30)

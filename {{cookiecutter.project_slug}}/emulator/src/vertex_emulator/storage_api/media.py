@@ -2,6 +2,8 @@
 
 import gzip
 import re
+from collections.abc import Mapping
+from email.utils import formatdate
 from io import BufferedReader
 from urllib.parse import quote
 
@@ -17,21 +19,48 @@ from vertex_emulator.object_store.objects import Objects
 from vertex_emulator.storage_api.requests import object_ref, refuse_not_emulated
 from vertex_emulator.storage_api.resources import etag
 
+# An HTML object opened from the address bar has the emulator's origin, and could ask it to run
+# code; in a sandbox it has none. Google needs neither header: its API has an origin of its own.
+_HARMLESS = {"content-security-policy": "sandbox", "x-content-type-options": "nosniff"}
 # Byte positions past 18 digits are past any object, and refused as malformed ranges are: ignored.
 _GZIP_MAGIC = b"\x1f\x8b"  # RFC 1952, 2.3.1
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 
 
 def download(objects: Objects, request: Request) -> Response:
-    """Serves `GET …/o/{object}?alt=media`, `/download/…` and `GET /{bucket}/{object}`.
+    """Serves `GET …/o/{object}?alt=media` and `/download/…`.
 
     Raises:
         ApiError: 404, 412, 304; 416 for a range past the end.
     """
     refuse_not_emulated(request)
     stored, file = objects.open(object_ref(request))
+    return respond(request, stored, file, etag(stored.generation, stored.metageneration), {})
+
+
+def respond(
+    request: Request,
+    stored: StoredObject,
+    file: BufferedReader,
+    current: str,
+    replaced: Mapping[str, str],
+) -> Response:
+    """Answers with the bytes of an object, or the part asked for, and closes the file.
+
+    Args:
+        request: of which `Range`, `Accept-Encoding` and conditions on entity tags are served.
+        stored: the object.
+        file: its bytes.
+        current: its entity tag.
+        replaced: headers to send in place of the object's own.
+
+    Raises:
+        ApiError: as `download`.
+    """
     try:
-        return _respond(request, stored, file)
+        check_etags(request, current.strip('"'))
+        headers = {"etag": current, **_headers(stored), **replaced}
+        return _respond(request, stored, file, headers)
     except BaseException:
         file.close()
         raise
@@ -55,15 +84,14 @@ def _etags(header: str) -> set[str]:
     return {text.strip().removeprefix("W/").strip('"') for text in header.split(",")}
 
 
-def _respond(request: Request, stored: StoredObject, file: BufferedReader) -> Response:
-    current = etag(stored.generation, stored.metageneration)
-    check_etags(request, current)
-    headers = _headers(stored, current)
+def _respond(
+    request: Request, stored: StoredObject, file: BufferedReader, headers: dict[str, str]
+) -> Response:
     if _is_to_be_unpacked(request, stored, file):
         # Neither length nor ranges of the unpacked form are known: it is sent whole.
         return _FileSlice(gzip.GzipFile(fileobj=file), None, headers, owner=file)
     if stored.attributes.get("contentEncoding"):
-        headers["content-encoding"] = _header_text(stored.attributes["contentEncoding"])
+        headers["content-encoding"] = header_text(stored.attributes["contentEncoding"])
     headers["accept-ranges"] = "bytes"
     span = _requested_range(request.headers.get("range"), stored.size)
     if span is None:
@@ -82,7 +110,7 @@ def _respond(request: Request, stored: StoredObject, file: BufferedReader) -> Re
     return _FileSlice(file, length, headers, owner=file, status=status)
 
 
-def _headers(stored: StoredObject, current: str) -> dict[str, str]:
+def _headers(stored: StoredObject) -> dict[str, str]:
     attributes = stored.attributes
     hashes = [f"crc32c={stored.blob.crc32c}"]
     if stored.blob.md5:
@@ -90,7 +118,8 @@ def _headers(stored: StoredObject, current: str) -> dict[str, str]:
     headers = {
         "content-type": attributes.get("contentType", "application/octet-stream"),
         "cache-control": attributes.get("cacheControl", "no-cache"),
-        "etag": current,
+        "last-modified": formatdate(stored.updated // 1_000_000, usegmt=True),
+        **_HARMLESS,
         "x-goog-generation": str(stored.generation),
         "x-goog-metageneration": str(stored.metageneration),
         "x-goog-hash": ",".join(hashes),
@@ -101,20 +130,21 @@ def _headers(stored: StoredObject, current: str) -> dict[str, str]:
     for header, field in (
         ("content-disposition", "contentDisposition"),
         ("content-language", "contentLanguage"),
+        ("x-goog-custom-time", "customTime"),
     ):
         if attributes.get(field):
             headers[header] = attributes[field]
     for key, value in attributes.get("metadata", {}).items():
         if _TOKEN.fullmatch(key):
             headers[f"x-goog-meta-{key.lower()}"] = value
-    return {name: _header_text(value) for name, value in headers.items()}
+    return {name: header_text(value) for name, value in headers.items()}
 
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2
 _PRINTABLE = "".join(chr(code) for code in range(0x20, 0x7F) if code != ord("%"))
 
 
-def _header_text(value: str) -> str:
+def header_text(value: str) -> str:
     """A value that HTTP can carry: what is not printable ASCII is percent-encoded."""
     return value if value.isascii() and value.isprintable() else quote(value, safe=_PRINTABLE)
 

@@ -73,6 +73,11 @@ def integer(request: Request, name: str) -> int | None:
     text = request.query_params.get(name)
     if text is None or text == "":
         return None
+    return number(name, text)
+
+
+def number(name: str, text: str) -> int:
+    """Reads a number of 64 bits without a sign. Raises ApiError 400 for any other text."""
     return _int64(name, text, least=0)
 
 

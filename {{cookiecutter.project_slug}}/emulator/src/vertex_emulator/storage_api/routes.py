@@ -36,8 +36,7 @@ Handler = Callable[[Request], Any]  # returns a Response, or a coroutine that do
 def routes(store: Objects) -> list[BaseRoute]:
     """Returns the routes of Cloud Storage, after clearing away what a killed process left.
 
-    The last takes any path of two segments or more, as the XML API does: routes of other services
-    come before these.
+    The last take any path, as the XML API does: routes of other services come before these.
 
     Args:
         store: buckets and objects, served by nothing else yet.
@@ -81,10 +80,15 @@ def routes(store: Objects) -> list[BaseRoute]:
             RawPathRoute(path, _served(_not_emulated, json_error), methods=_ANY)
             for path in ("/upload/{rest:path}", "/download/{rest:path}", "/batch/{rest:path}")
         ),
-        RawPathRoute(
-            "/{bucket}/{object:path}",
-            _served(partial(xml.serve, store, open_uploads), xml_error),
-            methods=_ANY,
+        *(
+            RawPathRoute(
+                path, _served(partial(handler, store, open_uploads), xml_error), methods=_ANY
+            )
+            for path, handler in (
+                ("/{bucket}", xml.serve_bucket),
+                ("/{bucket}/", xml.serve_bucket),
+                ("/{bucket}/{object:path}", xml.serve_object),
+            )
         ),
     ]
 

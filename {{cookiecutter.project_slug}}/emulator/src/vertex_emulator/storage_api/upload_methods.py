@@ -143,8 +143,13 @@ async def _start(uploads: Uploads, request: Request) -> Response:
     announced = request.headers.get("x-upload-content-length", "")
     size = int(announced) if re.fullmatch(r"[0-9]{1,18}", announced) else None
     upload = await run_in_threadpool(uploads.start, target, attributes, hashes, size)
+    return started(request, upload)
+
+
+def started(request: Request, upload: Upload) -> Response:
+    """Answers the beginning of a resumable upload: where its bytes go."""
     location = (
-        f"{base_url(request)}/upload/storage/v1/b/{target.bucket}/o"
+        f"{base_url(request)}/upload/storage/v1/b/{upload.target.bucket}/o"
         f"?uploadType=resumable&upload_id={upload.id}"
     )
     return Response(headers={"location": location, "x-guploader-uploadid": upload.id})
