@@ -93,8 +93,6 @@ def variables(python: Path, url: str, job: Mapping[str, Any]) -> dict[str, str]:
         "GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT": "false",
         "PYTHONUNBUFFERED": "1",
         "STORAGE_EMULATOR_HOST": url,
-        # Without it, gcsfs looks for Google's gRPC service for a minute.
-        "GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT": "false",
         "GOOGLE_CLOUD_PROJECT": job["name"].split("/")[1],
         "CLOUD_ML_PROJECT_ID": job["name"].split("/")[1],
         "CLOUD_ML_JOB_ID": job["name"].rpartition("/")[2],
