@@ -27,6 +27,7 @@ import psutil
 from rich.console import Console
 from rich.table import Table as Printed
 
+from cloud.datasets.splits import SPLIT_BY
 from trainer import metrics
 from trainer.columns import FLIGHTS, TABLES, Table
 from trainer.settings import SPLITS
@@ -34,7 +35,6 @@ from trainer.settings import SPLITS
 BATCH = 512
 EPOCHS = 3
 HIDDEN = (64, 32)
-SPLIT_BY = ("row", "day")  # as cloud/datasets/makers.py has them, which imports pandas
 # The variable with the time at which a process was started; what psutil knows of that can be a
 # second off, as it counts from the machine's start in whole seconds.
 STARTED = "BENCHMARK_STARTED"

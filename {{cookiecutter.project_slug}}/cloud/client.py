@@ -150,7 +150,10 @@ class Client:
                 " project needs on Google Cloud."
             )
         bucket.labels = self.config.labels
-        return self.storage.create_bucket(bucket, location=self.config.region)
+        try:
+            return self.storage.create_bucket(bucket, location=self.config.region)
+        except exceptions.Conflict:
+            return bucket  # another command created it in this moment
 
     def blob(self, uri: str) -> Any:
         """Returns the `google.cloud.storage.Blob` of a gs:// URI, whether it exists or not."""

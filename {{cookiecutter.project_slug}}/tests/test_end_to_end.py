@@ -64,9 +64,24 @@ def test_the_job_is_listed_and_shown(project: Project) -> None:
     assert name.startswith("first-")
     assert "succeeded" in project.run("jobs", "--filter", 'display_name="first-*"')
     assert "No job matches" in project.run("jobs", "--filter", 'state="JOB_STATE_FAILED"')
-    shown = project.run("jobs", name)
+    shown = project.run("jobs", "fir")
     assert f"gs://test-bucket/jobs/{name}" in shown
     assert "--config" in shown
+
+
+def test_a_job_has_a_card(project: Project) -> None:
+    project.variables = {"BROWSER": "true"}  # a browser that shows nothing
+    printed = project.run("jobs", "first", "--card")
+    [path] = re.findall(r"^Model card: (.*)$", printed, re.MULTILINE)
+    assert "<html" in Path(path).read_text(encoding="utf-8")
+
+
+def test_values_that_training_never_saw_are_named(project: Project) -> None:
+    printed = project.run("predict", "--carrier", "ZZ", "--month", "13", "--dep-delay", "1e6")
+    assert "Note: carrier 'ZZ' was not seen in training" in printed
+    assert "Note: month 13 was not seen in training" in printed
+    assert "Note: dep_delay 1e+06 is outside the range of the training rows" in printed
+    assert "Note:" not in project.run("predict", "--carrier", "UA", "--month", "1")
 
 
 def test_a_prediction_and_its_equal_curl_command(project: Project) -> None:
@@ -160,9 +175,24 @@ def test_a_cancelled_job_says_so(project: Project) -> None:
     name = newest_job(project)
     while "running" not in project.run("jobs", name):
         time.sleep(0.1)
-    assert "cancelled" in project.run("cancel", name)
+    while not (epochs := re.findall(r"Epoch (\d+)/", project.run("logs", name))):
+        time.sleep(0.1)
+    assert re.search(rf"{name} +running \d+/100000", project.run("jobs"))
+    assert "cannot write into" in project.fail("submit", "--resume", name)
+    cancelled = project.run("cancel", "long")  # by the beginning of its name
+    assert f"{name}: cancelled" in cancelled
+    assert f"nox -s submit -- --resume {name}" in cancelled
     assert "has already ended" in project.run("cancel", name)
     assert "no SavedModel" in project.fail("deploy", name)
+
+    epochs = re.findall(r"Epoch (\d+)/", project.run("logs", name))
+    last = max(map(int, epochs)) + 3
+    project.run("submit", "--resume", name, "--", "--epochs", str(last))
+    assert "succeeded" in project.run("logs", "--follow")
+    epochs = re.findall(rf"Epoch (\d+)/{last}", project.run("logs", "--limit", "500"))
+    assert 1 <= len(epochs) <= 4, "it began from a checkpoint"
+    assert newest_job(project) != name
+    assert f"gs://test-bucket/jobs/{name}" in project.run("jobs", newest_job(project))
 
 
 def test_a_job_that_raises_shows_its_reason(project: Project) -> None:
@@ -196,6 +226,7 @@ def test_a_job_that_raises_shows_its_reason(project: Project) -> None:
     [
         (("jobs", "nope"), "There is no job 'nope'; 'nox -s jobs' lists"),
         (("logs", "123"), "There is no job '123'"),
+        (("logs", '"'), "There is no job '\"'"),
         (("jobs", "--filter", "colour=red"), "unknown field 'colour'"),
         (("deploy", "nope"), "There is no job 'nope'"),
         (("submit", "--name", "Not Good"), "--name: expected up to 42 of a-z"),

@@ -4,7 +4,7 @@ import argparse
 
 from cloud import lookup
 from cloud.client import Client
-from cloud.console import say, step
+from cloud.console import next_commands, say, step
 from cloud.serving import batch_jobs
 from cloud.training import cancellation
 
@@ -38,4 +38,6 @@ def run(client: Client, options: argparse.Namespace) -> int:
     with step(f"Cancelling {job.display_name}"):
         job = cancel(client, job.name)
     say(f"{job.display_name}: {lookup.state(job)}")
+    if options.batch is None and not lookup.has_succeeded(job):
+        next_commands((f"nox -s submit -- --resume {job.display_name}", "continue it"))
     return 0

@@ -212,8 +212,10 @@ def show(client: Client, job: Any) -> None:
             (f"nox -s jobs -- {job.display_name} --card", "open its model card"),
             (f"nox -s deploy -- {job.display_name}", "serve its model"),
         )
-    else:
-        next_commands((f"nox -s logs -- {job.display_name}", "what it printed"))
+        return
+    logs = (f"nox -s logs -- {job.display_name}", "what it printed")
+    resume = (f"nox -s submit -- --resume {job.display_name}", "continue it")
+    next_commands(*([logs, resume] if lookup.has_ended(job) else [logs]))
 
 
 def open_card(client: Client, job: Any) -> None:

@@ -6,7 +6,7 @@ from datetime import datetime
 from cloud.config import Config
 from cloud.console import next_commands, say
 from cloud.datasets import files
-from cloud.datasets.splits import SPLITS
+from trainer.settings import SPLITS
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

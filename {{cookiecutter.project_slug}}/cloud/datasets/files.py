@@ -10,7 +10,7 @@ import google_crc32c
 from cloud.client import Client
 from cloud.config import Config
 from cloud.console import say, step
-from cloud.datasets.splits import SPLITS
+from trainer.settings import SPLITS
 
 
 def folder(config: Config) -> Path:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from cloud.datasets.splits import SPLITS
+from cloud.datasets.splits import SHARES
 from cloud.errors import UserError
 from trainer.columns import TABLES
 
@@ -51,7 +51,7 @@ def make(name: str, rows: int | None = None, split_by: str = "row") -> dict[str,
     hashes = _hashes(_days(name, keys) if split_by == "day" else keys)
     return {
         split: frame[np.isin(hashes % 100, share)].reset_index(drop=True)
-        for split, share in SPLITS.items()
+        for split, share in SHARES.items()
     }
 
 

@@ -1,5 +1,7 @@
-"""The parts of a data set: rows to train on, to evaluate on after each epoch, and to test with."""
+"""How rows are divided: to train on, to evaluate on after each epoch, and to test with."""
+
+from trainer.settings import SPLITS
 
 # Of every hundred values of the hash, the first eighty are for training, and so on.
-SPLITS = {"train": range(80), "eval": range(80, 90), "test": range(90, 100)}
+SHARES = dict(zip(SPLITS, (range(80), range(80, 90), range(90, 100)), strict=True))
 SPLIT_BY = ("row", "day")

@@ -3,6 +3,7 @@
 import argparse
 import csv
 import json
+import re
 import subprocess
 import sys
 import threading
@@ -23,7 +24,7 @@ from cloud.__main__ import main
 from cloud.client import Client
 from cloud.commands import batch
 from cloud.errors import UserError
-from cloud.serving import deployments, prediction, rollout, traffic
+from cloud.serving import batch_jobs, deployments, prediction, rollout, traffic
 
 CALLERS = 4
 MACHINES = deployments.Machines("n1-standard-4")
@@ -344,3 +345,32 @@ def test_a_mistake_gets_one_sentence(
     client: Client, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], sentence: str
 ) -> None:
     assert sentence in mistake(capsys, *words)
+
+
+def test_teardown_ends_what_runs_and_keeps_what_is_not_the_projects(
+    project: Project, client: Client
+) -> None:
+    """The last test of this project. A batch prediction is cancelled, removed, and no obstacle."""
+    for folder in ("", "notes/"):
+        client.bucket.blob(f"{folder}mine.txt").upload_from_string("a person's own")
+    machines = {"machine_spec": {"machine_type": "n1-standard-4"}}
+    version = lookup.version(client, "default")
+    uri = f"gs://{client.bucket.name}/rows.jsonl"
+    client.blob(uri).upload_from_string("".join('{"key": "1", "year": 2007}\n' for _ in range(9)))
+    for name in ("to-cancel", "to-remove"):
+        request = batch_jobs.request(name, version, uri, f"{uri}/out", machines)
+        client.jobs.create_batch_prediction_job(
+            parent=client.config.location,
+            batch_prediction_job=request | {"labels": client.config.labels},
+        )
+    ended = project.run("cancel", "--batch", "to-cancel")
+    assert re.search(r"to-cancel: (cancelled|succeeded)|to-cancel has already ended", ended)
+
+    listed = project.run("teardown", "--dry-run")
+    assert "It stays, with 3 objects that the project did not create: mine.txt, notes/" in listed
+    removed = project.run("teardown", "--yes")
+    assert "Removing batch prediction to-remove" in removed
+    left = [blob.name for blob in client.storage.list_blobs("test-bucket")]
+    assert left == ["mine.txt", "notes/mine.txt", "rows.jsonl"]
+    assert not list(client.models.list_models(parent=client.config.location))
+    assert not list(client.jobs.list_batch_prediction_jobs(parent=client.config.location))

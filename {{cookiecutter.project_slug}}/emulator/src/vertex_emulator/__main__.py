@@ -25,6 +25,8 @@ from vertex_emulator.limits import allow_many_files
 from vertex_emulator.pace import Pace
 
 HOST = "127.0.0.1"
+# SQLite opens paths of up to 512 bytes, Windows mostly of 260; the names below the folder need 110.
+MAX_PATH = 150 if os.name == "nt" else 400
 IN_USE = 75  # EX_TEMPFAIL of sysexits.h: the same command may succeed later
 
 
@@ -59,9 +61,10 @@ def main() -> None:
         )
     options = parser.parse_args()
     data_dir = options.data_dir.absolute()
-    data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)  # jobs' variables are in there
+    _check_length(data_dir)
     lock = filelock.FileLock(data_dir / "lock")
     try:
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)  # jobs' variables are in there
         with lock.acquire(blocking=False):
             pace = Pace(
                 options.autoscaling_period,
@@ -76,6 +79,20 @@ def main() -> None:
             file=sys.stderr,
         )
         sys.exit(IN_USE)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        sys.exit(f"--data-dir {data_dir}: {error.filename} cannot be used: {error.strerror}.")
+
+
+def _check_length(data_dir: Path) -> None:
+    """Ends with one sentence where the paths below the folder would be too long to open."""
+    length = len(os.fsencode(data_dir))
+    if length > MAX_PATH:
+        sys.exit(
+            f"--data-dir {data_dir}: expected a path of up to {MAX_PATH} bytes, got {length}; take"
+            " a shorter one, as SQLite and the system open none that is much longer."
+        )
 
 
 def _seconds(text: str) -> float:
