@@ -76,7 +76,8 @@ def job(client: Client, name: str | None, *, state: str | None = None) -> Any:
             kind = f" that is {_state_words(state)}" if state else ""
             raise UserError(f"There is no job{kind} yet; submit one with 'nox -s submit'.")
         return newest
-    found = _job_by_number(client, name) if name.isdigit() or "/" in name else None
+    is_resource = name.isdigit() or name.startswith("projects/")
+    found = _job_by_number(client, name) if is_resource else None
     if found is None and NAME_CHARACTERS.fullmatch(name):
         found = _job_by_name(client, name)
     if found is None:

@@ -8,7 +8,7 @@ import pytest
 from benchmarks import training
 from cloud.datasets import makers
 
-# What Keras' own recipes warn of is not ours to mend.
+# What Keras' own recipes warn of is not ours to fix.
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 

@@ -1,4 +1,4 @@
-"""The whole road as a person walks it: `python -m cloud COMMAND` in a process of its own."""
+"""Every command as a person runs it: `python -m cloud COMMAND` in a process of its own."""
 
 import json
 import os
@@ -37,7 +37,7 @@ def newest_job(project: Project) -> str:
     return project.run("jobs").splitlines()[1].split()[0]
 
 
-def test_the_demo_walks_the_whole_road_twice_and_leaves_nothing_running(tmp_path: Path) -> None:
+def test_the_demo_runs_twice_and_leaves_nothing_running(tmp_path: Path) -> None:
     """Penguins: 344 rows make a short demo of all its steps; in a folder as people name them."""
     tmp_path /= "größe 100% #1 it's $HOME"
     project = Project(tmp_path, "penguins")
