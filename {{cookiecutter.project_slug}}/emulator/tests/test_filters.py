@@ -147,7 +147,7 @@ def test_an_unknown_severity_is_named() -> None:
     [
         ("colour=red", "unknown field 'colour'"),
         ('state="RUNNING"', "unknown state 'RUNNING'"),
-        ('create_time>"yesterday"', "no RFC 3339 timestamp 'yesterday'"),
+        ('create_time>"yesterday"', "not an RFC 3339 timestamp: 'yesterday'"),
         ("display_name", "no comparison after 'display_name'"),
         ("display_name=", "a missing field or value"),
         ("(display_name=x", "a missing ')'"),

@@ -351,7 +351,7 @@ def test_a_folder_without_a_model_is_one_sentence_and_exit_1(tmp_path: Path, con
     folder = tmp_path / "model"
     expected = {
         "nothing": f"error: The model folder {folder} does not exist; give the folder above",
-        "empty": f"error: {folder} holds no SavedModel; expected a version in it",
+        "empty": f"error: {folder} contains no SavedModel; expected a version in it",
         "bare": f"error: {folder} holds saved_model.pb itself; put it into a numbered folder",
         "broken": f"error: {folder / '1'} does not load as a SavedModel: ",
     }
@@ -401,7 +401,7 @@ def test_a_model_in_a_bucket_is_served(emulator: RunningEmulator, model_dir: Pat
     assert server.stop() == (0, "", "")
 
     for uri, reason in [
-        ("gs://model-server-test/models", "holds no SavedModel"),
+        ("gs://model-server-test/models", "contains no SavedModel"),
         ("gs://model-server-test/models/late/1", "holds saved_model.pb itself"),
         ("gs://no-such-bucket/models", "cannot be read"),
     ]:

@@ -72,7 +72,7 @@ def test_without_a_spec_the_pace_says_when_it_is_idle() -> None:
     [
         ({}, "minReplicaCount: expected at least 1"),
         ({"minReplicaCount": -1}, "expected at least 1"),
-        ({"minReplicaCount": 1, "scaleToZeroSpec": {}}, "scaling to zero wants 0, got 1"),
+        ({"minReplicaCount": 1, "scaleToZeroSpec": {}}, "scale to zero requires 0, got 1"),
         ({"minReplicaCount": 3, "maxReplicaCount": 2}, "expected at least minReplicaCount, 3"),
         ({"minReplicaCount": 1, "maxReplicaCount": 10**9}, "expected at most 64"),
         ({"minReplicaCount": 2, "requiredReplicaCount": 3}, "requiredReplicaCount"),

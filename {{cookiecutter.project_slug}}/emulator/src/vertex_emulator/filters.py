@@ -338,7 +338,9 @@ class _Parser:
                     moment = datetime.fromisoformat(value)
                     return moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
                 except (TypeError, ValueError, OverflowError) as error:
-                    raise self._error(f"no RFC 3339 timestamp {value!r}", right.position) from error
+                    raise self._error(
+                        f"not an RFC 3339 timestamp: {value!r}", right.position
+                    ) from error
 
             return time
         if right.kind == "word" and re.fullmatch(r"-?\d+(\.\d+)?", right.text):

@@ -73,6 +73,6 @@ def _decode(token: str) -> Position:
         text, number = None, None
     if not isinstance(text, str) or type(number) is not int or abs(number) >= 2**63:
         raise invalid_argument(
-            f"pageToken: expected the nextPageToken of an answer before, got {token!r}."
+            f"pageToken: expected the nextPageToken of an earlier answer, got {token!r}."
         )
     return text, number

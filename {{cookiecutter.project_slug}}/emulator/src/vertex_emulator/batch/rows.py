@@ -256,7 +256,7 @@ def _cells(line: bytes) -> list[tuple[str, bool]]:
             cells.append((text[position + 1 : stop].replace('""', '"'), True))
             stop += 1
             if stop < end and text[stop] != ",":
-                raise RowError(f"expected a comma behind the quotes at character {stop + 1}")
+                raise RowError(f"expected a comma after the quotes at character {stop + 1}")
         position = stop + 1
     return cells
 
@@ -298,11 +298,11 @@ def _parse(line: bytes) -> Any:
         return orjson.loads(line)
     except orjson.JSONDecodeError as error:
         if b"NaN" not in line and b"Infinity" not in line:
-            raise RowError(f"the line is no JSON: {error}") from error
+            raise RowError(f"the line is not valid JSON: {error}") from error
     try:  # tokens that TensorFlow Serving takes, though JSON has none for them
         return json.loads(line)
     except (ValueError, RecursionError) as error:
-        raise RowError(f"the line is no JSON: {error}") from error
+        raise RowError(f"the line is not valid JSON: {error}") from error
 
 
 def _dump(value: Any) -> bytes:

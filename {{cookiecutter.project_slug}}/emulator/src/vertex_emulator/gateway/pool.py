@@ -124,7 +124,7 @@ class Pool:
             # Into the object as it is: predictions may be large, and are not read here.
             self._respond(call, 200, body[:-1] + self._tail, JSON)
         else:
-            self._refuse(call, internal("The model server's answer is no JSON object."))
+            self._refuse(call, internal("The model server's answer is not a JSON object."))
         self._advance()
 
     def lost(self, _upstream: Upstream, call: Call, *, partly_answered: bool) -> None:

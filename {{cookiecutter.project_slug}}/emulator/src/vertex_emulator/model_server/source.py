@@ -39,9 +39,9 @@ def _highest(base: str, names: list[str], *, bare: bool) -> str:
     if bare:
         raise StartError(
             f"{base} holds {_FILE} itself; put it into a numbered folder, such as {base}/1, as "
-            "TensorFlow Serving wants it."
+            "TensorFlow Serving expects."
         )
-    raise StartError(f"{base} holds no SavedModel; expected a version in it, such as 1/{_FILE}.")
+    raise StartError(f"{base} contains no SavedModel; expected a version in it, such as 1/{_FILE}.")
 
 
 def _download(base: str, stack: ExitStack) -> Path:
@@ -70,7 +70,7 @@ def _download(base: str, stack: ExitStack) -> Path:
             path = target.joinpath(*parts)
             if ".." in parts or not path.is_relative_to(target):
                 raise StartError(
-                    f"The object {name} under {base} has a name that leaves its folder."
+                    f"The object {name} under {base} has a name that points outside its folder."
                 )
             path.parent.mkdir(parents=True, exist_ok=True)
             blob.download_to_filename(str(path))

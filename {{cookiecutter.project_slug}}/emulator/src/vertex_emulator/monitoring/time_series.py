@@ -52,7 +52,9 @@ def list_time_series(series: Series, project: str, query: Mapping[str, str]) -> 
     end = _moment(query, "interval.endTime")
     start = _moment(query, "interval.startTime") if query.get("interval.startTime") else end
     if start > end:
-        raise invalid_argument("interval.startTime: expected a moment not after interval.endTime.")
+        raise invalid_argument(
+            "interval.startTime: expected a time no later than interval.endTime."
+        )
     view = query.get("view") or "FULL"
     if view not in ("FULL", "HEADERS", "0", "1"):
         raise invalid_argument(f"view: expected FULL or HEADERS, got {view!r}.")

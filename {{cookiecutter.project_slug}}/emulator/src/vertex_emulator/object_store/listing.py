@@ -198,7 +198,7 @@ def _set(members: str) -> str:
         ranges.append((ord(single or first), ord(single or last)))
         if ranges[-1][0] > ranges[-1][1]:
             raise errors.invalid_argument(
-                f"matchGlob: expected a range upwards, got {member[0]!r}."
+                f"matchGlob: expected an ascending range, got {member[0]!r}."
             )
     slash = ord("/")
     if inverted:

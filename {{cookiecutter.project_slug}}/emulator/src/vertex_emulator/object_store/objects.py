@@ -54,7 +54,9 @@ def check_object_name(name: str) -> None:
     try:
         size = len(name.encode())
     except UnicodeEncodeError as error:
-        raise errors.invalid_argument("Expected an object name that UTF-8 can write.") from error
+        raise errors.invalid_argument(
+            "Expected an object name that can be encoded in UTF-8."
+        ) from error
     if not 1 <= size <= 1024 or name in {".", ".."} or "\r" in name or "\n" in name:
         raise errors.invalid_argument(
             "Expected an object name of 1 to 1024 bytes of UTF-8, without line ends and other "
@@ -230,7 +232,7 @@ class Objects:
         check_object_name(target.name)
         if source.name == target.name:
             raise errors.invalid_argument(
-                f"Expected another name than the source's, got {target.name!r}."
+                f"Expected a name other than the source's, got {target.name!r}."
             )
         with reporting_full_disk(), self.database.transaction():
             stored = self._require(source)

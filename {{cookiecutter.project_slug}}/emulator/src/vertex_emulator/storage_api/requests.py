@@ -55,13 +55,13 @@ def refuse_not_emulated(request: Request) -> None:
         )
     for name in NOT_EMULATED:
         if request.query_params.get(name, "false").lower() != "false":
-            raise errors.not_emulated(f"The emulator has no {name}; leave the parameter away.")
+            raise errors.not_emulated(f"The emulator has no {name}; omit the parameter.")
     for name in _ACLS:
         if request.query_params.get(name, "") not in _PRIVATE_ACLS:
-            raise errors.not_emulated(f"The emulator has no access control; leave {name} away.")
+            raise errors.not_emulated(f"The emulator has no access control; omit {name}.")
     for name in request.headers:
         if name.startswith("x-goog-encryption-"):
-            raise errors.not_emulated(f"The emulator has no encryption keys; leave {name} away.")
+            raise errors.not_emulated(f"The emulator has no encryption keys; omit {name}.")
 
 
 def integer(request: Request, name: str) -> int | None:
@@ -223,7 +223,7 @@ async def unpacked(request: Request) -> AsyncIterator[bytes]:
                 left = unpacker.unconsumed_tail
                 more = bool(left) or len(plain) == CHUNK
     if not between_members:
-        raise errors.invalid_argument("Expected a body in gzip, which ends before its end.")
+        raise errors.invalid_argument("Expected a gzip body, got one that is cut short.")
 
 
 async def large_chunks(stream: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

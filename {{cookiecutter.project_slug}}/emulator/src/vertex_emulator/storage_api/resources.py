@@ -227,7 +227,7 @@ def _refuse(document: dict[str, Any], not_emulated: tuple[str, ...], known: set[
     refuse_unknown(document, known.union(not_emulated))
     for name in not_emulated:
         if _asks_for_something(document.get(name)):
-            raise errors.not_emulated(f"The emulator has no {name}; leave the field away.")
+            raise errors.not_emulated(f"The emulator has no {name}; omit the field.")
 
 
 def _asks_for_something(value: Any) -> bool:

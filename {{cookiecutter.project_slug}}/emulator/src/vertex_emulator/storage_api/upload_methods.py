@@ -244,7 +244,7 @@ async def _append(
         fresh = data[max(0, received - position) :]
         position += len(data)
         if end is not None and position > end + 1:
-            raise errors.invalid_argument(f"The chunk was to end with byte {end}, but goes on.")
+            raise errors.invalid_argument(f"The chunk was to end with byte {end}, but continues.")
         if fresh:
             await run_in_threadpool(uploads.append, upload, fresh)
     if end is not None and position != end + 1:

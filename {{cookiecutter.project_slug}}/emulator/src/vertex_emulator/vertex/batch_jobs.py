@@ -187,7 +187,7 @@ def _check_emulated(job: Document) -> None:
             f" {wanted.get('predictionsFormat', '')!r}."
         )
     if wanted["predictionsFormat"] != "jsonl" or "bigqueryDestination" in wanted:
-        raise unimplemented("outputConfig: jsonl to gcsDestination is emulated alone.")
+        raise unimplemented("outputConfig: only jsonl to gcsDestination is emulated.")
 
 
 def _check_instance_config(job: Document) -> None:

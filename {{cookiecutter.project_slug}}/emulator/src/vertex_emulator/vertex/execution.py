@@ -259,7 +259,7 @@ class JobRunner:
                 INVALID,
                 f"The job wrote {strays[0]} on this machine, which is not the bucket: here"
                 " /gcs/BUCKET stands for the bucket in the job's command, arguments and variables"
-                " alone. Pass the path as an argument, as in --out=/gcs/BUCKET/out.",
+                " only. Pass the path as an argument, as in --out=/gcs/BUCKET/out.",
             )
         try:
             mount.publish()

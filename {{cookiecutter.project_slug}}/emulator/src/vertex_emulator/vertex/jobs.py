@@ -128,7 +128,7 @@ def _check_spec(spec: Document) -> None:
     timeout = spec.get("scheduling", {}).get("timeout", "1s")
     if float(timeout.removesuffix("s")) <= 0:
         raise invalid_argument(
-            f"jobSpec.scheduling.timeout: expected more than no time, got {timeout}."
+            f"jobSpec.scheduling.timeout: expected a positive duration, got {timeout}."
         )
     base = spec.get("baseOutputDirectory", {}).get("outputUriPrefix")
     if base is not None and not base.startswith("gs://"):

@@ -59,7 +59,7 @@ class Bounds:
             )
         if minimum < 0 or (minimum and to_zero is not None):
             raise invalid_argument(
-                f"{name}.minReplicaCount: scaling to zero wants 0, got {minimum}."
+                f"{name}.minReplicaCount: scale to zero requires 0, got {minimum}."
             )
         maximum = resources.get("maxReplicaCount", max(minimum, 1))
         if maximum < max(minimum, 1):

@@ -98,8 +98,8 @@ class ModelServers:
         image = version.get("containerSpec", {}).get("imageUri", "")
         if not EMULATED_IMAGE.search(image):
             raise unimplemented(
-                f"containerSpec.imageUri: the emulator stands for TensorFlow Serving's image"
-                f" (…/tensorflow/serving:TAG) alone, got {image!r}."
+                f"containerSpec.imageUri: the emulator serves with TensorFlow Serving's image"
+                f" (…/tensorflow/serving:TAG) only, got {image!r}."
             )
 
     def launch(
