@@ -7,7 +7,8 @@ import webbrowser
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import partial
-from itertools import islice
+from itertools import chain, islice
+from textwrap import shorten
 from typing import Any
 
 from google.api_core import exceptions
@@ -32,6 +33,7 @@ from cloud.errors import UserError
 from cloud.serving import evaluations
 from cloud.training import charts, job_logs, job_request
 from trainer.metrics import NAMES
+from trainer.settings import SPLITS
 
 STYLES = {
     "JOB_STATE_SUCCEEDED": "green",
@@ -41,6 +43,7 @@ STYLES = {
 }
 SHOWN_METRICS = 2  # more make the table too wide for a terminal
 WATCH_SECONDS = 2.0
+SETTINGS_WIDTH = 60
 CARD = "model_card.html"  # as the trainer writes it beside its SavedModel
 
 
@@ -157,10 +160,16 @@ class Board:
 def differing_settings(jobs: list[Any]) -> list[str]:
     """Returns for each job those of the trainer's settings in which the jobs differ."""
     settings = [job_request.trainer_settings(job) for job in jobs]
-    names = dict.fromkeys(name for each in settings for name in each)
+    places = {f"{split}-data" for split in SPLITS}
+    names = [name for name in dict.fromkeys(chain(*settings)) if name not in places]
     differing = [name for name in names if len({each.get(name) for each in settings}) > 1]
     return [
-        " ".join(f"{name}={each[name]}" for name in differing if name in each) for each in settings
+        shorten(
+            " ".join(f"{name}={each[name]}" for name in differing if name in each),
+            SETTINGS_WIDTH,
+            placeholder=" …",
+        )
+        for each in settings
     ]
 
 

@@ -2,10 +2,13 @@
 
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from cloud.commands import evaluate
+from cloud.commands.jobs import differing_settings
 from cloud.console import format_duration
 from cloud.serving import batch_results, prediction_text
 from cloud.serving.batch_results import Results
@@ -149,3 +152,20 @@ def test_a_time(seconds: float, text: str) -> None:
 )
 def test_the_sentence_of_an_error_is_found(body: str, sentence: str) -> None:
     assert message(body) == sentence
+
+
+def test_jobs_are_told_apart_by_the_settings_that_differ() -> None:
+    def job(*arguments: str) -> Any:
+        spec = SimpleNamespace(container_spec=SimpleNamespace(args=["trainer.whl", *arguments]))
+        return SimpleNamespace(job_spec=SimpleNamespace(worker_pool_specs=[spec]))
+
+    jobs = [
+        job("--train-data=gs://a/train.csv", "--table=flights", "--epochs", "3", "--seed=1"),
+        job("--train-data=gs://b/train.csv", "--table=flights", "--epochs=3", "--seed", "2"),
+        job("--train-data=gs://b/train.csv", "--table=flights", "--epochs=9"),
+    ]
+    assert differing_settings(jobs) == ["epochs=3 seed=1", "epochs=3 seed=2", "epochs=9"]
+    assert differing_settings(jobs[:1]) == [""]
+    [_, long] = differing_settings([job(), job(*(f"--n{i}=1" for i in range(30)))])
+    assert long.endswith(" …")
+    assert len(long) <= 60
