@@ -95,7 +95,7 @@ class Preprocessor(tf.Module):  # type: ignore[misc]
             elif column.kind != "number":
                 codes.append(self._code(column, values))
             else:
-                known = tf.math.is_finite(values)
+                known = tf.abs(values) < tf.float32.max  # NaN is not; JSON has the largest for it
                 mean, scale = self.statistics.mean[column.name], self.statistics.scale[column.name]
                 scaled = tf.clip_by_value((values - mean) / scale, -LIMIT, LIMIT)
                 numbers.append(tf.where(known, scaled, 0.0))

@@ -72,7 +72,8 @@ def run(client: Client, options: argparse.Namespace) -> int:
         only_one_source(options)
         return predict_file(client, url, options.file)
     instance, row = one_instance(client, options)
-    say(client.curl(url, json.dumps({"instances": [instance]})))
+    body = instances.request(lookup.table(client.config), [instance])
+    say(client.curl(url, json.dumps(body)))
     if options.all_versions:
         compare_versions(client, url, instance)
         return 0
@@ -124,9 +125,10 @@ def feature_flags(options: argparse.Namespace) -> Row:
 
 def predict_file(client: Client, url: str, path: Path) -> int:
     """Prints a prediction a line, in the order of the file's instances."""
-    found = instances.read(path, lookup.table(client.config))
+    table = lookup.table(client.config)
+    found = instances.read(path, table)
     versions = set()
-    for chunk in instances.in_requests(found):
+    for chunk in instances.in_requests(table, found):
         answer = prediction.ask(client, url, chunk)
         versions.add(answer.version)
         for each in answer.predictions:

@@ -87,7 +87,8 @@ def read_file(client: Client, path: Path | None) -> Inputs:
 
 def upload(client: Client, inputs: Inputs, name: str) -> str:
     """Writes instances to the bucket as JSON lines, and returns their URI."""
-    keyed = ({KEY: key} | instance for key, instance in inputs.instances.items())
+    table = lookup.table(client.config)
+    keyed = ({KEY: key} | instances.whole(table, row) for key, row in inputs.instances.items())
     text = "".join(json.dumps(each) + "\n" for each in keyed)
     with step(f"Uploading {counted(len(inputs.instances), 'instance')}"):
         client.bucket.blob(name).upload_from_string(text, content_type="application/jsonl")

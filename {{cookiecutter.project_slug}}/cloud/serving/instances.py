@@ -3,7 +3,7 @@
 import csv
 import json
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +63,7 @@ KINDS: dict[Kind, str] = {
 def of_row(table: Table, row: Row) -> Instance:
     """Returns the features of a row as JSON carries them: raw, never scaled.
 
-    A gap is left out; the model has an answer for what is missing.
+    A gap is left out; `whole` puts in what is sent for it.
 
     Raises:
         UserError: a value is not of its column's kind.
@@ -80,6 +80,20 @@ def of_row(table: Table, row: Row) -> Instance:
                 f"{column.name}: expected {KINDS[column.kind]} ({column.about}), got {text!r}."
             ) from error
     return instance
+
+
+def whole(table: Table, instance: Instance) -> Instance:
+    """Returns an instance with all features, as TensorFlow Serving wants them in JSON.
+
+    A feature that is left out, or null, becomes the value that the model takes for a missing one.
+    """
+    gaps = {c.name: c.missing_in_json for c in table.columns if instance.get(c.name) is None}
+    return instance | gaps
+
+
+def request(table: Table, found: Sequence[Instance]) -> dict[str, Any]:
+    """Returns the body of a request for predictions."""
+    return {"instances": [whole(table, each) for each in found]}
 
 
 def test_rows(config: Config) -> Iterator[Row]:
@@ -152,11 +166,11 @@ def parse(text: str) -> Instance:
     return instance
 
 
-def in_requests(found: list[Instance]) -> Iterator[list[Instance]]:
-    """Yields the instances in lists that a request has room for."""
+def in_requests(table: Table, found: list[Instance]) -> Iterator[list[Instance]]:
+    """Yields the instances, whole, in lists that a request has room for."""
     chunk: list[Instance] = []
     size = 0
-    for instance in found:
+    for instance in (whole(table, each) for each in found):
         length = len(json.dumps(instance)) + 2
         if chunk and size + length > REQUEST_BYTES:
             yield chunk
