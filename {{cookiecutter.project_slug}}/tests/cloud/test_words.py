@@ -52,11 +52,8 @@ def test_a_request_has_every_feature() -> None:
     flights = TABLES["flights"]
     sent = whole(flights, of_row(flights, FLIGHT))
     assert sent.keys() == {column.name for column in flights.columns}
-    assert (sent["carrier"], sent["temp"], sent["pressure"]) == (
-        "B6",
-        3.4028234663852886e38,
-        sent["temp"],
-    )
+    assert sent["carrier"] == "B6"
+    assert sent["temp"] == sent["pressure"] == 3.4028234663852886e38
     assert whole(flights, sent) == sent
     body = request(TABLES["penguins"], [{"island": None, "sex": "male", "other": 1}])
     [penguin] = body["instances"]
