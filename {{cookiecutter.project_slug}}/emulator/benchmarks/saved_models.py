@@ -67,6 +67,8 @@ def save(folder: Path, features: int) -> None:
         **{name: tf.TensorSpec([None], dtype, name) for name, dtype in specs(features).items()}
     )
     tf.saved_model.save(module, str(folder / "1"), {"serving_default": signature})
+    # Says that rows stay apart, so that requests may share a call of the model.
+    (folder / "1" / "batching_params.pbtxt").write_text("", encoding="utf-8")
     (folder / "instance.json").write_text(json.dumps(instance(features)), encoding="utf-8")
 
 
