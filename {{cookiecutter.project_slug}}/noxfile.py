@@ -117,7 +117,9 @@ def tests(session: nox.Session) -> None:
     else:
         tensorboard = str(Path(install_tensorboard(session)).absolute())
         variables = {"TENSORBOARD_PYTHON": tensorboard}
-        session.run(python, "-m", "pytest", *session.posargs, env=variables, **PATIENT)
+        # Files of tests share the processors; what one asks for runs in this process.
+        arguments = session.posargs or ("--numprocesses=logical", "--dist=loadfile")
+        session.run(python, "-m", "pytest", *arguments, env=variables, **PATIENT)
 
 
 @nox.session
