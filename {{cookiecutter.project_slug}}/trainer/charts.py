@@ -27,6 +27,7 @@ STYLE: dict[Any, Any] = {
     "grid.color": "#e6e9ed",
     "legend.frameon": False,
     "lines.linewidth": 1.8,
+    "text.parse_math": False,  # a name with two dollar signs is a name, and no formula
     "svg.hashsalt": "evaluation",  # the same evaluation makes the same bytes
 }
 SQUARE = 4.0, 3.7  # inches

@@ -2,6 +2,7 @@
 
 import dataclasses
 import keyword
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -15,8 +16,11 @@ MISSING: dict[Kind, float | int | str | bool] = {
     "category": "",
     "boolean": False,
 }
-# JSON has no NaN, so a request has the largest float32 in its place.
-NUMBER_MISSING_IN_JSON = 3.4028234663852886e38
+
+
+# What TensorFlow takes as the name of a scope, Python as that of a parameter, and batch prediction
+# leaves free for the rows' keys, which begin with _.
+NAME = re.compile("[A-Za-z][A-Za-z0-9_]*")
 
 
 @dataclass(frozen=True)
@@ -37,21 +41,17 @@ class Column:
     about: str
 
     def __post_init__(self) -> None:
-        if not self.name.isidentifier() or keyword.iskeyword(self.name):
+        if not NAME.fullmatch(self.name) or keyword.iskeyword(self.name):
             raise ValueError(
-                f"Expected a column name of letters, digits and _, got {self.name!r}; the model's"
-                " signature cannot name an input so: rename the column in the CSV files."
+                f"Expected a column name that begins with a letter and has the letters a to z,"
+                f" digits and _ only, got {self.name!r}; TensorFlow cannot name the model's input"
+                " so: rename the column in the files and in trainer/columns.py."
             )
 
     @property
     def missing(self) -> float | int | str | bool:
-        """The value that stands for a missing one; tf.Examples and gRPC may leave it out."""
+        """The value that stands for a missing one, and that a client may leave out."""
         return MISSING[self.kind]
-
-    @property
-    def missing_in_json(self) -> float | int | str | bool:
-        """The value for a missing one in JSON requests, in which TensorFlow Serving wants all."""
-        return NUMBER_MISSING_IN_JSON if self.kind == "number" else self.missing
 
 
 @dataclass(frozen=True)
@@ -110,10 +110,23 @@ class Table:
     defaults: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
+        if not NAME.fullmatch(self.name):
+            raise ValueError(
+                f"Expected a table's name that begins with a letter and has the letters a to z,"
+                f" digits and _ only, got {self.name!r}."
+            )
         names = [self.label.name, *(column.name for column in self.columns)]
         twice = {name for name in names if names.count(name) > 1}
         if twice:
             raise ValueError(f"Table {self.name!r} describes {', '.join(sorted(twice))} twice.")
+        features = [column.name for column in self.columns]
+        alike = {name for name in features if [f.lower() for f in features].count(name.lower()) > 1}
+        if alike:
+            raise ValueError(
+                f"Table {self.name!r}: expected columns whose names differ in more than their case,"
+                f" got {', '.join(sorted(alike))}; TensorFlow takes them for one: rename one in the"
+                " files and in trainer/columns.py."
+            )
         kinds = {column.name: column.kind for column in self.columns}
         for name in self.slices:
             if kinds.get(name, "number") == "number":

@@ -128,7 +128,8 @@ def read(source: Source) -> Rows:
     if (rows.labels == rows.labels[0]).all():
         raise UserError(
             f"{source.pattern}: expected different values in column {source.table.label.name!r},"
-            f" got one value in all {len(rows):,} rows; add rows with other values."
+            f" got one value in all {len(rows):,} rows; split the rows again, at random or by"
+            " class, so that training, evaluation and test rows each have every class."
         )
     return rows
 

@@ -8,7 +8,7 @@ import numpy as np
 from trainer.baselines import baselines
 from trainer.columns import Label, Table
 from trainer.data import Array, Rows
-from trainer.metrics import RISING, Ranking, intervals, primary, score
+from trainer.metrics import RISING, Ranking, answers, intervals, primary, score
 
 Predict = Callable[[Rows], Array]
 
@@ -20,7 +20,14 @@ SHUFFLED_ROWS = 20_000  # at most
 
 
 def evaluate(
-    table: Table, predict: Predict, train: Rows, evaluation: Rows, test: Rows, *, seed: int
+    table: Table,
+    predict: Predict,
+    train: Rows,
+    evaluation: Rows,
+    test: Rows,
+    *,
+    threshold: float = 0.5,
+    seed: int,
 ) -> dict[str, Any]:
     """Looks at the test rows, once.
 
@@ -28,8 +35,9 @@ def evaluate(
         table: their columns.
         predict: the model: float [rows, classes] or [rows], as in `metrics.score`.
         train: what the baselines are made of.
-        evaluation: what the threshold and the best column are chosen on.
-        test: the rows to judge by.
+        evaluation: what the best column is chosen on.
+        test: the rows to score.
+        threshold: the probability of the second of two classes from which up it is the answer.
         seed: of the bootstrap and of the shuffles.
 
     Returns:
@@ -40,24 +48,29 @@ def evaluate(
     label, predictions = table.label, predict(test)
     metric = primary(label)
     found = {
-        "test": score(predictions, test.labels),
-        "intervals": intervals(predictions, test.labels, seed),
+        "test": score(predictions, test.labels, threshold),
+        "intervals": intervals(predictions, test.labels, seed, threshold),
         "baselines": baselines(table, train, evaluation, test),
-        "slices": {name: slices(name, predictions, test, metric, seed) for name in table.slices},
+        "slices": {
+            name: slices(name, predictions, test, metric, seed=seed, threshold=threshold)
+            for name in table.slices
+        },
         "curves": curves(label, predictions, test.labels),
         "importance": importance(table, predict, test, metric, seed),
     }
     if label.classes:
-        threshold = None
-        if label.kind == "binary":
-            chosen_on = predict(evaluation)[:, 1]
-            threshold = best_threshold(evaluation.labels == 1, chosen_on)
         found["confusion"] = confusion(predictions, test.labels, threshold)
     return found
 
 
 def slices(
-    column: str, predictions: Array, rows: Rows, metric: str, seed: int
+    column: str,
+    predictions: Array,
+    rows: Rows,
+    metric: str,
+    *,
+    seed: int,
+    threshold: float = 0.5,
 ) -> dict[str, dict[str, Any]]:
     """Scores the rows of each value of a column apart.
 
@@ -73,7 +86,7 @@ def slices(
         if counts[place] < MIN_ROWS:
             continue
         here = rows.features[column] == values[place]
-        scores = score(predictions[here], rows.labels[here])
+        scores = score(predictions[here], rows.labels[here], threshold)
         if metric in scores:
             interval = intervals(predictions[here], rows.labels[here], seed)[metric]
             about = {"rows": int(counts[place]), "interval": interval}
@@ -152,7 +165,7 @@ def calibration(predictions: Array, labels: Array) -> list[list[float]]:
 
 
 def best_threshold(positive: Array, scores: Array) -> float:
-    """Returns the score from which on to say yes for the highest F1."""
+    """Returns the score from which up yes is the answer, for the highest F1."""
     ranking = Ranking(positive, scores)
     counts = ranking.counts(np.ones(len(scores)))
     # F1 is 2 found / (all positives + all said to be).
@@ -160,27 +173,22 @@ def best_threshold(positive: Array, scores: Array) -> float:
     return float(ranking.thresholds[np.argmax(f1)])
 
 
-def confusion(predictions: Array, labels: Array, threshold: float | None) -> dict[str, Any]:
+def confusion(predictions: Array, labels: Array, threshold: float = 0.5) -> dict[str, Any]:
     """Counts the rows of each true and each predicted class.
 
     Args:
         predictions: float [rows, classes].
         labels: int [rows].
-        threshold: the probability of the second of two classes from which on it is predicted;
-            None predicts the likeliest class.
+        threshold: the probability of the second of two classes from which up it is the answer.
 
     Returns:
-        `matrix`, [true][predicted]; with a threshold also that, `precision` and `recall`.
+        `matrix`, [true][predicted]; of two classes also `threshold`, `precision` and `recall`.
     """
     classes = predictions.shape[1]
-    predicted = predictions.argmax(axis=1)
-    if threshold is not None:
-        predicted = (predictions[:, 1] >= threshold).astype(np.int64)
-    matrix = np.bincount(labels * classes + predicted, minlength=classes**2).reshape(
-        classes, classes
-    )
+    places = labels * classes + answers(predictions, threshold)
+    matrix = np.bincount(places, minlength=classes**2).reshape(classes, classes)
     found: dict[str, Any] = {"matrix": matrix.tolist()}
-    if threshold is not None:
+    if classes == 2:
         found["threshold"] = threshold
         found["precision"] = float(matrix[1, 1] / max(matrix[:, 1].sum(), 1))
         found["recall"] = float(matrix[1, 1] / max(matrix[1].sum(), 1))

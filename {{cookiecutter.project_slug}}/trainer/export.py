@@ -6,11 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
-from trainer.columns import Table
-from trainer.console import say
+from trainer.columns import Column, Table
 from trainer.data import Rows
 from trainer.formats import example_features
 from trainer.model import Head
@@ -18,12 +16,6 @@ from trainer.preprocess import DTYPES, Preprocessor
 
 Tensor = Any
 
-# TensorFlow Serving reads it with `--enable_batching --enable_per_model_batching_parameters`, the
-# emulator always: requests that wait may share a call of the model. Source: BatchingParameters in
-# tensorflow_serving/servables/tensorflow/session_bundle_config.proto.
-BATCHING_FILE = "batching_params.pbtxt"
-BATCHING = "max_batch_size { value: 1024 }\nbatch_timeout_micros { value: 0 }\n"
-COMPARED_ROWS = 32
 WARM_UP_ROWS = 1, 64  # of the requests that a server answers before it says that it is ready
 
 
@@ -45,7 +37,9 @@ class ServingModel(tf.Module):  # type: ignore[misc]
 
         def answer_examples(examples: Tensor) -> dict[str, Tensor]:
             parsed = tf.io.parse_example(examples, example_features(table))
-            return answer({c.name: tf.cast(parsed[c.name], DTYPES[c.kind]) for c in table.columns})
+            return answer(
+                {c.name: tf.cast(_only(parsed[c.name], c), DTYPES[c.kind]) for c in table.columns}
+            )
 
         self.serve = tf.function(
             _with_parameters(table, answer),
@@ -63,10 +57,9 @@ def export(
 ) -> None:
     """Writes the SavedModel; the folder appears when it is whole.
 
-    `serving_default` takes a tensor [rows] for each column, by name. A feature that a request by
-    gRPC leaves out takes the default that the signature carries: the column's missing value.
-    Source: `SignatureDef.defaults` in tensorflow/core/protobuf/meta_graph.proto. A JSON request
-    has them all, with `Column.missing_in_json` for a gap. `serving_examples` takes
+    `serving_default` takes a tensor [rows] for each column, by name. A feature that a request
+    leaves out takes the default that the signature carries: the column's missing value. Source:
+    `SignatureDef.defaults` in tensorflow/core/protobuf/meta_graph.proto. `serving_examples` takes
     `examples`, serialized tf.Example [rows]; features they leave out are missing too. Both answer
     `label`, the likeliest class, string [rows], with `probability`, that of the second of two
     classes, float32 [rows], or `probabilities`, float32 [rows, classes]; of a label that is a
@@ -85,17 +78,17 @@ def export(
     signatures = {"serving_default": serving.serve, "serving_examples": serving.serve_examples}
     tf.saved_model.save(serving, str(unfinished), signatures)
     _write_warm_up(preprocessor.table, rows, unfinished / "assets.extra")
-    if _treats_rows_apart(serving, preprocessor.table, rows):
-        (unfinished / BATCHING_FILE).write_text(BATCHING, encoding="utf-8")
-    else:
-        say(
-            "A row's prediction depends on the rows beside it, or on chance: servers will call the"
-            " model for each request, which is slower. Is a layer in the network that mixes rows?",
-            severity="WARNING",
-        )
     if folder.exists():
         shutil.rmtree(folder)
     unfinished.rename(folder)
+
+
+def _only(lists: Tensor, column: Column) -> Tensor:
+    """Returns the value of each row's list, of one at most; an empty list is a gap."""
+    tf.debugging.assert_less_equal(
+        tf.shape(lists)[1], 1, f"Expected one value of the feature {column.name}, got more."
+    )
+    return tf.pad(lists, [[0, 0], [0, 1]], constant_values=column.missing)[:, 0]
 
 
 def _with_parameters(table: Table, function: Any) -> Any:
@@ -139,21 +132,6 @@ def _write_warm_up(table: Table, rows: Rows, folder: Path) -> None:
                 name = _field(1, column.name.encode())
                 request += _field(2, name + _field(2, tensor.SerializeToString()))
             writer.write(_field(6, _field(1, request)))  # PredictionLog.predict_log.request
-
-
-def _treats_rows_apart(serving: ServingModel, table: Table, rows: Rows) -> bool:
-    """Whether rows that are sent alone have the numbers that they have together."""
-    count = min(len(rows), COMPARED_ROWS)
-    values = [tf.constant(rows.features[c.name][:count], DTYPES[c.kind]) for c in table.columns]
-    together = serving.serve(*values)
-    for place in range(count):
-        alone = serving.serve(*(each[place : place + 1] for each in values))
-        for name, answers in together.items():
-            if answers.dtype.is_floating and not np.allclose(
-                alone[name][0], answers[place], rtol=1e-3, atol=1e-5
-            ):
-                return False
-    return count > 1
 
 
 def _field(number: int, content: bytes) -> bytes:

@@ -3,6 +3,7 @@
 import glob
 import gzip
 import hashlib
+import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -14,37 +15,88 @@ from trainer.errors import UserError
 CHUNK = 8 << 20  # bytes
 
 
+GZIP = b"\x1f\x8b"
+# What is no CSV and no TFRecord, by its first bytes.
+OTHER_KINDS = {
+    b"PAR1": "a Parquet file",
+    b"ARROW1": "an Arrow file",
+    b"Obj\x01": "an Avro file",
+    b"BZh": "a bzip2 file",
+    b"\xfd7zXZ": "an xz file",
+    b"\x28\xb5\x2f\xfd": "a Zstandard file",
+    b"PK\x03\x04": "a zip file or an Excel workbook",
+    b"\xff\xfe": "UTF-16 text",
+    b"\xfe\xff": "UTF-16 text",
+    b"\x89HDF": "an HDF5 file",
+    b"SQLite format 3": "an SQLite database",
+    b"%PDF": "a PDF",
+}
+
+
+LONGEST_MAGIC = max(map(len, OTHER_KINDS))
+
+
 class File:
-    """What is left of an open file, decompressed."""
+    """What is left of an open file, decompressed where it is gzip by its first bytes."""
 
     def __init__(self, name: str, raw: BinaryIO) -> None:
-        """Begins to read; a name that ends in .gz is decompressed."""
+        """Begins to read."""
         self.name = name
         self.digest = hashlib.sha256()  # of the bytes as they are stored
         self._raw = raw
+        self._stored = raw.read(len(GZIP))  # seen, and not read yet
+        self._peeked = b""  # decompressed, seen, and not read yet
         stored: Any = self
-        self._stream = gzip.GzipFile(fileobj=stored) if name.endswith(".gz") else None
+        is_gzip = self._stored == GZIP
+        self._stream = gzip.GzipFile(fileobj=stored) if is_gzip else None
+
+    def peek(self, size: int) -> bytes:
+        """Returns the first bytes of the contents, fewer of a short file.
+
+        Raises:
+            UserError: it begins as gzip and is no whole gzip file.
+        """
+        while len(self._peeked) < size and (more := self._read(size - len(self._peeked))):
+            self._peeked += more
+        return self._peeked[:size]
 
     def chunks(self) -> Iterator[bytes]:
         """Gives the contents in pieces.
 
         Raises:
-            UserError: it ends in .gz and is no whole gzip file.
+            UserError: it begins as gzip and is no whole gzip file.
         """
-        read = self._stream.read if self._stream else self.read
-        try:
-            while chunk := read(CHUNK):
-                yield chunk
-        except (gzip.BadGzipFile, EOFError) as error:
-            raise UserError(
-                f"{self.name}: expected a whole gzip file ({error}); write it again."
-            ) from error
+        peeked, self._peeked = self._peeked, b""
+        if peeked:
+            yield peeked
+        while chunk := self._read(CHUNK):
+            yield chunk
+
+    def check_readable(self, begin: bytes) -> None:
+        """Raises UserError where the first bytes of the contents are of a kind that is not read."""
+        for magic, kind in OTHER_KINDS.items():
+            if begin.startswith(magic):
+                raise UserError(
+                    f"{self.name}: expected CSV in UTF-8 or TFRecords, plain or gzip, got {kind};"
+                    " convert it."
+                )
 
     def read(self, size: int = -1) -> bytes:
         """Reads stored bytes."""
-        content = self._raw.read(size)
+        end = len(self._stored) if size < 0 else size
+        content, self._stored = self._stored[:end], self._stored[end:]
+        if size < 0 or len(content) < size:
+            content += self._raw.read(-1 if size < 0 else size - len(content))
         self.digest.update(content)
         return content
+
+    def _read(self, size: int) -> bytes:
+        try:
+            return self._stream.read(size) if self._stream else self.read(size)
+        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+            raise UserError(
+                f"{self.name}: expected a whole gzip file ({error}); write it again."
+            ) from error
 
 
 def find(pattern: str) -> list[str]:

@@ -40,20 +40,23 @@ def primary(label: Label) -> str:
     return "auc" if label.classes else "rmse"
 
 
-def score(predictions: Array, labels: Array) -> Scores:
+def score(predictions: Array, labels: Array, threshold: float = 0.5) -> Scores:
     """Scores predictions.
 
     Args:
         predictions: float [rows, classes], probabilities; or [rows], estimates of a number.
         labels: int [rows], indices of classes; or float [rows].
+        threshold: the probability of the second of two classes from which up it is the answer.
 
     Returns:
         As `Scorer.scores` does.
     """
-    return Scorer(predictions, labels).scores(np.ones(len(labels)))
+    return Scorer(predictions, labels, threshold).scores(np.ones(len(labels)))
 
 
-def intervals(predictions: Array, labels: Array, seed: int) -> dict[str, Interval]:
+def intervals(
+    predictions: Array, labels: Array, seed: int, threshold: float = 0.5
+) -> dict[str, Interval]:
     """Returns by metric where its value is in 95 of 100 draws of so many rows out of these.
 
     Source: the percentile bootstrap, Efron and Tibshirani, An Introduction to the Bootstrap
@@ -63,8 +66,13 @@ def intervals(predictions: Array, labels: Array, seed: int) -> dict[str, Interva
         predictions: as in `score`.
         labels: as in `score`.
         seed: of the draws.
+        threshold: as in `score`.
     """
-    scorer, rng, rows = Scorer(predictions, labels), np.random.default_rng(seed), len(labels)
+    scorer, rng, rows = (
+        Scorer(predictions, labels, threshold),
+        np.random.default_rng(seed),
+        len(labels),
+    )
     drawn: dict[str, list[float]] = {}
     for _ in range(DRAWS):
         weights = np.bincount(rng.integers(rows, size=rows), minlength=rows)
@@ -86,10 +94,23 @@ def roc_auc(positive: Array, scores: Array) -> float:
     return Ranking(positive, scores).counts(np.ones(len(scores))).roc_auc()
 
 
+def answers(predictions: Array, threshold: float = 0.5) -> Array:
+    """Returns the classes that a model answers, int [rows].
+
+    Args:
+        predictions: float [rows, classes].
+        threshold: the probability of the second of two classes from which up it is the answer; of
+            more classes the most probable one is.
+    """
+    if predictions.shape[1] == 2:
+        return (predictions[:, 1] >= threshold).astype(np.int64)
+    return np.asarray(predictions.argmax(axis=1))
+
+
 class Scorer:
     """Predictions beside the truth, ready to be scored under many weightings of the rows."""
 
-    def __init__(self, predictions: Array, labels: Array) -> None:
+    def __init__(self, predictions: Array, labels: Array, threshold: float = 0.5) -> None:
         """Does what all weightings share; the arguments are those of `score`."""
         self._predictions, self._labels = predictions, labels
         self._rankings: dict[int, Ranking] = {}
@@ -101,7 +122,7 @@ class Scorer:
         self._rankings = {c: Ranking(labels == c, predictions[:, c]) for c in ranked}
         likelihood = predictions[np.arange(len(labels)), labels].astype(np.float64)
         self._losses = -np.log(np.clip(likelihood, MIN_PROBABILITY, 1))
-        self._hits = predictions.argmax(axis=1) == labels
+        self._hits = answers(predictions, threshold) == labels
         self._misses = (1 - likelihood) ** 2
 
     def scores(self, weights: Array) -> Scores:
@@ -113,7 +134,7 @@ class Scorer:
         Returns:
             For classes `auc`, the area under the ROC curve of the second of two classes, or the
             mean over the classes, each against all others; `log_loss` in nats; `accuracy` of the
-            likeliest class; and for two classes `pr_auc`, the average precision, and `brier`, the
+            answers; and for two classes `pr_auc`, the average precision, and `brier`, the
             mean squared distance of the second one's probability from 0 or 1. The areas are left
             out where the rows have one class only.
 

@@ -107,9 +107,18 @@ class ClassesHead:
     this is logistic regression's sigmoid, with more it is a softmax.
     """
 
-    def __init__(self, classes: Sequence[str], weights: Sequence[float]) -> None:
-        """Takes the classes' names, and what a row of each counts in the loss."""
+    def __init__(
+        self, classes: Sequence[str], weights: Sequence[float], threshold: float = 0.5
+    ) -> None:
+        """Takes the names of the classes and what they weigh.
+
+        Args:
+            classes: their names.
+            weights: what a row of each counts in the loss.
+            threshold: the probability of the second of two classes from which up it is the answer.
+        """
         self.classes = classes
+        self.threshold = threshold
         self.weights = weights
         self.outputs = len(classes) - 1
 
@@ -125,10 +134,12 @@ class ClassesHead:
         return tf.exp(self._log_probabilities(outputs))
 
     def answer(self, predictions: Tensor) -> dict[str, Tensor]:
-        """Names the likeliest class, and its probability or all of them."""
-        label = tf.gather(tf.constant(self.classes), tf.argmax(predictions, axis=1))
+        """Names the class that is the answer, and its probability or those of all."""
         if len(self.classes) == 2:
-            return {"probability": predictions[:, 1], "label": label}
+            second = predictions[:, 1]
+            answers = tf.cast(second >= tf.constant(self.threshold, second.dtype), tf.int32)
+            return {"probability": second, "label": tf.gather(self.classes, answers)}
+        label = tf.gather(self.classes, tf.argmax(predictions, axis=1))
         return {"probabilities": predictions, "label": label}
 
     def _log_probabilities(self, outputs: Tensor) -> Tensor:

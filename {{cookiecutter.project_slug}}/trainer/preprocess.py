@@ -63,7 +63,7 @@ class Preprocessor(tf.Module):  # type: ignore[misc]
         self.lookups = {
             name: _lookup(vocabulary, kinds[name] == "integer")
             for name, vocabulary in statistics.vocabulary.items()
-            if name not in statistics.buckets
+            if vocabulary  # of none, as where all values are gaps or rare, no lookup can be made
         }
         # One trace for any number of rows: the same row has the same bits each time.
         raw = {c.name: tf.TensorSpec([None], DTYPES[c.kind], c.name) for c in table.columns}
@@ -95,7 +95,7 @@ class Preprocessor(tf.Module):  # type: ignore[misc]
             elif column.kind != "number":
                 codes.append(self._code(column, values))
             else:
-                known = tf.abs(values) < tf.float32.max  # NaN is not; JSON has the largest for it
+                known = tf.math.is_finite(values)
                 mean, scale = self.statistics.mean[column.name], self.statistics.scale[column.name]
                 scaled = tf.clip_by_value((values - mean) / scale, -LIMIT, LIMIT)
                 numbers.append(tf.where(known, scaled, 0.0))
@@ -140,6 +140,8 @@ class Preprocessor(tf.Module):  # type: ignore[misc]
     def _code(self, column: Column, values: Tensor) -> Tensor:
         """Returns the codes of categories: places in the vocabulary, or hashes."""
         buckets = self.statistics.buckets.get(column.name)
+        if buckets is None and column.name not in self.lookups:
+            return tf.zeros_like(values, tf.int32)
         if buckets is None:
             return self.lookups[column.name].lookup(values)
         text = tf.strings.as_string(values) if column.kind == "integer" else values

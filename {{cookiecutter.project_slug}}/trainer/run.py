@@ -20,7 +20,7 @@ from trainer.checkpoint import Checkpoints, Progress
 from trainer.columns import TABLES, Table
 from trainer.data import Array, Rows, Source, join, read, sampled
 from trainer.errors import StopRequestedError
-from trainer.evaluation import curves, evaluate
+from trainer.evaluation import best_threshold, curves, evaluate
 from trainer.loop import Loop
 from trainer.mirror import local_folders
 from trainer.preprocess import Encoded, Preprocessor
@@ -78,7 +78,18 @@ def run(settings: Settings, stop: threading.Event) -> dict[str, Any]:
         def predict(rows: Rows) -> Array:
             return loop.predict(preprocessor.encode(rows))
 
-        findings = evaluate(table, predict, sample, data.evaluation, data.test, seed=settings.seed)
+        if isinstance(head, model.ClassesHead) and table.label.kind == "binary":
+            chosen_on = loop.predict(evaluation_rows)[:, 1]
+            head.threshold = best_threshold(data.evaluation.labels == 1, chosen_on)
+        findings = evaluate(
+            table,
+            predict,
+            sample,
+            data.evaluation,
+            data.test,
+            threshold=getattr(head, "threshold", 0.5),
+            seed=settings.seed,
+        )
         _report(findings)
         if stop.is_set():
             raise StopRequestedError

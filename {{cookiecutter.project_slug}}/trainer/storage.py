@@ -43,7 +43,10 @@ def opened(uri: str) -> Iterator[BinaryIO]:
         UserError: there is none, or it cannot be read.
     """
     bucket, name = split(uri)
-    with readable(uri), client().bucket(bucket).blob(name).open("rb", retry=retry()) as file:
+    with (
+        readable(uri),
+        client().bucket(bucket).blob(name).open("rb", retry=retry(), raw_download=True) as file,
+    ):
         yield file
 
 

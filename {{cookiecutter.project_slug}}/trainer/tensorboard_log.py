@@ -1,5 +1,6 @@
 """What TensorBoard shows of a training: curves, histograms, images, and the settings."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
@@ -9,13 +10,9 @@ import tensorflow as tf
 
 from trainer.checkpoint import Progress
 from trainer.data import Array
-from trainer.settings import Settings, as_text
+from trainer.settings import FOLDERS, Settings, as_text
 
-# Of the settings, what a person compares between runs.
-COMPARED = (
-    *("batch_size", "learning_rate", "hidden_units", "embedding_size", "min_count", "dropout"),
-    *("l2", "clip_norm", "class_weights", "seed"),
-)
+LOG_FOLDERS = "logs", "log"  # names of folders that say nothing of the run above them
 
 
 class TensorBoardLog:
@@ -28,7 +25,11 @@ class TensorBoardLog:
         self._train = tf.summary.create_file_writer(str(folder / "train"))
         self._eval = tf.summary.create_file_writer(str(folder / "eval"))
         with self._eval.as_default():
-            hparams.hparams({name: _plain(getattr(settings, name)) for name in COMPARED})
+            values = {name: _plain(value) for name, value in vars(settings).items()}
+            shown = {name: value for name, value in values.items() if name not in FOLDERS}
+            # Without an id of its own, a run shares its row with all of the same settings.
+            name = run_name(settings.log_dir)
+            hparams.hparams({"run": name} | shown, trial_id=name)
 
     def __enter__(self) -> Self:
         return self
@@ -70,6 +71,16 @@ class TensorBoardLog:
         with self._eval.as_default(step=step):
             for name, content in images.items():
                 tf.summary.image(name, tf.image.decode_png(content)[tf.newaxis])
+
+
+def run_name(log_dir: str) -> str:
+    """Returns what tells a run from others: the path of its folder, without what all have.
+
+    Of `gs://bucket/jobs/first/logs/` it is `first`, of trial 3 of a tuning `tuned/3`.
+    """
+    parts = [part for part in re.split(r"[/\\]", log_dir) if part not in ("", *LOG_FOLDERS)]
+    place = -2 if len(parts) > 1 and parts[-1].isdecimal() else -1
+    return "/".join(parts[place:]) or log_dir
 
 
 def _plain(value: Any) -> bool | float | int | str:

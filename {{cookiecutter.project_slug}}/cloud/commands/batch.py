@@ -11,7 +11,7 @@ from cloud.console import next_commands, say, step
 from cloud.errors import UserError
 from cloud.serving import batch_jobs, batch_results
 from cloud.serving.batch_jobs import BatchSettings
-from cloud.serving.batch_results import KEY, Inputs
+from cloud.serving.batch_results import KEY_FIELD, Inputs
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--uri",
-        help=f"JSON lines in Cloud Storage, each with a field {KEY!r} of its own;"
+        help=f"JSON lines in Cloud Storage, each with a field {KEY_FIELD!r} of its own;"
         " wildcards as in gs://bucket/rows-*.jsonl",
     )
     parser.add_argument("--to", help="gs:// folder of the results; default: batch/ of the bucket")
@@ -91,6 +91,8 @@ def finish(client: Client, job: Any, inputs: Inputs | None) -> int:
     with step("Joining them to their rows"):
         results = batch_results.read(client, folder)
         rows = inputs.rows if inputs is not None else batch_results.read_inputs(client, job)
+        if lookup.has_succeeded(job):
+            batch_results.check_keys(rows, results)
         path = batch_results.write(
             client.config.runs_folder / "batch", job.display_name, rows, results
         )

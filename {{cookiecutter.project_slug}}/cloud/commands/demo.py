@@ -80,7 +80,7 @@ def predict(client: Client) -> None:
     row = instances.test_row(client.config, instances.SAMPLE_ROW)
     instance = instances.of_row(table, row)
     url = prediction.endpoint_url(client)
-    say(client.curl(url, json.dumps(instances.request(table, [instance]))), "dim")
+    say(client.curl(url, json.dumps({"instances": [instance]})), "dim")
     answer = prediction.ask(client, url, [instance])
     [predicted] = answer.predictions
     say(f"Version {answer.version} answers {json.dumps(predicted)}")

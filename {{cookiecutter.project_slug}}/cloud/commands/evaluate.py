@@ -30,8 +30,9 @@ def run(client: Client, options: argparse.Namespace) -> int:
     rows = list(instances.test_rows(client.config))
     truths = labels(data_table.label, rows)
     answers = ask(client, version, [instances.of_row(data_table, row) for row in rows])
-    scores = score(data_table, answers, truths)
-    return show(version.version_id, scores, evaluations.read(client, version.artifact_uri))
+    trained = evaluations.read(client, version.artifact_uri)
+    scores = score(data_table, answers, truths, trained.threshold if trained is not None else 0.5)
+    return show(version.version_id, scores, trained)
 
 
 def labels(label: Label, rows: list[Row]) -> list[float]:
@@ -43,7 +44,7 @@ def labels(label: Label, rows: list[Row]) -> list[float]:
     classes = {name: index for index, name in enumerate(label.classes)}
     found = []
     for number, row in enumerate(rows):
-        text = row.get(label.name) or ""
+        text = row.get(label.name, "").strip()
         try:
             found.append(classes[text] if classes else float(text))
         except (KeyError, ValueError) as error:
@@ -74,7 +75,7 @@ def ask(client: Client, version: Any, found: list[Instance]) -> list[Prediction]
     url = prediction.endpoint_url(client)
     predictions: list[Prediction] = []
     with step(f"Predicting {counted(len(found), 'row')} with version {number}"):
-        for chunk in instances.in_requests(lookup.table(client.config), found):
+        for chunk in instances.in_requests(found):
             for _ in range(traffic.tries(share)):
                 answer = prediction.ask(client, url, chunk)
                 if answer.version == number:
@@ -88,13 +89,16 @@ def ask(client: Client, version: Any, found: list[Instance]) -> list[Prediction]
     return predictions
 
 
-def score(data_table: Table, answers: list[Prediction], truths: list[float]) -> dict[str, float]:
+def score(
+    data_table: Table, answers: list[Prediction], truths: list[float], threshold: float
+) -> dict[str, float]:
     """Scores predictions as the trainer does.
 
     Args:
         data_table: the table.
         answers: the model's outputs, one a row.
         truths: as `labels` returns them.
+        threshold: the probability of the second of two classes from which up it is the answer.
     """
     import numpy as np
 
@@ -109,7 +113,7 @@ def score(data_table: Table, answers: list[Prediction], truths: list[float]) -> 
         probabilities = np.stack([1 - second, second], axis=1)
     else:
         probabilities = np.array([each["probabilities"] for each in named], np.float32)
-    return dict(metrics.score(probabilities, np.array(truths, np.int32)))
+    return dict(metrics.score(probabilities, np.array(truths, np.int32), threshold))
 
 
 def show(number: str, scores: dict[str, float], trained: evaluations.Evaluation | None) -> int:

@@ -72,8 +72,7 @@ def run(client: Client, options: argparse.Namespace) -> int:
         only_one_source(options)
         return predict_file(client, url, options.file)
     instance, row = one_instance(client, options)
-    body = instances.request(lookup.table(client.config), [instance])
-    say(client.curl(url, json.dumps(body)))
+    say(client.curl(url, json.dumps({"instances": [instance]})))
     if options.all_versions:
         compare_versions(client, url, instance)
         return 0
@@ -103,7 +102,7 @@ def one_instance(client: Client, options: argparse.Namespace) -> tuple[Instance,
     only_one_source(options)
     flags = feature_flags(options)
     if options.instance is not None:
-        return instances.parse(options.instance), None
+        return instances.parse(options.instance, lookup.table(client.config)), None
     table = lookup.table(client.config)
     if flags:
         return instances.of_row(table, flags), None
@@ -125,10 +124,9 @@ def feature_flags(options: argparse.Namespace) -> Row:
 
 def predict_file(client: Client, url: str, path: Path) -> int:
     """Prints a prediction a line, in the order of the file's instances."""
-    table = lookup.table(client.config)
-    found = instances.read(path, table)
+    found = instances.read(path, lookup.table(client.config))
     versions = set()
-    for chunk in instances.in_requests(table, found):
+    for chunk in instances.in_requests(found):
         answer = prediction.ask(client, url, chunk)
         versions.add(answer.version)
         for each in answer.predictions:

@@ -13,7 +13,7 @@ from cloud.console import counted, out, say, step
 from cloud.datasets import files
 from cloud.errors import UserError
 from cloud.serving import instances
-from cloud.serving.batch_results import KEY, Inputs
+from cloud.serving.batch_results import KEY_FIELD, Inputs
 
 
 @dataclass(frozen=True)
@@ -79,16 +79,21 @@ def read_file(client: Client, path: Path | None) -> Inputs:
             )
     table = lookup.table(client.config)
     found = instances.read(path, table)
+    for number, instance in enumerate(found, start=1):
+        if KEY_FIELD in instance:
+            raise UserError(
+                f"{path}, instance {number}: the name {KEY_FIELD!r} is reserved for the number of"
+                " the row; rename the field."
+            )
     # The rows of a CSV file keep their other columns, such as the label, for the joined file.
-    rows: list[Any] = instances.csv_rows(path) if path.suffix == ".csv" else found
+    rows: list[Any] = instances.csv_rows(path) if ".csv" in path.suffixes else found
     keys = [str(number) for number in range(len(found))]
     return Inputs(dict(zip(keys, rows, strict=True)), dict(zip(keys, found, strict=True)))
 
 
 def upload(client: Client, inputs: Inputs, name: str) -> str:
     """Writes instances to the bucket as JSON lines, and returns their URI."""
-    table = lookup.table(client.config)
-    keyed = ({KEY: key} | instances.whole(table, row) for key, row in inputs.instances.items())
+    keyed = (instance | {KEY_FIELD: key} for key, instance in inputs.instances.items())
     text = "".join(json.dumps(each) + "\n" for each in keyed)
     with step(f"Uploading {counted(len(inputs.instances), 'instance')}"):
         client.bucket.blob(name).upload_from_string(text, content_type="application/jsonl")
@@ -108,7 +113,7 @@ def request(name: str, version: Any, uri: str, to: str, machines: dict[str, Any]
             "predictions_format": "jsonl",
             "gcs_destination": {"output_uri_prefix": to},
         },
-        "instance_config": {"instance_type": "object", "key_field": KEY},
+        "instance_config": {"instance_type": "object", "key_field": KEY_FIELD},
         "dedicated_resources": machines,
     }
 

@@ -10,11 +10,17 @@ from typing import Any
 
 from cloud.client import Client
 from cloud.console import counted, say
+from cloud.errors import UserError
 from cloud.serving.instances import Instance
 from cloud.serving.prediction import Prediction, outputs
 from trainer.columns import Table
 
-# The field of an instance that is no feature, and comes back with its prediction.
+# The field of an instance that holds its key. No feature has such a name: trainer/columns.py lets
+# none begin with _.
+KEY_FIELD = "_key"
+# The field of a prediction that holds its key, whatever that of the instance is called. Source:
+# InstanceConfig.keyField,
+# https://cloud.google.com/vertex-ai/docs/reference/rest/v1/projects.locations.batchPredictionJobs.
 KEY = "key"
 SHOWN_ERRORS = 3
 GZIP = b"\x1f\x8b"
@@ -73,11 +79,31 @@ def read(client: Client, folder: str) -> Results:
 def read_inputs(client: Client, job: Any) -> dict[str, dict[str, Any]]:
     """Reads what a job was asked about, by key, from where the job found it."""
     return {
-        str(line[KEY]): {name: value for name, value in line.items() if name != KEY}
+        str(line[KEY_FIELD]): {name: value for name, value in line.items() if name != KEY_FIELD}
         for uri in job.input_config.gcs_source.uris
         for line in _lines(client, uri)
-        if isinstance(line, dict) and KEY in line
+        if isinstance(line, dict) and KEY_FIELD in line
     }
+
+
+def check_keys(rows: dict[str, dict[str, Any]], results: Results) -> None:
+    """Holds the keys that were sent against those that came back.
+
+    Raises:
+        UserError: one came back that was not sent, or rows have neither prediction nor error.
+    """
+    answered = results.predictions.keys() | results.errors.keys()
+    strange, missing = answered - rows.keys(), rows.keys() - answered
+    if strange:
+        raise UserError(
+            f"Expected the keys that were sent, got {counted(len(strange), 'other key')} such as"
+            f" {min(strange)!r}: the results belong to other rows."
+        )
+    if len(missing) > len(results.nameless):
+        raise UserError(
+            f"Expected a prediction or an error for each of {len(rows):,} rows, got none for"
+            f" {len(missing):,}, such as the row with key {min(missing)!r}."
+        )
 
 
 def write(folder: Path, name: str, rows: dict[str, dict[str, Any]], results: Results) -> Path:

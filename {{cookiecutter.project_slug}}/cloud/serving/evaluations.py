@@ -23,12 +23,14 @@ class Evaluation:
         metric: the one by which models are compared.
         higher_is_better: its direction.
         test_rows: fingerprint of the test rows; empty where the trainer did not say.
+        threshold: the probability of the second of two classes from which up it is the answer.
     """
 
     scores: Scores
     metric: str
     higher_is_better: bool
     test_rows: str
+    threshold: float = 0.5
 
     @property
     def score(self) -> float:
@@ -118,7 +120,11 @@ def parse(document: dict[str, Any]) -> Evaluation:
     primary = document["primary"]
     scores = {name: float(value) for name, value in document["test"].items()}
     found = Evaluation(
-        scores, primary["metric"], primary["higher_is_better"], document["test_fingerprint"]
+        scores,
+        primary["metric"],
+        primary["higher_is_better"],
+        document["test_fingerprint"],
+        document.get("confusion", {}).get("threshold", 0.5),
     )
     found.score  # noqa: B018, it must be there
     return found

@@ -1,21 +1,21 @@
 """Instances: rows as a client sends them, raw and by the names of the features."""
 
-import csv
 import json
-import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from cloud.config import Config
 from cloud.datasets import files
 from cloud.errors import UserError
-from trainer.columns import Kind, Table
+from trainer import files as data_files
+from trainer import values
+from trainer.columns import Column, Table
+from trainer.errors import UserError as DataError
 
 Instance = dict[str, Any]
 Row = dict[str, str]
 
-TRUE, FALSE = ("true", "1", "yes"), ("false", "0", "no")
 # An endpoint takes requests of up to 1.5 MB, documented at
 # https://cloud.google.com/vertex-ai/docs/predictions/get-online-predictions.
 REQUEST_BYTES = 1_000_000
@@ -23,77 +23,45 @@ REQUEST_BYTES = 1_000_000
 SAMPLE_ROW = 21
 
 
-def truth(text: str) -> bool:
-    """Reads a boolean.
-
-    Raises:
-        ValueError: it is none of the words for one.
-    """
-    if text.lower() not in TRUE + FALSE:
-        raise ValueError(f"expected true or false, got {text!r}")
-    return text.lower() in TRUE
-
-
-def finite(text: str) -> float:
-    """Reads a number.
-
-    Raises:
-        ValueError: it is none, or one that JSON has no room for.
-    """
-    number = float(text)
-    if not math.isfinite(number):
-        raise ValueError(f"expected a finite number, got {text!r}")
-    return number
-
-
-READ: dict[Kind, Callable[[str], Any]] = {
-    "number": finite,
-    "integer": int,
-    "category": str,
-    "boolean": truth,
-}
-KINDS: dict[Kind, str] = {
-    "number": "a number",
-    "integer": "a whole number",
-    "category": "a text",
-    "boolean": "true or false",
-}
-
-
 def of_row(table: Table, row: Row) -> Instance:
     """Returns the features of a row as JSON carries them: raw, never scaled.
 
-    A gap is left out; `whole` puts in what is sent for it.
+    A gap is left out; the model has an answer for what is missing.
 
     Raises:
         UserError: a value is not of its column's kind.
     """
+    return _features(table, row, lambda column, text: values.read(column.kind, text))
+
+
+def of_json(table: Table, found: Instance) -> Instance:
+    """Returns an instance as the model takes it: gaps left out, whole numbers without a point.
+
+    What is no feature, or of another kind, stays as it is: the model server says what is wrong.
+
+    Raises:
+        UserError: a text is not of its column's kind.
+    """
+    described = {column.name for column in table.columns}
+    others = {name: value for name, value in found.items() if name not in described}
+    return _features(table, found, values.of_json) | others
+
+
+def _features(table: Table, row: Instance, read: Callable[[Column, Any], Any]) -> Instance:
     instance = {}
     for column in table.columns:
-        text = row.get(column.name, "")
-        if text == "":
+        if column.name not in row:
             continue
         try:
-            instance[column.name] = READ[column.kind](text)
+            value = read(column, row[column.name])
         except ValueError as error:
             raise UserError(
-                f"{column.name}: expected {KINDS[column.kind]} ({column.about}), got {text!r}."
+                f"{column.name}: expected {values.EXPECTED[column.kind]} ({column.about}), got"
+                f" {row[column.name]!r}."
             ) from error
+        if value is not None:
+            instance[column.name] = value
     return instance
-
-
-def whole(table: Table, instance: Instance) -> Instance:
-    """Returns an instance with all features, as TensorFlow Serving wants them in JSON.
-
-    A feature that is left out, or null, becomes the value that the model takes for a missing one.
-    """
-    gaps = {c.name: c.missing_in_json for c in table.columns if instance.get(c.name) is None}
-    return instance | gaps
-
-
-def request(table: Table, found: Sequence[Instance]) -> dict[str, Any]:
-    """Returns the body of a request for predictions."""
-    return {"instances": [whole(table, each) for each in found]}
 
 
 def test_rows(config: Config) -> Iterator[Row]:
@@ -105,8 +73,8 @@ def test_rows(config: Config) -> Iterator[Row]:
     path = files.path(config, "test")
     if not path.exists():
         raise UserError(f"There is no {path}; make the data with 'nox -s data'.")
-    with path.open(newline="", encoding="utf-8") as file:
-        yield from csv.DictReader(file)
+    for _line, row in _csv_rows(path):
+        yield row
 
 
 def test_row(config: Config, number: int) -> Row:
@@ -135,27 +103,20 @@ def read(path: Path, table: Table) -> list[Instance]:
         UserError: it cannot be read, is of another kind, or holds no instance.
     """
     kinds = {".csv": _read_csv, ".json": _read_json, ".jsonl": _read_jsonl}
-    if path.suffix not in kinds:
-        raise UserError(f"{path}: expected a file of {', '.join(kinds)}, got {path.suffix!r}.")
-    try:
-        found = kinds[path.suffix](path, table)
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror}.") from error
-    except (ValueError, csv.Error) as error:
-        raise UserError(f"{path} cannot be read: {error}.") from error
-    if not found or not all(isinstance(each, dict) for each in found):
-        raise UserError(
-            f"{path}: expected instances, one object of features each, found"
-            f" {'none' if not found else 'something else'}."
-        )
+    kind = path.with_suffix("").suffix if path.suffix == ".gz" else path.suffix
+    if kind not in kinds:
+        raise UserError(f"{path}: expected a file of {', '.join(kinds)}, got {kind!r}.")
+    found = kinds[kind](path, table)
+    if not found:
+        raise UserError(f"{path}: expected instances, one object of features each, found none.")
     return found
 
 
-def parse(text: str) -> Instance:
+def parse(text: str, table: Table) -> Instance:
     """Reads `--instance`.
 
     Raises:
-        UserError: it is no JSON object.
+        UserError: it is no JSON object, or a text in it is not of its column's kind.
     """
     try:
         instance = json.loads(text)
@@ -163,14 +124,14 @@ def parse(text: str) -> Instance:
         raise UserError(f"--instance: expected a JSON object, got {text!r} ({error}).") from error
     if not isinstance(instance, dict):
         raise UserError(f"--instance: expected a JSON object, got {text!r}.")
-    return instance
+    return of_json(table, instance)
 
 
-def in_requests(table: Table, found: list[Instance]) -> Iterator[list[Instance]]:
-    """Yields the instances, whole, in lists that a request has room for."""
+def in_requests(found: list[Instance]) -> Iterator[list[Instance]]:
+    """Yields the instances in lists that a request has room for."""
     chunk: list[Instance] = []
     size = 0
-    for instance in (whole(table, each) for each in found):
+    for instance in found:
         length = len(json.dumps(instance)) + 2
         if chunk and size + length > REQUEST_BYTES:
             yield chunk
@@ -185,48 +146,81 @@ def csv_rows(path: Path) -> list[Row]:
     """Returns the rows of a CSV file by column.
 
     Raises:
-        ValueError: a line has more cells than the first, or fewer.
+        UserError: it cannot be read, or a line has more cells than the first, or fewer.
     """
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        reader = csv.DictReader(file)
-        rows = []
-        for row in reader:
-            if None in row or None in row.values():
-                raise ValueError(
-                    f"line {reader.line_num}: expected {len(reader.fieldnames or ())} cells, as"
-                    " the first line has"
-                )
-            rows.append(row)
-    return rows
+    return [row for _line, row in _csv_rows(path)]
+
+
+def _csv_rows(path: Path) -> Iterator[tuple[int, Row]]:
+    """Yields the rows of a CSV file with the numbers of their lines."""
+    try:
+        yield from values.csv_rows(_text(path))
+    except ValueError as error:
+        raise UserError(f"{path} cannot be read: {error}.") from error
+
+
+def _text(path: Path) -> str:
+    """Returns a file's text, unpacked where it is gzip.
+
+    Raises:
+        UserError: it cannot be read, or is no text in UTF-8.
+    """
+    try:
+        with data_files.opened(str(path)) as file:
+            file.check_readable(file.peek(data_files.LONGEST_MAGIC))
+            return b"".join(file.chunks()).decode("utf-8-sig")
+    except DataError as error:
+        raise UserError(str(error)) from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} cannot be read: expected UTF-8 ({error}).") from error
 
 
 def _read_csv(path: Path, table: Table) -> list[Instance]:
-    rows = csv_rows(path)
-    names = {column.name for column in table.columns}
-    if rows and not names & rows[0].keys():
-        raise ValueError(f"its first line names none of the features {', '.join(sorted(names))}")
     found = []
-    for number, row in enumerate(rows, start=1):
+    names = {column.name for column in table.columns}
+    for line, row in _csv_rows(path):
+        if not names & row.keys():
+            raise UserError(
+                f"{path} cannot be read: its first line names none of the features"
+                f" {', '.join(sorted(names))}."
+            )
         try:
             found.append(of_row(table, row))
         except UserError as error:
-            raise ValueError(f"row {number}: {str(error).rstrip('.')}") from error
+            raise UserError(f"{path}, line {line}: {error}") from error
     return found
 
 
-def _read_json(path: Path, _table: Table) -> list[Any]:
-    found = json.loads(path.read_text(encoding="utf-8-sig"))
+def _read_json(path: Path, table: Table) -> list[Instance]:
+    try:
+        found = json.loads(_text(path))
+    except ValueError as error:
+        raise UserError(f"{path} cannot be read: {error}.") from error
     if isinstance(found, dict):
         found = found.get("instances", [found])
-    return found if isinstance(found, list) else [found]
+    each = enumerate(found if isinstance(found, list) else [found], start=1)
+    return [_object(path, f"instance {number}", value, table) for number, value in each]
 
 
-def _read_jsonl(path: Path, _table: Table) -> list[Any]:
-    instances = []
-    for number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), start=1):
-        if line.strip():
-            try:
-                instances.append(json.loads(line))
-            except ValueError as error:
-                raise ValueError(f"line {number} is not JSON ({error})") from error
-    return instances
+def _read_jsonl(path: Path, table: Table) -> list[Instance]:
+    found = []
+    for number, line in values.lines(_text(path)):
+        try:
+            value = json.loads(line)
+        except ValueError as error:
+            raise UserError(
+                f"{path} cannot be read: line {number} is not JSON ({error})."
+            ) from error
+        found.append(_object(path, f"line {number}", value, table))
+    return found
+
+
+def _object(path: Path, place: str, value: Any, table: Table) -> Instance:
+    if not isinstance(value, dict):
+        raise UserError(
+            f"{path}, {place}: expected an object of features, got {json.dumps(value)[:40]}."
+        )
+    try:
+        return of_json(table, value)
+    except UserError as error:
+        raise UserError(f"{path}, {place}: {error}") from error

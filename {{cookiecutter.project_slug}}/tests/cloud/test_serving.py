@@ -262,7 +262,7 @@ def test_rows_are_joined_to_their_predictions_by_key(project: Project, tmp_path:
 
 def test_rows_in_the_bucket_are_joined_by_their_own_keys(project: Project, client: Client) -> None:
     for key, island in (("first", "Biscoe"), ("second", "Dream")):
-        row = {"key": key, "island": island}
+        row = {"_key": key, "island": island}
         client.bucket.blob(f"asked/rows-{key}.jsonl").upload_from_string(json.dumps(row))
     printed = project.run("batch", "--uri", f"gs://{client.bucket.name}/asked/rows-*.jsonl")
     with joined(printed).open(newline="") as file:
@@ -293,9 +293,9 @@ def test_flags_of_features_make_an_instance(project: Project) -> None:
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("island,year\nBiscoe,2007\nDream,soon\n", "row 2: year: expected a whole number"),
-        ("island,year\nBiscoe\n", "line 2: expected 2 cells, as the first line has"),
-        ("island,year\nBiscoe,2007,3\n", "line 2: expected 2 cells, as the first line has"),
+        ("island,year\nBiscoe,2007\nDream,soon\n", "line 3: year: expected a whole number"),
+        ("island,year\nBiscoe\n", "line 2: expected 2 cells as in the first line, got 1"),
+        ("island,year\nBiscoe,2007,3\n", "line 2: expected 2 cells as in the first line, got 3"),
         ("isle\nBiscoe\n", "its first line names none of the features bill_depth_mm,"),
         ("island,year\n", "expected instances, one object of features each, found none"),
     ],
@@ -322,7 +322,7 @@ def test_a_bad_table_is_named_with_its_line(
             ("predict", "--body-mass-g", "heavy"),
             "body_mass_g: expected a number (body",
         ),
-        (("predict", "--body-mass-g", "nan"), "body_mass_g: expected a number (body"),
+        (("predict", "--body-mass-g", "inf"), "body_mass_g: expected a number (body"),
         (("predict", "--instance", '{"body_mass_g": 1e999}'), "Expected finite numbers"),
         (("predict", "--year", "2007", "--row", "1"), "got --row and flags of features; give one"),
         (("predict", "--file", "no-such.csv"), "no-such.csv cannot be read: No such file"),

@@ -12,7 +12,7 @@ from cloud.commands.jobs import differing_settings
 from cloud.console import format_duration
 from cloud.serving import batch_results, prediction_text
 from cloud.serving.batch_results import Results
-from cloud.serving.instances import of_row, request, whole
+from cloud.serving.instances import of_row
 from cloud.serving.prediction import message
 from cloud.serving.prediction_text import in_words, minutes
 from cloud.serving.training_values import TrainingValues
@@ -45,20 +45,6 @@ def test_an_instance_is_raw_and_leaves_gaps_out() -> None:
     assert isinstance(instance["month"], int)
     assert instance["dep_delay"] == 24.0
     assert {"temp", "pressure", "late", "arr_delay", "flight"}.isdisjoint(instance)
-
-
-def test_a_request_has_every_feature() -> None:
-    """TensorFlow Serving refuses JSON without one, whatever the signature's defaults."""
-    flights = TABLES["flights"]
-    sent = whole(flights, of_row(flights, FLIGHT))
-    assert sent.keys() == {column.name for column in flights.columns}
-    assert sent["carrier"] == "B6"
-    assert sent["temp"] == sent["pressure"] == 3.4028234663852886e38
-    assert whole(flights, sent) == sent
-    body = request(TABLES["penguins"], [{"island": None, "sex": "male", "other": 1}])
-    [penguin] = body["instances"]
-    assert (penguin["island"], penguin["sex"], penguin["other"]) == ("", "male", 1)
-    assert (penguin["year"], penguin["body_mass_g"]) == (-1, 3.4028234663852886e38)
 
 
 def test_a_prediction_is_told_beside_what_happened() -> None:
@@ -110,7 +96,7 @@ def test_bare_numbers_are_scored_and_joined(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     table = TABLES["flights_delay"]
-    scores = evaluate.score(table, [1.0, 2.0, 6.0], [1.0, 4.0, 4.0])
+    scores = evaluate.score(table, [1.0, 2.0, 6.0], [1.0, 4.0, 4.0], 0.5)
     assert scores["mae"] == pytest.approx(4 / 3)
     results = Results({"0": 1.5, "2": 2.5}, {"1": "no number"}, ["no key"])
     rows = {"0": {"carrier": "B6"}, "1": {"carrier": "?"}, "2": {"carrier": "AA"}}

@@ -1,3 +1,5 @@
+import re
+
 import pytest
 
 from trainer.columns import Column, Label, Table
@@ -5,15 +7,28 @@ from trainer.columns import Column, Label, Table
 LABEL = Label("late", ("no", "yes"), "whether it was late")
 
 
-@pytest.mark.parametrize("name", ["bill length", "class", "2nd", ""])
+@pytest.mark.parametrize(
+    "name", ["bill length", "class", "2nd", "", "größe", "年齢", "_key", "a-b", "x\n"]
+)
 def test_a_name_that_no_signature_can_have_is_refused(name: str) -> None:
-    with pytest.raises(ValueError, match=f"Expected a column name .* got {name!r}"):
+    with pytest.raises(ValueError, match=f"Expected a column name .* got {re.escape(repr(name))}"):
         Column(name, "number", "")
 
 
 def test_a_column_described_twice_is_refused() -> None:
     with pytest.raises(ValueError, match="describes late twice"):
         Table("trips", "trip", LABEL, (Column("late", "number", ""),))
+
+
+@pytest.mark.parametrize("name", ["größe", "my table", ""])
+def test_a_table_that_no_module_can_be_named_after_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match=f"Expected a table's name .* got {name!r}"):
+        Table(name, "trip", LABEL, (Column("delay", "number", ""),))
+
+
+def test_columns_that_differ_in_case_alone_are_refused() -> None:
+    with pytest.raises(ValueError, match="differ in more than their case, got Key, key;"):
+        Table("t", "trip", LABEL, (Column("key", "number", ""), Column("Key", "category", "")))
 
 
 @pytest.mark.parametrize("name", ["delay", "town"])

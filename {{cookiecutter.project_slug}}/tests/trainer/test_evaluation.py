@@ -116,7 +116,9 @@ def test_confusion_counts_by_the_threshold() -> None:
         "precision": 1 / 3,
         "recall": 1 / 2,
     }
-    assert evaluation.confusion(predictions, labels, None) == {"matrix": [[2, 1], [1, 1]]}
+    of_three = np.array([[0.5, 0.2, 0.3], [0.1, 0.8, 0.1], [0.2, 0.3, 0.5]])
+    matrix = [[1, 0, 0], [0, 1, 0], [0, 0, 1]]
+    assert evaluation.confusion(of_three, np.array([0, 1, 2])) == {"matrix": matrix}
 
 
 def test_errors_of_a_number_are_counted_between_their_far_ends() -> None:

@@ -15,11 +15,10 @@ import tensorflow as tf
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from tensorflow.core.protobuf import saved_model_pb2
 
-from trainer import export
 from trainer.columns import TABLES, Table
 from trainer.data import Rows
 from trainer.loop import Loop
-from trainer.metrics import score
+from trainer.metrics import answers, score
 from trainer.settings import Settings
 
 from .conftest import MakeSettings, Trained, read_table, train
@@ -80,8 +79,15 @@ def test_the_saved_model_answers_raw_rows_as_the_trainer_does(trained: Trained) 
     found = score(predictions, rows.labels)[metric]
     assert found == pytest.approx(document["test"][metric], rel=1e-5)
     if table.label.classes:
-        likeliest = [table.label.classes[place] for place in predictions.argmax(axis=1)]
-        assert answer["label"] == likeliest
+        # The answers follow the threshold that the card shows, where there are two classes.
+        threshold = document["confusion"].get("threshold", 0.5)
+        answered = [table.label.classes[place] for place in answers(predictions, threshold)]
+        assert answer["label"] == answered
+        hits = [table.label.classes[place] for place in rows.labels]
+        accuracy = np.mean(np.array(hits) == np.array(answered))
+        assert accuracy == pytest.approx(document["test"]["accuracy"])
+        matrix = np.array(document["confusion"]["matrix"])
+        assert np.trace(matrix) / matrix.sum() == pytest.approx(accuracy)
 
 
 def test_each_answer_is_the_trainers_on_unknown_and_missing_values(
@@ -168,41 +174,6 @@ def test_a_feature_that_is_left_out_is_a_missing_one(trained: Trained) -> None:
         for name, values in spelled.items():
             assert values.shape[0] == 5
             np.testing.assert_array_equal(left_out[name], values)
-
-
-def test_json_has_a_number_for_a_gap(trained: Trained) -> None:
-    """Whose float32 the model takes for a missing value, as it takes what overflows to infinity."""
-    table = TABLES[trained.settings.table]
-    rows = read_table(trained.settings.test_data, table)
-    given = {name: values[:5] for name, values in tensors_of(rows).items()}
-    serve = signature_of(trained.settings)
-    for column in table.columns:
-        dtype = given[column.name].dtype
-        missing = serve(**given | {column.name: tf.constant([column.missing] * 5, dtype)})
-        json_text = json.dumps([column.missing_in_json] * 5, allow_nan=False)
-        in_json = serve(**given | {column.name: tf.constant(json.loads(json_text), dtype)})
-        for name, values in missing.items():
-            np.testing.assert_array_equal(in_json[name], values)
-
-
-def test_the_model_says_that_rows_stay_apart(trained: Trained) -> None:
-    assert Path(trained.settings.model_dir, "1", export.BATCHING_FILE).is_file()
-
-
-@pytest.mark.parametrize("mixes", [False, True])
-def test_rows_that_are_mixed_are_found(trained: Trained, mixes: bool) -> None:
-    table = TABLES[trained.settings.table]
-    rows = read_table(trained.settings.test_data, table)
-    name = next(column.name for column in table.columns if column.kind == "number")
-    place = [column.name for column in table.columns].index(name)
-
-    class Mixing:
-        def serve(self, *values: Any) -> dict[str, Any]:
-            known = tf.where(tf.math.is_finite(values[place]), values[place], 0.0)
-            return {"estimate": tf.nn.softmax(known, axis=0) if mixes else known}
-
-    serving: Any = Mixing()
-    assert export._treats_rows_apart(serving, table, rows) == (not mixes)
 
 
 def test_serialized_examples_have_the_same_answers(trained: Trained) -> None:

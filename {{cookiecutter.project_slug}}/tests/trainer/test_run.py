@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ import tensorflow as tf
 
 from trainer.columns import TABLES, Column, Label, Table
 from trainer.errors import UserError
+from trainer.settings import FOLDERS, Settings
+from trainer.tensorboard_log import run_name
 
 from .conftest import MakeSettings, Trained, read_table, train, weights_of, without_speed
 
@@ -138,6 +141,110 @@ def test_tensorboard_finds_curves_histograms_and_settings(trained: Trained) -> N
     assert ("train", "histograms", "weights") in plugins
     assert ("eval", "histograms", "predictions") in plugins
     assert any(plugin == "hparams" for _, plugin, _ in plugins)
+
+
+def hparams_of(settings: Settings) -> tuple[str, dict[str, str]]:
+    """Returns the row that TensorBoard shows a run in, and its settings."""
+    from tensorboard.plugins.hparams import plugin_data_pb2
+
+    for _, value in events(Path(settings.log_dir) / "eval"):
+        if value.tag == "_hparams_/session_start_info":
+            content = value.metadata.plugin_data.content
+            start = plugin_data_pb2.HParamsPluginData.FromString(content).session_start_info
+            return start.group_name, {name: str(each) for name, each in start.hparams.items()}
+    raise AssertionError("no hparams")
+
+
+def test_each_run_has_a_row_of_its_own_with_every_setting(
+    make_settings: MakeSettings, tmp_path: Path
+) -> None:
+    """Runs that differ in their epochs alone, or in nothing, do not share an average."""
+    rows = {}
+    for name, epochs in (("first", 1), ("second", 1), ("third", 2)):
+        at = f"{tmp_path}/{name}"
+        settings = make_settings("penguins", at=at, epochs=epochs)
+        settings = dataclasses.replace(settings, log_dir=f"{at}/logs/")
+        train(settings)
+        row, values = hparams_of(settings)
+        rows[row] = values["epochs"]
+        assert set(vars(settings)) - set(FOLDERS) <= values.keys()
+    assert {row: float(text.split()[-1]) for row, text in rows.items()} == {
+        "first": 1,
+        "second": 1,
+        "third": 2,
+    }
+
+
+@pytest.mark.parametrize(
+    ("log_dir", "name"),
+    [
+        ("gs://bucket/jobs/first/logs/", "first"),
+        ("runs/local-20261127-010203/logs", "local-20261127-010203"),
+        ("C:\\runs\\one\\logs", "one"),
+        ("gs://bucket/jobs/tuned/3/logs", "tuned/3"),
+        ("logs", "logs"),
+        ("/elsewhere/log", "elsewhere"),
+    ],
+)
+def test_a_run_is_named_by_its_folder(log_dir: str, name: str) -> None:
+    assert run_name(log_dir) == name
+
+
+def test_gaps_everywhere_rare_values_and_dollars_train_and_serve(
+    make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Vocabularies that are empty, and names that are formulas to matplotlib."""
+    columns = (
+        Column("key", "number", ""),
+        Column("Town", "category", ""),
+        Column("rare", "integer", ""),
+        Column("gone", "category", ""),
+        Column("nothing", "number", ""),
+    )
+    label = Label("price", ("$0_$10", "$5_$10"), "")
+    table = Table("dollars", "row", label, columns, slices=("Town",))
+    monkeypatch.setitem(TABLES, "dollars", table)
+    lines = [
+        f"{n % 7},$a_{n % 2}$,{n},,NA,{label.classes[(n % 7 + n % 3) % 2]}\n" for n in range(80)
+    ]
+    path = tmp_path / "rows.csv"
+    path.write_text("key,Town,rare,gone,nothing,price\n" + "".join(lines))
+    same = dict.fromkeys(("train_data", "eval_data", "test_data"), str(path))
+    settings = dataclasses.replace(make_settings(epochs=1, **same), table="dollars")
+    document = train(settings)
+    assert document["rows"]["train"] == 80
+    loaded = tf.saved_model.load(f"{settings.model_dir}/1")
+    answer = loaded.signatures["serving_default"](
+        Town=tf.constant(["$a_1$", "new"]),
+        key=tf.constant([1.0, math.nan]),
+        rare=tf.constant([3, -1], tf.int64),
+        gone=tf.constant(["", "here"]),
+        nothing=tf.constant([math.nan, 1.0]),
+    )
+    assert answer["label"].shape == [2]
+
+
+def test_a_table_of_nine_rows_trains(make_settings: MakeSettings, tmp_path: Path) -> None:
+    """No category occurs often enough to be told apart."""
+    settings = make_settings("penguins", epochs=1)
+    rows = pd.read_csv(settings.train_data).groupby("species").head(3)
+    rows.to_csv(tmp_path / "nine.csv", index=False)
+    nine = dataclasses.replace(settings, train_data=str(tmp_path / "nine.csv"))
+    assert train(nine)["rows"]["train"] == 9
+
+
+def test_a_split_of_one_class_is_told_before_training(
+    make_settings: MakeSettings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = make_settings("penguins", epochs=1)
+    for split in ("eval", "test"):
+        rows = pd.read_csv(getattr(settings, f"{split}_data"))
+        rows[rows["species"] == "Adelie"].to_csv(tmp_path / "one.csv", index=False)
+        files: Any = {f"{split}_data": str(tmp_path / "one.csv")}
+        one = dataclasses.replace(settings, **files)
+        with pytest.raises(UserError, match=r"got one value in all .* split the rows again"):
+            train(one)
+    assert "Epoch 1" not in capsys.readouterr().out
 
 
 def test_the_best_weights_are_kept_and_patience_ends_a_run(make_settings: MakeSettings) -> None:

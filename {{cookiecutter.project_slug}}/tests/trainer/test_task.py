@@ -172,7 +172,7 @@ def test_too_little_disk_is_one_line(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     def savez(file: Any, **_: Any) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), file.name)
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))  # a write names no file
 
     monkeypatch.setattr("numpy.savez", savez)
     settings = make_settings("penguins")

@@ -1,0 +1,115 @@
+"""Rows of people's files, read with the trainer's rules for what a text means."""
+
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cloud.errors import UserError
+from cloud.serving import batch_results, instances
+from cloud.serving.batch_results import KEY_FIELD, Results
+from trainer.columns import PENGUINS, Column, Label, Table
+
+TABLE = Table(
+    "trips",
+    "trip",
+    Label("late", ("no", "yes"), ""),
+    (
+        Column("key", "number", "a feature of this name"),
+        Column("month", "integer", "when"),
+        Column("town", "category", "where to"),
+        Column("night", "boolean", "whether it is dark"),
+    ),
+)
+
+
+def read(folder: Path, content: str | bytes, name: str = "rows.csv") -> list[dict[str, Any]]:
+    path = folder / name
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return instances.read(path, TABLE)
+
+
+@pytest.mark.parametrize("gap", ["", "NA", "nan", "NaN", "null", "N/A", "  "])
+def test_a_gap_is_left_out_whatever_the_word(tmp_path: Path, gap: str) -> None:
+    content = f"key,month,town,night\n{gap},{gap},Rome,{gap}\n"
+    assert read(tmp_path, content) == [{"town": "Rome"}]
+
+
+def test_whole_numbers_booleans_and_blanks_are_read_as_in_training(tmp_path: Path) -> None:
+    content = "\ufeffmonth , key,town,night\n2007.0, 2.5 , Rome,Y\n7,1e3,NA,0.0\n"
+    expected = [
+        {"month": 2007, "key": 2.5, "town": "Rome", "night": True},
+        {"month": 7, "key": 1000.0, "town": "NA", "night": False},
+    ]
+    assert read(tmp_path, content) == expected
+    assert read(tmp_path, gzip.compress(content.encode())) == expected
+    assert read(tmp_path, gzip.compress(content.encode()), "rows.csv.gz") == expected
+    assert all(type(each["month"]) is int for each in read(tmp_path, content))
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ('key,town\n1,x\n2,"y\n3,z\n', "line 3: a quote is opened and not closed in the same"),
+        ("key,month\n1,2007.5\n", "line 2: month: expected a whole number (when), got '2007.5'"),
+        ("key,month\n1_000,3\n", "line 2: key: expected a number"),
+        ("key,night\n1,maybe\n", "line 2: night: expected true or false"),
+        (b"PAR1\x15\x04", "got a Parquet file; convert it"),
+        ("key\n1\n".encode("utf-16"), "got UTF-16 text; convert it"),
+        (b"key,town\n1,Z\xfcrich\n", "expected UTF-8"),
+    ],
+)
+def test_what_cannot_be_read_is_named(tmp_path: Path, content: str | bytes, sentence: str) -> None:
+    with pytest.raises(UserError) as raised:
+        read(tmp_path, content)
+    assert sentence in str(raised.value)
+    assert "rows.csv" in str(raised.value)
+
+
+@pytest.mark.parametrize("mark", ["\u2028", "\u2029", "\u0085"])
+def test_json_lines_end_at_line_ends_alone(tmp_path: Path, mark: str) -> None:
+    row = {"key": 1.5, "town": f"a{mark}b"}
+    text = "".join(json.dumps(each, ensure_ascii=False) + "\r\n" for each in (row, row))
+    assert read(tmp_path, text, "rows.jsonl") == [row, row]
+
+
+def test_json_values_are_read_as_in_training(tmp_path: Path) -> None:
+    text = '{"key": null, "month": 2007.0, "town": " Rome ", "night": "yes", "extra": 1}\n'
+    expected = [{"month": 2007, "town": "Rome", "night": True, "extra": 1}]
+    assert read(tmp_path, text, "rows.jsonl") == expected
+    assert read(tmp_path, f"[{text}]", "rows.json") == expected
+    assert read(tmp_path, f'{{"instances": [{text}]}}', "rows.json") == expected
+    assert [instances.parse(text, TABLE)] == expected
+    with pytest.raises(UserError, match=r"rows\.jsonl, line 1: month: expected a whole number"):
+        read(tmp_path, '{"month": "soon"}', "rows.jsonl")
+
+
+def test_no_feature_can_have_the_name_of_the_key() -> None:
+    with pytest.raises(ValueError, match="Expected a column name"):
+        Column(KEY_FIELD, "number", "")
+
+
+@pytest.mark.parametrize(
+    ("results", "sentence"),
+    [
+        (Results({"0": 1.0}, {"7": "bad"}, []), "got 1 other key such as '7'"),
+        (Results({"0": 1.0}, {}, []), "for each of 2 rows, got none for 1, such as .* key '1'"),
+    ],
+)
+def test_keys_that_come_back_are_held_against_those_sent(results: Results, sentence: str) -> None:
+    with pytest.raises(UserError, match=sentence):
+        batch_results.check_keys({"0": {}, "1": {}}, results)
+
+
+def test_every_row_answered_is_right() -> None:
+    batch_results.check_keys({"0": {}, "1": {}}, Results({"0": 1.0}, {"1": "bad"}, []))
+    batch_results.check_keys({"0": {}, "1": {}}, Results({"0": 1.0}, {}, ["bad, without a key"]))
+
+
+def test_the_test_file_with_a_mark_keeps_its_first_column(tmp_path: Path) -> None:
+    path = tmp_path / "test.csv"
+    path.write_text("\ufeffisland,species\nBiscoe,Gentoo\n", encoding="utf-8")
+    assert instances.csv_rows(path) == [{"island": "Biscoe", "species": "Gentoo"}]
+    assert instances.read(path, PENGUINS) == [{"island": "Biscoe"}]

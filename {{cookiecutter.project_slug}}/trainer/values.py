@@ -1,0 +1,164 @@
+"""What the texts and JSON values of files and flags mean: the one home of the words for them.
+
+Training, predict, batch and evaluate read with these rules, so a row means the same to each.
+"""
+
+import csv
+import math
+import re
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from trainer.columns import Column, Kind
+
+# Words for a missing value, in any case. For a category the empty text alone is missing: NA may be
+# Namibia.
+GAPS = ("", "na", "n/a", "#n/a", "<na>", "nan", "-nan", "null", "none")
+TRUE = ("true", "t", "yes", "y", "1", "1.0")
+FALSE = ("false", "f", "no", "n", "0", "0.0")
+
+EXPECTED: dict[Kind, str] = {
+    "number": "a number",
+    "integer": "a whole number",
+    "category": "a text",
+    "boolean": "true or false",
+}
+
+MAX_NUMBER = 3.4028234663852886e38  # of a float32
+INTEGERS = range(-(2**63), 2**63)  # of an int64
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+_WHOLE = re.compile(r"([+-]?\d+)(\.0*)?", re.ASCII)
+_HEXADECIMAL = re.compile(r"0[xX][0-9a-fA-F]+")
+
+
+def read(kind: Kind, text: str) -> Any:
+    """Reads a cell of a file or the value of a flag.
+
+    Returns:
+        A float, int, str or bool; None where it is a gap.
+
+    Raises:
+        ValueError: it is no value of this kind.
+    """
+    text = text.strip()
+    if text == "" or (kind != "category" and text.lower() in GAPS):
+        return None
+    return _READ[kind](text)
+
+
+def of_json(column: Column, value: Any) -> Any:
+    """Reads a JSON value; what is of another kind stays as it is, for the model server to refuse.
+
+    Returns:
+        None where it is a gap.
+
+    Raises:
+        ValueError: it is a text, and none of this kind.
+    """
+    if value is None or isinstance(value, str):
+        return None if value is None else read(column.kind, value)
+    if column.kind == "integer" and isinstance(value, float) and value.is_integer():
+        return int(value)
+    if column.kind == "boolean" and not isinstance(value, bool) and value in (0, 1):
+        return bool(value)
+    return value
+
+
+def header(line: str) -> list[str]:
+    """Returns the names in the first line of a CSV file."""
+    return [name.strip() for name in next(csv.reader([line]), [])]
+
+
+def cells(line: str) -> list[str]:
+    """Returns the cells of a line of CSV.
+
+    Raises:
+        ValueError: a quote opens a cell and is not closed in the line.
+    """
+    if has_open_quote(line):
+        raise ValueError(OPEN_QUOTE)
+    return next(csv.reader([line]), [])
+
+
+OPEN_QUOTE = "a quote is opened and not closed in the same line"
+
+
+def has_open_quote(line: str) -> bool:
+    """Whether a cell begins with a quote that the line does not close."""
+    if '"' not in line:
+        return False
+    try:
+        list(csv.reader([line], strict=True))
+    except csv.Error as error:
+        return "unexpected end of data" in str(error)
+    return False
+
+
+def lines(text: str) -> Iterator[tuple[int, str]]:
+    r"""Gives the lines that are not blank, with their numbers from 1, without their ends.
+
+    Only \n, \r\n and \r end a line, and no other character that Unicode calls a separator.
+    """
+    for number, line in enumerate(re.split(r"\r\n|\n|\r", text.removeprefix("\ufeff")), start=1):
+        if line.strip():
+            yield number, line
+
+
+def csv_rows(text: str) -> Iterator[tuple[int, dict[str, str]]]:
+    """Gives the rows of a CSV file with the numbers of their lines.
+
+    Raises:
+        ValueError: a line has other cells than the first; the message names it.
+    """
+    found = lines(text)
+    names = header(next(found, (0, ""))[1])
+    for number, line in found:
+        try:
+            row = cells(line)
+        except ValueError as error:
+            raise ValueError(f"line {number}: {error}") from error
+        if len(row) != len(names):
+            raise ValueError(
+                f"line {number}: expected {len(names)} cells as in the first line, got {len(row)}"
+            )
+        yield number, dict(zip(names, row, strict=True))
+
+
+def spellings(words: Iterable[str]) -> list[str]:
+    """Returns the usual cases of words, for readers that compare exactly."""
+    return sorted({each for word in words for each in (word, word.upper(), word.title())})
+
+
+def _number(text: str) -> float:
+    number = float(text) if _NUMBER.fullmatch(text) else math.inf
+    if abs(number) > MAX_NUMBER:
+        raise ValueError(f"expected a number, got {text!r}")
+    return number
+
+
+def _integer(text: str) -> int:
+    if whole := _WHOLE.fullmatch(text):
+        number = int(whole[1])
+    elif _HEXADECIMAL.fullmatch(text):
+        number = int(text, 16)
+    elif _NUMBER.fullmatch(text) and float(text).is_integer():
+        number = int(float(text))
+    else:
+        raise ValueError(f"expected a whole number, got {text!r}")
+    if number not in INTEGERS:
+        raise ValueError(f"expected a whole number of 64 bits, got {text!r}")
+    return number
+
+
+def _boolean(text: str) -> bool:
+    if text.lower() not in TRUE + FALSE:
+        raise ValueError(f"expected true or false, got {text!r}")
+    return text.lower() in TRUE
+
+
+_READ: dict[Kind, Callable[[str], Any]] = {
+    "number": _number,
+    "integer": _integer,
+    "category": str,
+    "boolean": _boolean,
+}
