@@ -1,5 +1,6 @@
 """`entries:list`: filter, order, pages."""
 
+import re
 from typing import Any
 
 from vertex_emulator import filters
@@ -37,6 +38,7 @@ FIELDS: dict[str, type] = {
     "pageToken": str,
 }
 KINDS = {list: "an array", str: "a string", int: "a whole number"}
+POSITION = re.compile(r"-?\d{1,18}")
 DEFAULT_A_PAGE, MAX_A_PAGE = 50, 1000
 
 
@@ -62,6 +64,8 @@ def list_entries(entries: Entries, body: Any) -> dict[str, Any]:
         )
     wanted = filters.parse(request.get("filter", ""), LANGUAGE)
     part = window(request.get("pageSize") or DEFAULT_A_PAGE, request.get("pageToken"), MAX_A_PAGE)
+    if part.after is not None and not POSITION.fullmatch(part.after[0]):
+        raise invalid_argument("pageToken: expected the nextPageToken of an answer before.")
     since = wanted.at_least.get("timestamp")
     found = entries.scan(
         wanted.required.get("resource.labels.job_id"),

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,11 +29,14 @@ class Line:
         time: RFC 3339 moment of reading it from the pipe.
         stream: `stdout` or `stderr`.
         text: the line without its end.
+        split: of a line that is too long for one entry, an id that its pieces share and the place
+            of this one.
     """
 
     time: str
     stream: str
     text: str
+    split: tuple[str, int] | None = None
 
 
 class Run:
@@ -163,8 +167,8 @@ class Run:
 
     def last_words(self, count: int = 1) -> str:
         """Returns the last lines of stderr that are not empty, or of stdout where it is silent."""
-        spoken: dict[str, list[str]] = {"stderr": [], "stdout": []}
+        spoken = {stream: deque[str](maxlen=count) for stream in ("stderr", "stdout")}
         for _offset, line in self.lines():
             if line.text.strip():
-                spoken[line.stream] = [*spoken[line.stream], line.text.strip()][-count:]
+                spoken[line.stream].append(line.text.strip())
         return "\n".join(spoken["stderr"] or spoken["stdout"])

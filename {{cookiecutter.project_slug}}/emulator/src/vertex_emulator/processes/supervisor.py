@@ -10,7 +10,8 @@ find everything again. The folder holds:
 - `supervisor.json`, written first: the supervisor's `identity`.
 - `process.json`, written once the command runs: its `identity`.
 - `output.jsonl`, written as the command prints: a line
-  `{"time": RFC 3339, "stream": "stdout" | "stderr", "text": "..."}` for each of its lines.
+  `{"time": RFC 3339, "stream": "stdout" | "stderr", "text": "..."}` for each of its lines; pieces
+  of a line that is too long have `"split": [id of the line, place]`.
 - `stop.json`, awaited: when it appears, the command's process tree is ended, gently first:
   `{"graceSeconds": seconds to wait before force}`.
 - `result.json`, written last: `{"exitCode": ..., "ended": RFC 3339}`; a negative code is the
@@ -20,25 +21,32 @@ What the command started ends with it, also what has put itself into another ses
 processes become children of the supervisor, elsewhere their environment tells whose they are.
 """
 
+import codecs
 import contextlib
 import ctypes
 import json
 import os
+import secrets
 import socket
 import subprocess
 import sys
 import threading
+import time
+from collections.abc import Callable
+from io import FileIO
 from pathlib import Path
 from typing import IO, Any
 
 import psutil
 
+from vertex_emulator import disk
 from vertex_emulator.processes.forker import Forked
 from vertex_emulator.processes.identity import end, identity, is_running, marked
 from vertex_emulator.times import now
 
 POLL_SECONDS = 0.05
-LINE_BYTES = 64 * 1024  # Cloud Logging takes entries up to 256 KiB; longer lines are cut in pieces
+LINE_BYTES = 240 * 1024  # Cloud Logging takes entries up to 256 KiB; longer lines are split
+ROOM_SECONDS = 0.2  # between two tries to write on a full disk
 
 
 def main(folder: Path, channel: socket.socket | None) -> None:
@@ -46,7 +54,7 @@ def main(folder: Path, channel: socket.socket | None) -> None:
     _adopt_orphans()
     write_json(folder / "supervisor.json", identity(os.getpid()))
     spec = json.loads((folder / "spec.json").read_text(encoding="utf-8"))
-    with (folder / "output.jsonl").open("a", encoding="utf-8") as output:
+    with (folder / "output.jsonl").open("ab", buffering=0) as output:
         log = _Log(output)
         try:
             process = _start(spec, folder, channel)
@@ -56,7 +64,8 @@ def main(folder: Path, channel: socket.socket | None) -> None:
         else:
             _write_identity(folder / "process.json", process.pid)
             exit_code = _supervise(process, folder, spec["owner"], log)
-    write_json(folder / "result.json", {"exitCode": exit_code, "ended": now()})
+    result = {"exitCode": exit_code, "ended": now()}
+    when_there_is_room(lambda: write_json(folder / "result.json", result))
 
 
 def _start(
@@ -78,7 +87,8 @@ def _start(
 
 def _write_identity(path: Path, pid: int) -> None:
     with contextlib.suppress(psutil.NoSuchProcess):  # it has ended already
-        write_json(path, identity(pid))
+        process = identity(pid)
+        when_there_is_room(lambda: write_json(path, process))
 
 
 def write_json(path: Path, document: dict[str, Any]) -> None:
@@ -86,6 +96,18 @@ def write_json(path: Path, document: dict[str, Any]) -> None:
     part = path.with_name(path.name + ".part")
     part.write_text(json.dumps(document), encoding="utf-8")
     part.replace(path)
+
+
+def when_there_is_room(write: Callable[[], None]) -> None:
+    """Does a write again for as long as the disk is full: the command waits at its pipe."""
+    while True:
+        try:
+            write()
+            return
+        except OSError as error:
+            if not disk.is_full(error):
+                raise
+            time.sleep(ROOM_SECONDS)
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
@@ -98,21 +120,40 @@ def read_json(path: Path) -> dict[str, Any] | None:
 
 
 class _Log:
-    def __init__(self, output: IO[str]) -> None:
+    def __init__(self, output: FileIO) -> None:
         self._output = output
         self._writing = threading.Lock()
 
-    def write(self, stream: str, text: str) -> None:
-        line = json.dumps({"time": now(), "stream": stream, "text": text})
+    def write(self, stream: str, text: str, split: tuple[str, int] | None = None) -> None:
+        document: dict[str, Any] = {"time": now(), "stream": stream, "text": text}
+        if split is not None:
+            document["split"] = split
+        line = json.dumps(document).encode() + b"\n"
         with self._writing:
-            self._output.write(line + "\n")
-            self._output.flush()
+            when_there_is_room(lambda: self._append(line))
+
+    def _append(self, line: bytes) -> None:
+        """Adds a line, or nothing of it where it raises."""
+        end = self._output.seek(0, os.SEEK_END)
+        try:
+            while line:
+                line = line[self._output.write(line) :]
+        except OSError:
+            self._output.truncate(end)
+            raise
 
     def copy(self, stream: str, pipe: IO[bytes]) -> None:
-        while line := pipe.readline(LINE_BYTES):
-            text = line.decode("utf-8", "replace").rstrip("\r\n")
+        decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        uid, index = "", 0
+        while piece := pipe.readline(LINE_BYTES):
+            is_last = piece.endswith(b"\n") or len(piece) < LINE_BYTES
+            text = decoder.decode(piece, is_last).rstrip("\r\n" if is_last else "")
+            if index == 0:
+                uid = secrets.token_hex(8)
+            split = None if is_last and index == 0 else (uid, index)
             # A progress bar redraws its line: what stands at the end is what a person would see.
-            self.write(stream, text.rpartition("\r")[2])
+            self.write(stream, text.rpartition("\r")[2], split)
+            index = 0 if is_last else index + 1
 
 
 def _supervise(

@@ -1,47 +1,76 @@
 """Log entries in the order of their time, found by the job that wrote them."""
 
+import sqlite3
 from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
 
 from vertex_emulator.state.database import Database
+from vertex_emulator.times import text_of
 
 Entry = dict[str, Any]
-Position = tuple[str, int]  # an entry's timestamp, and its number among those of all jobs
+Position = tuple[str, int]  # microseconds since the epoch, and a number among entries of all jobs
+
+EPOCH = datetime.fromtimestamp(0, UTC)
 
 SCHEMA = """
-CREATE TABLE IF NOT EXISTS entry (
+CREATE TABLE IF NOT EXISTS log_job (
+    id INTEGER PRIMARY KEY,
+    job_id TEXT NOT NULL UNIQUE
+);
+CREATE TABLE IF NOT EXISTS log_source (
+    id INTEGER PRIMARY KEY,
+    common TEXT NOT NULL UNIQUE
+);
+CREATE TABLE IF NOT EXISTS log_entry (
     sequence INTEGER PRIMARY KEY AUTOINCREMENT,
-    job_id TEXT NOT NULL,
-    timestamp TEXT NOT NULL,
+    job INTEGER NOT NULL,
+    source INTEGER NOT NULL,
+    timestamp INTEGER NOT NULL,
     body TEXT NOT NULL
 );
-CREATE INDEX IF NOT EXISTS entry_by_time ON entry (timestamp, sequence);
-CREATE INDEX IF NOT EXISTS entry_by_job ON entry (job_id, timestamp, sequence);
+CREATE INDEX IF NOT EXISTS log_entry_by_time ON log_entry (timestamp, sequence);
+CREATE INDEX IF NOT EXISTS log_entry_by_job ON log_entry (job, timestamp, sequence);
 CREATE TABLE IF NOT EXISTS consumed (
     source TEXT PRIMARY KEY,
     offset INTEGER NOT NULL
 );
+DROP TABLE IF EXISTS entry;
 """
 
 
 class Entries:
-    """Cloud Logging's `LogEntry` documents."""
+    """Cloud Logging's `LogEntry` documents.
+
+    What all entries of a replica have in common is kept once, so that a log takes about as much
+    room here as its text.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._database.connection().executescript(SCHEMA)
 
-    def append(self, job_id: str, entries: Iterable[Entry]) -> None:
-        """Stores entries of one job in their order."""
+    def append(self, job_id: str, common: Entry, entries: Iterable[Entry]) -> None:
+        """Stores entries of one job in their order.
+
+        Args:
+            job_id: the job that wrote them.
+            common: the fields that all of them have.
+            entries: the fields of each, `timestamp` among them, as `times.now` writes it.
+        """
         with self._database.transaction() as connection:
+            job = _id_of(connection, "log_job", "job_id", job_id)
+            source = _id_of(connection, "log_source", "common", orjson.dumps(common).decode())
             connection.executemany(
-                "INSERT INTO entry (job_id, timestamp, body) VALUES (?, ?, ?)",
-                [(job_id, each["timestamp"], orjson.dumps(each).decode()) for each in entries],
+                "INSERT INTO log_entry (job, source, timestamp, body) VALUES (?, ?, ?, ?)",
+                ((job, source, *_stored(each)) for each in entries),
             )
 
-    def consume(self, source: str, offset: int, job_id: str, entries: Iterable[Entry]) -> None:
+    def consume(
+        self, source: str, offset: int, job_id: str, common: Entry, entries: Iterable[Entry]
+    ) -> None:
         """Stores entries read from a file and how far it is read, in one transaction.
 
         Whatever moment the emulator dies at, each line of the file becomes one entry.
@@ -50,10 +79,11 @@ class Entries:
             source: the file.
             offset: bytes of it that are read, these entries included.
             job_id: the job that wrote them.
-            entries: what was read.
+            common: the fields that all of them have.
+            entries: what was read, as `append` takes it.
         """
         with self._database.transaction() as connection:
-            self.append(job_id, entries)
+            self.append(job_id, common, entries)
             connection.execute(
                 "INSERT INTO consumed (source, offset) VALUES (?, ?)"
                 " ON CONFLICT (source) DO UPDATE SET offset = excluded.offset",
@@ -88,20 +118,62 @@ class Entries:
         order, beyond = ("DESC", "<") if descending else ("ASC", ">")
         conditions: dict[str, list[object]] = {"TRUE": []}
         if job_id is not None:
-            conditions["job_id = ?"] = [job_id]
+            conditions["job = (SELECT id FROM log_job WHERE job_id = ?)"] = [job_id]
         if since is not None:
-            conditions["timestamp >= ?"] = [since]
+            conditions["timestamp >= ?"] = [microseconds(since)]
         if after is not None:
-            conditions[f"(timestamp, sequence) {beyond} (?, ?)"] = [*after]
-        rows = self._database.connection().execute(
-            f"SELECT timestamp, sequence, body FROM entry WHERE {' AND '.join(conditions)}"  # noqa: S608, no words but these
-            f" ORDER BY timestamp {order}, sequence {order}",
+            conditions[f"(timestamp, sequence) {beyond} (?, ?)"] = [int(after[0]), after[1]]
+        connection = self._database.connection()
+        common: dict[int, Entry] = {}
+        rows = connection.execute(
+            "SELECT timestamp, sequence, source, body FROM log_entry"  # noqa: S608, no words but these
+            f" WHERE {' AND '.join(conditions)} ORDER BY timestamp {order}, sequence {order}",
             [value for values in conditions.values() for value in values],
         )
         for row in rows:
-            yield (row["timestamp"], row["sequence"]), orjson.loads(row["body"])
+            source = row["source"]
+            if source not in common:
+                [text] = connection.execute(
+                    "SELECT common FROM log_source WHERE id = ?", (source,)
+                ).fetchone()
+                common[source] = orjson.loads(text)
+            moment = text_of(EPOCH + timedelta(microseconds=row["timestamp"]))
+            entry = common[source] | {
+                # Readers take entries of one moment in the order of this text.
+                "insertId": f"{row['sequence']:016x}",
+                "timestamp": moment,
+                "receiveTimestamp": moment,
+            }
+            yield (str(row["timestamp"]), row["sequence"]), entry | orjson.loads(row["body"])
 
     def delete(self, job_id: str) -> None:
         """Removes the entries of a job."""
         with self._database.transaction() as connection:
-            connection.execute("DELETE FROM entry WHERE job_id = ?", (job_id,))
+            job = "job = (SELECT id FROM log_job WHERE job_id = ?)"
+            sources = connection.execute(
+                f"SELECT DISTINCT source FROM log_entry WHERE {job}",  # noqa: S608, words of ours
+                (job_id,),
+            ).fetchall()
+            connection.execute(f"DELETE FROM log_entry WHERE {job}", (job_id,))  # noqa: S608
+            connection.executemany("DELETE FROM log_source WHERE id = ?", sources)
+            connection.execute("DELETE FROM log_job WHERE job_id = ?", (job_id,))
+            connection.execute("DELETE FROM consumed WHERE source LIKE ? || '/%'", (job_id,))
+
+
+def microseconds(moment: str) -> int:
+    """A moment in RFC 3339 as microseconds since the epoch."""
+    return (datetime.fromisoformat(moment) - EPOCH) // timedelta(microseconds=1)
+
+
+def _stored(entry: Entry) -> tuple[int, str]:
+    own = {name: value for name, value in entry.items() if name != "timestamp"}
+    return microseconds(entry["timestamp"]), orjson.dumps(own).decode()
+
+
+def _id_of(connection: sqlite3.Connection, table: str, column: str, value: str) -> int:
+    row = connection.execute(
+        f"INSERT INTO {table} ({column}) VALUES (?) ON CONFLICT DO UPDATE SET {column} = {column}"  # noqa: S608, words of ours
+        " RETURNING id",
+        (value,),
+    ).fetchone()
+    return int(row["id"])

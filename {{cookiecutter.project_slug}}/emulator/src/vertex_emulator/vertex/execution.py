@@ -4,20 +4,23 @@ Source of the restart policy and of the states:
 https://cloud.google.com/vertex-ai/docs/training/understanding-training-service.
 """
 
+import itertools
 import json
 import re
 import shutil
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from vertex_emulator import disk
 from vertex_emulator.errors import ApiError
-from vertex_emulator.logs.entry import job_entry
+from vertex_emulator.logs.entry import common_fields, line_entry, message_entry
 from vertex_emulator.object_store.objects import Objects, Ref
 from vertex_emulator.processes.supervisor import write_json
 from vertex_emulator.state.documents import Document, Documents
@@ -31,6 +34,8 @@ from vertex_emulator.vertex.states import ENDED, to_pending, to_running
 
 MAX_RUNNING = 4  # jobs at once; the others wait in JOB_STATE_QUEUED
 POLL_SECONDS = 0.1
+ROOM_SECONDS = 0.5  # between two tries to write on a full disk
+LINES_AT_ONCE = 5000  # of a log, in memory
 INTERNAL, DEADLINE_EXCEEDED, INVALID = 13, 4, 3  # google.rpc.Code
 
 
@@ -66,9 +71,14 @@ class JobRunner:
         self._threads = ThreadPoolExecutor(MAX_RUNNING, thread_name_prefix="job")
 
     def recover(self) -> None:
-        """Takes up the jobs that had not ended when the last emulator did, oldest first."""
+        """Takes up the jobs that had not ended when the last emulator did, oldest first.
+
+        Folders of ended jobs, which it had no time to delete, go.
+        """
         for job in reversed(self._documents.list("customJob")):
-            if job["state"] not in ENDED:
+            if job["state"] in ENDED:
+                self.remove(job["name"])
+            else:
                 self.submit(job["name"])
 
     def submit(self, name: str) -> None:
@@ -96,9 +106,13 @@ class JobRunner:
 
     def _guarded_run(self, name: str) -> None:
         try:
-            self._run(name)
+            with disk.reporting_full_disk():
+                self._run(name)
         except JobError as failure:
             self._end(name, "JOB_STATE_FAILED", {"code": failure.code, "message": str(failure)})
+        except ApiError as error:
+            reason = {"code": error.rpc_code, "message": error.message}
+            self._end(name, "JOB_STATE_FAILED", reason)
         except Exception as error:
             self._end(
                 name,
@@ -106,6 +120,14 @@ class JobRunner:
                 {"code": INTERNAL, "message": f"Internal error of the emulator: {error!r}"},
             )
             raise
+        finally:
+            self._tidy(name)
+
+    def _tidy(self, name: str) -> None:
+        """Deletes the folder of a job that has ended: its log and its objects are elsewhere."""
+        job = self._documents.get(name)
+        if job is None or job["state"] in ENDED:
+            self.remove(name)
 
     def _run(self, name: str) -> None:
         job = self._documents.update(name, to_pending)
@@ -212,7 +234,7 @@ class JobRunner:
         while True:
             codes = [each.exit_code() for each in attempts]
             for each in attempts:
-                self._read(job, each)
+                self._read(job, each, once=True)
             state = (self._documents.get(name) or {"state": "JOB_STATE_CANCELLING"})["state"]
             if self._closing.is_set():
                 stop(attempts)
@@ -223,7 +245,7 @@ class JobRunner:
                 self._end(name, "JOB_STATE_CANCELLED")
                 return
             if codes[0] == 0:
-                self._stop_and_read(job, attempts[1:])
+                self._stop_and_read(job, attempts)
                 self._publish(job)
                 self._say(job, "Job completed successfully.")
                 self._end(name, "JOB_STATE_SUCCEEDED")
@@ -239,7 +261,7 @@ class JobRunner:
                 if code is None or (code == 0 and each is not primary):
                     continue
                 if not each.may_restart(code, scheduling):
-                    self._stop_and_read(job, [other for other in attempts if other is not each])
+                    self._stop_and_read(job, attempts)
                     raise JobError(INVALID, each.reason(code))
                 self._say(job, f"Restarting the replica {each.task.name}.", "WARNING")
                 again = attempts if scheduling.get("restartJobOnWorkerRestart") else [each]
@@ -269,23 +291,42 @@ class JobRunner:
             ) from error
 
     def _stop_and_read(self, job: Document, attempts: Sequence[Attempts]) -> None:
-        stop(attempts)
+        self._write(lambda: stop(attempts))
         for each in attempts:
             self._read(job, each)
 
-    def _read(self, job: Document, attempt: Attempts) -> None:
-        """Turns new lines of a replica into log entries."""
-        lines = list(attempt.run.lines(self._entries.consumed(attempt.source)))
-        if lines:
-            entries = [job_entry(job["name"], attempt.task.name, line) for _end, line in lines]
-            job_id = job["name"].rpartition("/")[2]
-            self._entries.consume(attempt.source, lines[-1][0], job_id, entries)
+    def _read(self, job: Document, attempt: Attempts, *, once: bool = False) -> None:
+        """Turns new lines of a replica into log entries: all, or `LINES_AT_ONCE` at the most."""
+        common = common_fields(job["name"], attempt.task.name)
+        job_id = job["name"].rpartition("/")[2]
+        while True:
+            found = attempt.run.lines(self._entries.consumed(attempt.source))
+            lines = list(itertools.islice(found, LINES_AT_ONCE))
+            if not lines:
+                return
+            end, entries = lines[-1][0], [line_entry(line, common) for _end, line in lines]
+            self._write(
+                partial(self._entries.consume, attempt.source, end, job_id, common, entries)
+            )
+            if once:
+                return
 
     def _say(self, job: Document, message: str, severity: str = "INFO") -> None:
         """Logs a message of the service itself, as Vertex AI does under the task `service`."""
         job_id = job["name"].rpartition("/")[2]
-        entry = job_entry(job["name"], "service", message, severity=severity)
-        self._entries.append(job_id, [entry])
+        common = common_fields(job["name"], "service")
+        entry = message_entry(message, severity)
+        self._write(lambda: self._entries.append(job_id, common, [entry]))
+
+    def _write(self, write: Callable[[], object]) -> None:
+        """Does a write again for as long as the disk is full and the emulator goes on."""
+        while True:
+            try:
+                write()
+                return
+            except (ApiError, OSError) as error:
+                if not disk.is_full(error) or self._closing.wait(ROOM_SECONDS):
+                    raise
 
     def _end(self, name: str, state: str, error: dict[str, Any] | None = None) -> None:
         def change(job: Document) -> None:
@@ -297,7 +338,7 @@ class JobRunner:
         job = self._documents.get(name)
         if job is not None and error is not None:
             self._say(job, error["message"], "ERROR")  # before the end, which followers wait for
-        self._documents.update(name, change)
+        self._write(lambda: self._documents.update(name, change))
 
 
 PACKAGE_RUNNER = """

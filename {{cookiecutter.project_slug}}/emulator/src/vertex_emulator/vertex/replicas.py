@@ -1,5 +1,6 @@
 """A job's replicas: each is one process at a time, started again when its machine fails."""
 
+import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ MAX_RESTARTS = 5
 MACHINE_FAILURES = {6, 134, 11, 139, -6, -11}
 LOST = 1_000_000  # stands for the exit code of a process that ended unseen; no process has it
 GRACE_SECONDS = 10.0
+KILLED = 9  # SIGKILL, which Windows does not name
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ class Attempts:
         """Says why the job fails with this replica."""
         if code == LOST:
             return f"The replica {self.task.name} was lost with its machine."
-        status = f"The replica {self.task.name} exited with a non-zero status of {code}."
+        status = f"The replica {self.task.name} {how_it_ended(code)}."
         words = self.run.last_words()
         return f"{status} Termination reason: {words}" if words else status
 
@@ -90,6 +92,17 @@ class Attempts:
 
     def _run(self) -> Run:
         return Run(self._folder / f"attempt-{self._number}")
+
+
+def how_it_ended(code: int) -> str:
+    """Says what an exit code that is not 0 means; a signal shows as -N, or 128 + N by a shell."""
+    number = -code if code < 0 else code - 128
+    try:
+        name = signal.Signals(number).name
+    except ValueError:
+        return f"exited with a non-zero status of {code}"
+    ended = f"was ended by the signal {name} (exit status {code})"
+    return f"{ended}, perhaps because the machine ran out of memory" if number == KILLED else ended
 
 
 def stop(attempts: Sequence[Attempts]) -> None:
