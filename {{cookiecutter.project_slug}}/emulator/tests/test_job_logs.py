@@ -51,13 +51,13 @@ def test_without_a_severity_the_stream_tells() -> None:
 def test_a_line_may_name_its_moment(form: str) -> None:
     moment = datetime.now(UTC).replace(microsecond=250_000) - timedelta(minutes=3)
     seconds = int(moment.timestamp())
-    fields: dict[str, Any] = {
+    forms: dict[str, dict[str, Any]] = {
         "time": {"time": moment.isoformat().replace("+00:00", "Z")},
         "zone": {"time": (moment + timedelta(hours=2)).isoformat().replace("+00:00", "+02:00")},
         "dict": {"timestamp": {"seconds": seconds, "nanos": 250_000_000}},
         "numbers": {"timestampSeconds": str(seconds), "timestampNanos": 250_000_000},
-    }[form]
-    entry = entry_of({"message": "m"} | fields)
+    }
+    entry = entry_of({"message": "m"} | forms[form])
     assert datetime.fromisoformat(entry["timestamp"]) == moment
     assert entry["receiveTimestamp"] == READ
     assert entry["jsonPayload"] == {"message": "m"}
