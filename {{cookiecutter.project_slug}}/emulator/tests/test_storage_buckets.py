@@ -111,7 +111,7 @@ def test_a_name_against_the_rules_is_refused(storage_url: str, name: str) -> Non
         ({"name": "valid-name", "iamConfiguration": {"publicAccessPrevention": "enforce"}}, 400),
         ({"name": "valid-name", "lifecycle": {"rule": [{"action": {"type": "Remove"}}]}}, 400),
         ({"name": "valid-name", "storageclass": "STANDARD"}, 400),
-        ({"name": "valid-name", "versioning": {"enabled": True}}, 400),
+        ({"name": "valid-name", "versioning": {"enabled": "yes"}}, 400),
         ({"name": "valid-name", "hierarchicalNamespace": {"enabled": True}}, 400),
         ({"name": "valid-name", "retentionPolicy": {"retentionPeriod": "9"}}, 400),
     ],

@@ -157,6 +157,24 @@ def test_gcloud_keeps_folders_in_step(gcloud: Gcloud, bucket: Any, tmp_path: Pat
     assert second["synced/sub/two.txt"] == first["synced/sub/two.txt"]  # not sent again
 
 
+def test_gcloud_lists_restores_and_removes_versions(gcloud: Gcloud, bucket: Any) -> None:
+    root = f"gs://{bucket.name}"
+    gcloud("buckets", "update", root, "--versioning", "--soft-delete-duration=7d")
+    generations = []
+    for content in ("first", "second"):
+        blob = bucket.blob("name")
+        blob.upload_from_string(content)
+        generations.append(blob.generation)
+    first, second = (f"{root}/name#{generation}" for generation in generations)
+    assert gcloud("ls", "--all-versions", root).split() == [first, second]
+    assert gcloud("cat", first) == "first"
+    gcloud("rm", first)
+    assert gcloud("ls", "--all-versions", root).split() == [second]
+    assert gcloud("ls", "--soft-deleted", root).split() == [first]
+    gcloud("restore", first)
+    assert bucket.blob("name").download_as_bytes() == b"first"
+
+
 def test_gcloud_makes_and_describes_buckets(gcloud: Gcloud) -> None:
     gcloud("buckets", "create", "gs://made-by-gcloud", "--location=us-central1")
     gcloud("buckets", "update", "gs://made-by-gcloud", "--update-labels=stage=test")

@@ -20,7 +20,7 @@ SERVED = {
     "buckets": {"delete", "get", "getStorageLayout", "insert", "list", "patch", "update"},
     "objects": {
         *("compose", "copy", "delete", "get", "insert", "list", "move", "patch", "rewrite"),
-        "update",
+        *("restore", "update"),
     },
 }
 
@@ -29,7 +29,7 @@ SERVED = {
     ("method", "path"),
     [
         ("GET", "/o/name/acl"),
-        ("POST", "/o/name/restore"),
+        ("POST", "/o/bulkRestore"),
         ("GET", "/iam"),
         ("GET", "/acl"),
         ("GET", "/notificationConfigs"),

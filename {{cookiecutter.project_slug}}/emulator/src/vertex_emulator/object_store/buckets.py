@@ -160,8 +160,10 @@ class Buckets:
             )
         return changed
 
-    def delete(self, name: str, conditions: Conditions = ALWAYS) -> None:
-        """Removes an empty bucket.
+    def delete(
+        self, name: str, conditions: Conditions = ALWAYS, *alongside: Callable[[], object]
+    ) -> None:
+        """Removes an empty bucket, and does what is to happen `alongside` in the same step.
 
         Raises:
             ApiError: 404 when there is none; 409 when it holds objects; 412 when the conditions
@@ -170,11 +172,18 @@ class Buckets:
         with reporting_full_disk(), self._database.transaction() as connection:
             bucket = self._get(name)
             conditions.check(1, bucket.metageneration)
-            if connection.execute("SELECT 1 FROM objects WHERE bucket = ?", (name,)).fetchone():
+            if connection.execute(
+                "SELECT 1 FROM objects WHERE bucket = ?1 UNION ALL"
+                " SELECT 1 FROM past_objects WHERE bucket = ?1 AND soft_deleted IS NULL",
+                (name,),
+            ).fetchone():
                 raise errors.conflict(
-                    f"The bucket {name} is not empty; delete its objects before deleting it."
+                    f"The bucket {name} is not empty; delete its objects, and their noncurrent"
+                    " versions, before deleting it."
                 )
             connection.execute("DELETE FROM buckets WHERE name = ?", (name,))
+            for clear in alongside:
+                clear()
 
     def _get(self, name: str) -> Bucket:
         bucket = self._find(name)

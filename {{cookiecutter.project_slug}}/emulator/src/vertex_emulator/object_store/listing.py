@@ -53,11 +53,12 @@ class Listing:
 
 @dataclass
 class Page(Generic[Item]):
-    """One page of a listing; `next_page_token` is "" on the last."""
+    """One page of a listing; on the last, `next_page_token` is "" and nothing is `following`."""
 
     items: list[Item] = field(default_factory=list)
     prefixes: list[str] = field(default_factory=list)
     next_page_token: str = ""
+    following: Item | None = None
 
 
 def successor(prefix: str) -> str | None:
@@ -84,7 +85,7 @@ def page(scan: Scan[Item], listing: Listing) -> Page[Item]:
     """
     matches = glob_pattern(listing.match_glob) if listing.match_glob else None
     position: str | None = max(
-        listing.prefix, listing.start_offset, _decode_token(listing.page_token)
+        listing.prefix, listing.start_offset, decode_token(listing.page_token)
     )
     upper = _least(listing.end_offset or None, successor(listing.prefix))
     result: Page[Item] = Page()
@@ -106,6 +107,7 @@ def _collect(
     for item in items:
         if len(result.items) + len(result.prefixes) >= listing.page_size:
             result.next_page_token = _encode_token(item.name)
+            result.following = item
             return None
         folded = _folded(item.name, listing)
         if folded is None:
@@ -135,7 +137,8 @@ def _encode_token(name: str) -> str:
     return base64.urlsafe_b64encode(name.encode()).decode()
 
 
-def _decode_token(token: str) -> str:
+def decode_token(token: str) -> str:
+    """Returns the name that a page begins with; "" for no token. Raises ApiError 400."""
     try:
         return base64.b64decode(token.encode(), altchars=b"-_", validate=True).decode()
     except (binascii.Error, ValueError) as error:

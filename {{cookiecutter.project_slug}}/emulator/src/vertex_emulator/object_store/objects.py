@@ -4,8 +4,10 @@ An object changes in one transaction that points its row at another blob. So a r
 object or the new one, and a process killed at any moment leaves one of the two.
 """
 
+import re
 import sqlite3
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from io import BufferedReader
 from pathlib import Path
@@ -16,14 +18,16 @@ from vertex_emulator.disk import reporting_full_disk
 from vertex_emulator.object_store.blobs import CHUNK, Blob, Blobs, BlobWriter
 from vertex_emulator.object_store.buckets import Buckets, Change, microseconds
 from vertex_emulator.object_store.conditions import ALWAYS, Conditions
-from vertex_emulator.object_store.listing import Listing, Page, page
-from vertex_emulator.object_store.object_rows import ObjectRows, StoredObject
+from vertex_emulator.object_store.listing import Listing, Page, decode_token, page
+from vertex_emulator.object_store.object_rows import ObjectRows, Shown, StoredObject
 from vertex_emulator.state.database import Database
 
 # Runs in the transaction that makes an object, given that object.
 Alongside = Callable[[sqlite3.Connection, StoredObject], None]
 
 Held = TypeVar("Held")
+
+_VERSION_TOKEN = re.compile(r"([^.]*)\.([0-9]{1,18})")
 
 
 @dataclass(frozen=True)
@@ -33,14 +37,16 @@ class Ref:
     Attributes:
         bucket: its bucket.
         name: its name.
-        generation: the one meant; None means the live one, whichever it is.
+        generation: the one meant, live or not; None means the live one, whichever it is.
         conditions: what must hold of the live object.
+        soft_deleted: the generation meant is among those that are soft-deleted.
     """
 
     bucket: str
     name: str
     generation: int | None = None
     conditions: Conditions = ALWAYS
+    soft_deleted: bool = False
 
 
 def check_object_name(name: str) -> None:
@@ -81,6 +87,9 @@ class Objects:
         self._rows = ObjectRows(database)
         self.blobs = Blobs(folder, database.sync)
         self.buckets = Buckets(database)
+        with database.transaction():
+            expired = self._rows.expire()
+        self.blobs.release(*expired)
 
     def blob_sizes(self) -> dict[str, int | None]:
         """Returns how many bytes each blob that an object points at has, by id."""
@@ -108,10 +117,27 @@ class Objects:
                 target.write(data)
         return stored
 
-    def list_page(self, bucket: str, listing: Listing) -> Page[StoredObject]:
+    def list_page(
+        self, bucket: str, listing: Listing, shown: Shown = Shown.LIVE
+    ) -> Page[StoredObject]:
         """Returns one page of a bucket's objects (400 for a malformed page token or glob)."""
         self.buckets.get(bucket)
-        return page(lambda lower, upper: self._rows.scan(bucket, lower, upper), listing)
+        # A page may end between two versions of one name: the token has the generation too.
+        token, least = listing.page_token, 0
+        if match := _VERSION_TOKEN.fullmatch(token):
+            token, least = match[1], int(match[2])
+        first = decode_token(token)
+
+        def scan(lower: str, upper: str | None) -> Generator[StoredObject]:
+            with closing(self._rows.scan(bucket, lower, upper, shown)) as found:
+                for each in found:
+                    if each.generation >= least or each.name != first:
+                        yield each
+
+        result = page(scan, replace(listing, page_token=token))
+        if result.following and shown != Shown.LIVE:
+            result.next_page_token += f".{result.following.generation}"
+        return result
 
     def walk(self, bucket: str, prefix: str = "") -> Iterator[StoredObject]:
         """Yields every object whose name begins so, by name; objects may change meanwhile."""
@@ -165,7 +191,7 @@ class Objects:
         try:
             check_object_name(target.name)
             with reporting_full_disk(), self.database.transaction() as connection:
-                replaced = self._check_target(target)
+                unused = self._displace(self._check_target(target))
                 stored = self._rows.put(
                     target.bucket,
                     target.name,
@@ -178,8 +204,7 @@ class Objects:
         except BaseException:
             self.blobs.discard(blob.id)
             raise
-        if replaced:
-            self.blobs.release(replaced.blob.id)
+        self.blobs.release(*unused)
         return stored
 
     def check_target(self, target: Ref) -> None:
@@ -202,11 +227,38 @@ class Objects:
         return changed
 
     def delete(self, ref: Ref) -> None:
+        """Removes an object; a generation that is named is no version afterwards either."""
         with reporting_full_disk(), self.database.transaction():
             stored = self._require(ref)
             ref.conditions.check(stored.generation, stored.metageneration)
-            self._rows.delete(stored)
-        self.blobs.release(stored.blob.id)
+            unused = self._displace(stored, for_good=ref.generation is not None)
+        self.blobs.release(*unused)
+
+    def delete_bucket(self, name: str, conditions: Conditions = ALWAYS) -> None:
+        """Removes an empty bucket; what is soft-deleted in it goes for good."""
+        unused: list[str] = []
+        self.buckets.delete(
+            name, conditions, lambda: unused.extend(self._rows.drop_soft_deleted(name))
+        )
+        self.blobs.release(*unused)
+
+    def restore(self, ref: Ref) -> StoredObject:
+        """Makes what is soft-deleted the live object, in a new generation.
+
+        Args:
+            ref: the soft-deleted generation; its conditions are about the live object.
+        """
+        target = replace(ref, generation=None, soft_deleted=False)
+        self.check_target(target)
+        stored, twin = self._hold(
+            replace(ref, conditions=ALWAYS, soft_deleted=True), self.blobs.duplicate
+        )
+        return self.put(
+            target,
+            replace(stored.blob, id=twin),
+            stored.attributes,
+            components=stored.components,
+        )
 
     def copy(
         self, source: Ref, target: Ref, attributes: dict[str, Any] | None = None
@@ -237,13 +289,15 @@ class Objects:
         with reporting_full_disk(), self.database.transaction():
             stored = self._require(source)
             source.conditions.check(stored.generation, stored.metageneration)
-            replaced = self._check_target(target)
-            self._rows.delete(stored)
+            unused = self._displace(self._check_target(target))
+            unused += self._displace(stored)
+            blob = stored.blob
+            if blob.id not in unused:  # the bucket keeps what was
+                blob = replace(blob, id=self.blobs.duplicate(blob.id))
             moved = self._rows.put(
-                target.bucket, target.name, stored.blob, stored.attributes, stored.components
+                target.bucket, target.name, blob, stored.attributes, stored.components
             )
-        if replaced:
-            self.blobs.release(replaced.blob.id)
+        self.blobs.release(*(blob_id for blob_id in unused if blob_id != blob.id))
         return moved
 
     def compose(
@@ -266,7 +320,7 @@ class Objects:
         self.check_target(target)
         components = 0
         used: list[StoredObject] = []
-        removed: list[StoredObject] = []
+        unused: list[str] = []
         with self.new_blob() as writer:
             for source in sources:
                 stored, file = self._hold(source, self.blobs.open)
@@ -280,8 +334,7 @@ class Objects:
             for each in {each.name: each for each in used if each.name != target.name}.values():
                 current = self._rows.find(each.bucket, each.name)
                 if current and current.generation == each.generation:
-                    self._rows.delete(current)
-                    removed.append(current)
+                    unused.extend(self._displace(current))
 
         stored = self.put(
             target,
@@ -290,8 +343,7 @@ class Objects:
             components=components,
             alongside=remove_sources if delete_sources else None,
         )
-        for each in removed:
-            self.blobs.release(each.blob.id)
+        self.blobs.release(*unused)
         return stored
 
     def _hold(
@@ -312,8 +364,12 @@ class Objects:
                 before = stored
 
     def _require(self, ref: Ref) -> StoredObject:
-        stored = self._rows.find(ref.bucket, ref.name)
-        if stored is None or ref.generation not in {None, stored.generation}:
+        stored = None if ref.soft_deleted else self._rows.find(ref.bucket, ref.name)
+        if ref.generation is not None and (stored is None or stored.generation != ref.generation):
+            stored = self._rows.find_past(
+                ref.bucket, ref.name, ref.generation, soft_deleted=ref.soft_deleted
+            )
+        if stored is None:
             self.buckets.get(ref.bucket)
             raise errors.not_found(f"No such object: {ref.bucket}/{ref.name}")
         return stored
@@ -325,6 +381,28 @@ class Objects:
             current.generation if current else 0, current.metageneration if current else 0
         )
         return current
+
+    def _displace(self, stored: StoredObject | None, *, for_good: bool = False) -> list[str]:
+        """Takes an object out of the way, as its bucket has it; returns the blobs to release.
+
+        Args:
+            stored: what is to go; None where there is nothing.
+            for_good: keep no noncurrent version; it may still be soft-deleted.
+        """
+        if stored is None:
+            return []
+        settings = self.buckets.get(stored.bucket).attributes
+        self._rows.delete(stored)
+        now = microseconds()
+        if settings.get("versioning", {}).get("enabled") and stored.is_live and not for_good:
+            self._rows.keep(replace(stored, deleted=now))
+            return []
+        seconds = int(settings.get("softDeletePolicy", {}).get("retentionDurationSeconds", 0))
+        if seconds and stored.soft_deleted is None:
+            until = now + seconds * 1_000_000
+            self._rows.keep(replace(stored, soft_deleted=now, hard_delete=until))
+            return self._rows.expire()
+        return [stored.blob.id]
 
     def _defaults(self, bucket: str) -> dict[str, Any]:
         settings = self.buckets.get(bucket).attributes

@@ -11,6 +11,7 @@ from vertex_emulator.object_store.buckets import Change, merged, without_nulls
 from vertex_emulator.object_store.objects import Objects
 from vertex_emulator.storage_api.requests import (
     conditions,
+    flag,
     integer,
     read_json,
     refuse_not_emulated,
@@ -39,13 +40,22 @@ async def insert(objects: Objects, request: Request) -> Response:
 def get(objects: Objects, request: Request) -> Response:
     """Serves `GET /storage/v1/b/{bucket}`."""
     refuse_not_emulated(request)
+    _refuse_soft_deleted(request)
     bucket = objects.buckets.get(request.path_params["bucket"], conditions(request))
     return json_response(request, bucket_resource(request, bucket))
+
+
+def _refuse_soft_deleted(request: Request) -> None:
+    if flag(request, "softDeleted"):
+        raise errors.not_emulated(
+            "The emulator soft-deletes objects, not buckets; leave softDeleted away."
+        )
 
 
 def list_all(objects: Objects, request: Request) -> Response:
     """Serves `GET /storage/v1/b?project=…`; the page token is the last name of the page before."""
     refuse_not_emulated(request)
+    _refuse_soft_deleted(request)
     parameters = request.query_params
     buckets = objects.buckets.in_project(
         parameters.get("project", ""), parameters.get("prefix", "")
@@ -99,7 +109,7 @@ async def _change(objects: Objects, request: Request, change: Change) -> Respons
 
 def delete(objects: Objects, request: Request) -> Response:
     """Serves `DELETE /storage/v1/b/{bucket}`."""
-    objects.buckets.delete(request.path_params["bucket"], conditions(request))
+    objects.delete_bucket(request.path_params["bucket"], conditions(request))
     return Response(status_code=204)
 
 

@@ -1,5 +1,6 @@
 """Methods of the JSON API on objects, but for uploads and downloads."""
 
+from dataclasses import replace
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -10,7 +11,7 @@ from vertex_emulator import errors
 from vertex_emulator.object_store.buckets import merged
 from vertex_emulator.object_store.conditions import Conditions
 from vertex_emulator.object_store.listing import Listing
-from vertex_emulator.object_store.object_rows import StoredObject
+from vertex_emulator.object_store.object_rows import Shown, StoredObject
 from vertex_emulator.object_store.objects import Objects, Ref
 from vertex_emulator.storage_api import media
 from vertex_emulator.storage_api.requests import (
@@ -40,13 +41,18 @@ def get(objects: Objects, request: Request) -> Response:
     if request.query_params.get("alt") == "media":
         return media.download(objects, request)
     refuse_not_emulated(request)
-    stored = objects.stat(object_ref(request))
+    ref = object_ref(request)
+    if flag(request, "softDeleted"):
+        if ref.generation is None:
+            raise errors.invalid_argument("Expected generation beside softDeleted=true.")
+        ref = replace(ref, soft_deleted=True)
+    stored = objects.stat(ref)
     media.check_etags(request, etag(stored.generation, stored.metageneration))
     return json_response(request, object_resource(request, stored))
 
 
 def list_page(objects: Objects, request: Request) -> Response:
-    """Serves `GET /storage/v1/b/{bucket}/o`: the live ones are all the versions there are."""
+    """Serves `GET /storage/v1/b/{bucket}/o`."""
     refuse_not_emulated(request)
     parameters = request.query_params
     listing = Listing(
@@ -59,7 +65,7 @@ def list_page(objects: Objects, request: Request) -> Response:
         page_size=min(integer(request, "maxResults") or _PAGE, _PAGE),
         page_token=parameters.get("pageToken", ""),
     )
-    found = objects.list_page(request.path_params["bucket"], listing)
+    found = objects.list_page(request.path_params["bucket"], listing, _shown(request))
     document: dict[str, Any] = {"kind": "storage#objects"}
     if found.items:
         document["items"] = [object_resource(request, stored) for stored in found.items]
@@ -68,6 +74,25 @@ def list_page(objects: Objects, request: Request) -> Response:
     if found.next_page_token:
         document["nextPageToken"] = found.next_page_token
     return json_response(request, document)
+
+
+def _shown(request: Request) -> Shown:
+    if not flag(request, "softDeleted"):
+        return Shown.VERSIONS if flag(request, "versions") else Shown.LIVE
+    if flag(request, "versions"):
+        raise errors.invalid_argument("Expected softDeleted or versions, got both.")
+    return Shown.SOFT_DELETED
+
+
+def restore(objects: Objects, request: Request) -> Response:
+    """Serves `POST /storage/v1/b/{bucket}/o/{object}/restore?generation=…`."""
+    refuse_not_emulated(request)
+    ref = object_ref(request)
+    if ref.generation is None:
+        raise errors.invalid_argument("Expected the generation to restore.")
+    if flag(request, "copySourceAcl"):
+        raise errors.not_emulated("The emulator has no access control; leave copySourceAcl away.")
+    return json_response(request, object_resource(request, objects.restore(ref)))
 
 
 async def patch(objects: Objects, request: Request) -> Response:

@@ -23,7 +23,6 @@ NOT_EMULATED = (
     "kmsKeyName",
     "restoreToken",
     "rewriteToken",
-    "softDeleted",
 )
 # Parameters that can have no effect here: nothing is billed, and there are no contexts, locked
 # retentions, folders or unreachable places. README.md says so.
@@ -34,7 +33,6 @@ WITHOUT_EFFECT = (
     "overrideUnlockedRetention",
     "returnPartialSuccess",
     "userProject",
-    "versions",
 )
 _PROJECTIONS = {"", "full", "noAcl"}
 _ACLS = ("destinationPredefinedAcl", "predefinedAcl", "predefinedDefaultObjectAcl")

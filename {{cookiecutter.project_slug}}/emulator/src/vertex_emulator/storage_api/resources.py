@@ -14,7 +14,7 @@ from urllib.parse import quote
 from starlette.requests import Request
 
 from vertex_emulator import errors
-from vertex_emulator.object_store.buckets import Bucket, without_nulls
+from vertex_emulator.object_store.buckets import Bucket, microseconds, without_nulls
 from vertex_emulator.object_store.object_rows import StoredObject
 from vertex_emulator.storage_api.locations import location_type
 from vertex_emulator.storage_api.shapes import (
@@ -47,7 +47,6 @@ BUCKET_NOT_EMULATED = (
     "ipFilter",
     "objectRetention",
     "retentionPolicy",
-    "versioning",
 )
 
 
@@ -125,6 +124,7 @@ def _soft_delete_policy(policy: dict[str, Any]) -> dict[str, Any]:
                 f"90 days ({7 * _DAY} to {90 * _DAY}), got {duration}."
             )
         kept["retentionDurationSeconds"] = str(int(duration))
+        kept["effectiveTime"] = moment(microseconds())
     return kept
 
 
@@ -154,6 +154,13 @@ def object_resource(request: Request, stored: StoredObject) -> dict[str, Any]:
     }
     if stored.blob.md5:
         resource["md5Hash"] = stored.blob.md5
+    for field, when in (
+        ("timeDeleted", stored.deleted),
+        ("softDeleteTime", stored.soft_deleted),
+        ("hardDeleteTime", stored.hard_delete),
+    ):
+        if when is not None:
+            resource[field] = moment(when)
     if stored.components:
         resource["componentCount"] = stored.components
     return resource

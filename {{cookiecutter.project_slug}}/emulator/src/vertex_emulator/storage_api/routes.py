@@ -59,6 +59,7 @@ def routes(store: Objects) -> list[BaseRoute]:
             ("PUT", _OBJECT, object_methods.update),
             ("DELETE", _OBJECT, object_methods.delete),
             ("POST", _OBJECT + "/compose", object_methods.compose),
+            ("POST", _OBJECT + "/restore", object_methods.restore),
             ("POST", _OBJECT + "/rewriteTo/b/{target_bucket}/o/{target}", object_methods.rewrite),
             ("POST", _OBJECT + "/copyTo/b/{target_bucket}/o/{target}", object_methods.copy),
             ("POST", _OBJECT + "/moveTo/o/{target}", object_methods.move),

@@ -140,6 +140,7 @@ BUCKET: Shape = {
         "retentionDurationSeconds": Int64,
     },
     "storageClass": STORAGE_CLASS,
+    "versioning": {"enabled": bool},
     "website": {"mainPageSuffix": str, "notFoundPage": str},
 }
 
