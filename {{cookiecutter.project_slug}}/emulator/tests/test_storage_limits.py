@@ -88,6 +88,18 @@ def test_every_field_that_google_describes_is_kept_refused_or_googles_own() -> N
         assert len(described) == len(kept) + len(output) + len(refused)
 
 
+@pytest.mark.parametrize("field", ["acl", "customerEncryption", "metadata", "zzz"])
+@pytest.mark.parametrize("depth", [60, 900, 1010, 100_000])
+def test_a_body_that_nests_too_deep_is_refused(
+    bucket: Any, storage_url: str, field: str, depth: int
+) -> None:
+    bucket.blob("name").upload_from_string(b"content")
+    body = b'{"%s":' % field.encode() + b'{"a":' * depth + b"1" + b"}" * depth + b"}"
+    for path in ("", "/o/name"):
+        url = f"{storage_url}/storage/v1/b/{bucket.name}{path}"
+        assert requests.patch(url, data=body, timeout=30).status_code == 400
+
+
 def refusal(response: requests.Response) -> dict[str, Any]:
     """The error of what is not emulated: clients send a 501 again for half a minute."""
     error: dict[str, Any] = response.json()["error"]

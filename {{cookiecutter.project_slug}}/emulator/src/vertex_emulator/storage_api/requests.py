@@ -14,6 +14,7 @@ from vertex_emulator.object_store.conditions import Conditions
 from vertex_emulator.object_store.objects import Ref
 
 _JSON_LIMIT = 1 << 20  # bytes
+_MAX_DEPTH = 50  # levels of JSON: no resource has ten
 
 # Parameters that ask for what is not emulated; served in silence they would mislead.
 NOT_EMULATED = (
@@ -183,7 +184,22 @@ def parse_json(body: bytes) -> dict[str, Any]:
         raise errors.invalid_argument(f"Expected a JSON body: {error}.") from error
     if not isinstance(document, dict):
         raise errors.invalid_argument(f"Expected a JSON object, got {type(document).__name__}.")
+    _check_depth(document)
     return document
+
+
+def _check_depth(document: Any) -> None:
+    level = [document]
+    for _ in range(_MAX_DEPTH):
+        level = [
+            item
+            for value in level
+            if isinstance(value, dict | list)
+            for item in (value.values() if isinstance(value, dict) else value)
+        ]
+        if not level:
+            return
+    raise errors.invalid_argument(f"Expected a JSON body of at most {_MAX_DEPTH} levels.")
 
 
 async def unpacked(request: Request) -> AsyncIterator[bytes]:
