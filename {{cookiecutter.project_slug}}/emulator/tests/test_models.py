@@ -68,7 +68,7 @@ def test_an_alias_moves(clients: Clients, model: str) -> None:
         clients.models.get_model(name=f"{model}@staging")
     with pytest.raises(exceptions.BadRequest, match="'default' cannot be removed"):
         merge("2", "-default")
-    with pytest.raises(exceptions.BadRequest, match="versionAliases: expected a-z"):
+    with pytest.raises(exceptions.BadRequest, match="versionAliases: expected letters"):
         merge("2", "Not_An_Alias")
 
 

@@ -134,6 +134,7 @@ class BatchRunner:
             self._run(name)
         except ApiError as error:
             self._fail(name, error.rpc_code, error.message)
+            shutil.rmtree(self._folder / name.rpartition("/")[2], ignore_errors=True)
         except Exception as error:
             self._fail(name, code_pb2.INTERNAL, f"Internal error of the emulator: {error!r}")
             raise

@@ -18,6 +18,7 @@ from vertex_emulator.vertex.operations import Operations
 from vertex_emulator.vertex.resources import (
     check_display_name,
     check_environment,
+    check_labels,
     check_texts,
     listing,
     new_id,
@@ -57,6 +58,7 @@ class Jobs:
         """
         job = normalise("CustomJob", body)
         check_display_name(job)
+        check_labels(job)
         _check_spec(job.get("jobSpec", {}))
         check_texts("jobSpec", job["jobSpec"])
         moment = now()

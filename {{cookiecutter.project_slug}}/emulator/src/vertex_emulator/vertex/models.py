@@ -23,6 +23,7 @@ from vertex_emulator.vertex.resources import (
     Scan,
     check_display_name,
     check_environment,
+    check_labels,
     check_texts,
     in_order,
     listing,
@@ -33,8 +34,8 @@ from vertex_emulator.vertex.resources import (
 )
 
 DEFAULT = "default"
-ALIAS = re.compile(r"[a-z][a-z0-9-]{0,126}[a-z0-9]")
-MODEL_ID = re.compile(r"[a-z0-9_-]{1,63}")
+ALIAS = re.compile(r"[a-z][a-zA-Z0-9-]{0,126}[a-z0-9]")
+MODEL_ID = re.compile(r"[a-z_][a-z0-9_-]{0,62}")
 GIVEN = (
     "displayName", "description", "versionDescription", "containerSpec", "artifactUri", "labels",
     "metadata", "metadataSchemaUri", "predictSchemata", "explanationSpec", "encryptionSpec",
@@ -69,6 +70,7 @@ class Models:
         request = normalise("UploadModelRequest", body)
         model = request.get("model", {})
         check_display_name(model)
+        check_labels(model)
         self._check_artifact(model.get("artifactUri"))
         check_texts("model.containerSpec", model.get("containerSpec", {}))
         check_environment("model.containerSpec.env", model.get("containerSpec", {}))
@@ -180,6 +182,7 @@ class Models:
                 if field in model:
                     document[field] = model[field]
             check_display_name(document)
+            check_labels(document)
 
         self._change(version, change)
         return self.get(version["name"])
@@ -250,7 +253,8 @@ class Models:
         model_id = request.get("modelId") or new_id()
         if not MODEL_ID.fullmatch(model_id):
             raise invalid_argument(
-                f"modelId: expected up to 63 of a-z, 0-9, _ and -, got {model_id!r}."
+                "modelId: expected up to 63 of a-z, 0-9, _ and -, the first no digit and no -, got"
+                f" {model_id!r}."
             )
         name = f"{location}/models/{model_id}"
         if self._versions(name):
@@ -326,6 +330,6 @@ def _seen(version: Document) -> Document:
 def _check_alias(alias: str) -> None:
     if not ALIAS.fullmatch(alias):
         raise invalid_argument(
-            f"versionAliases: expected a-z, 0-9 and -, beginning with a letter and not ending"
-            f" with -, 2 to 128 characters, got {alias!r}."
+            "versionAliases: expected letters, digits and -, from a small letter to a small letter"
+            f" or digit, 2 to 128 characters, got {alias!r}."
         )

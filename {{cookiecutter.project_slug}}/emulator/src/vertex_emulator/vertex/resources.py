@@ -23,6 +23,9 @@ ORDERS = {
 }
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 MAX_NAME_CHARACTERS = 128
+MAX_LABELS = 64
+LABEL = re.compile(r"[\w-]{1,63}")  # letters of every language
+LABEL_RULE = "up to 63 small letters, digits, _ and -, a key's first a letter"
 
 
 def unversioned(name: str) -> str:
@@ -58,6 +61,24 @@ def check_display_name(document: Document) -> None:
         raise invalid_argument(
             f"displayName: expected 1 to {MAX_NAME_CHARACTERS} characters, got {length}."
         )
+
+
+def check_labels(document: Document) -> None:
+    """Refuses labels that Google Cloud does not take.
+
+    Source: https://cloud.google.com/resource-manager/docs/labels-overview#requirements.
+
+    Raises:
+        ApiError: 400 INVALID_ARGUMENT.
+    """
+    labels = document.get("labels", {})
+    if len(labels) > MAX_LABELS:
+        raise invalid_argument(f"labels: expected at most {MAX_LABELS}, got {len(labels)}.")
+    for key, value in labels.items():
+        if not LABEL.fullmatch(key) or not key[0].isalpha() or key != key.lower():
+            raise invalid_argument(f"labels: expected a key of {LABEL_RULE}, got {key!r}.")
+        if value and (not LABEL.fullmatch(value) or value != value.lower()):
+            raise invalid_argument(f"labels.{key}: expected {LABEL_RULE}, got {value!r}.")
 
 
 def check_environment(path: str, container: Document) -> None:
