@@ -159,7 +159,7 @@ def test_a_database_that_cannot_grow_is_an_answer_and_loses_nothing(tmp_path: Pa
         bucket = client.create_bucket("cramped")
         bucket.blob("kept").upload_from_string(b"content")
         client.close()
-    with process(tmp_path, largest_file=64 << 10) as (_, url):
+    with process(tmp_path, largest_file=128 << 10) as (_, url):
         where = f"{url}/upload/storage/v1/b/cramped/o?uploadType=media&name="
         answers = [
             requests.post(where + "n" * 900 + str(number), data=b"x", timeout=30)
