@@ -87,7 +87,6 @@ class Client:
 
     @property
     def target(self) -> str:
-        """The target in words."""
         where = self._emulator_url if self.is_emulator else f"Google Cloud, {self.config.region}"
         name = "emulator" if self.is_emulator else self.config.project
         return f"{name} ({where})"

@@ -39,7 +39,6 @@ class RestOperation:
 
     @property
     def name(self) -> str:
-        """Its resource name."""
         return str(self._document["name"])
 
     def done(self) -> bool:

@@ -113,7 +113,6 @@ def _interval(ends: Sequence[float]) -> str:
 
 
 def main() -> int:
-    """Makes the card again."""
     if len(sys.argv) != 2 or not (path := Path(sys.argv[1]) / "evaluation.json").is_file():
         console.fail("Expected a folder with an evaluation.json, which a training writes.")
         return 2

@@ -23,7 +23,6 @@ class ServingModel(tf.Module):  # type: ignore[misc]
     """What is saved; TensorFlow alone loads it, without Keras."""
 
     def __init__(self, preprocessor: Preprocessor, head: Head, model: keras.Model) -> None:
-        """Describes the signatures."""
         table = preprocessor.table
         super().__init__(name=table.name)
         self.preprocessor = preprocessor

@@ -82,7 +82,6 @@ class File:
                 )
 
     def read(self, size: int = -1) -> bytes:
-        """Reads stored bytes."""
         end = len(self._stored) if size < 0 else size
         content, self._stored = self._stored[:end], self._stored[end:]
         if size < 0 or len(content) < size:

@@ -75,7 +75,6 @@ class Lines:
     """
 
     def __init__(self, file: File, table: Table, with_keys: bool) -> None:
-        """Reads the header."""
         self._label = table.label
         self._kinds: dict[str, Kind] = {column.name: column.kind for column in table.columns}
         self._kinds[table.label.name] = "category" if table.label.classes else "number"

@@ -15,7 +15,6 @@ from cloud.serving.batch_results import KEY_FIELD, Inputs
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Describes the command's flags."""
     parser.add_argument(
         "--file",
         type=Path,

@@ -10,7 +10,6 @@ from cloud.training import cancellation
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Describes the command's flags."""
     parser.add_argument(
         "job",
         nargs="?",

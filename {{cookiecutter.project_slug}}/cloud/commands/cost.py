@@ -15,7 +15,6 @@ LATEST = 20
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Describes the command's flags."""
     parser.add_argument("--machine-type", help="such as n1-standard-4; default: of pyproject.toml")
     parser.add_argument("--replicas", type=int, default=1, help="workers that train together")
     parser.add_argument(

@@ -9,7 +9,6 @@ from cloud.datasets.splits import SPLIT_BY
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Describes the command's flags."""
     parser.add_argument(
         "--rows", type=int, help="take a sample of about so many rows; default: the whole data set"
     )

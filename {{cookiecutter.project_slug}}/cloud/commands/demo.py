@@ -21,7 +21,6 @@ STEPS = 6
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Describes the command's flags."""
     parser.add_argument("--rows", type=int, help="train on a sample of about so many rows")
     parser.add_argument("trainer", nargs="*", help="flags for python -m trainer.task, after a --")
 

@@ -10,7 +10,6 @@ from cloud.serving import deployments, rollout
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Describes the command's flags."""
     parser.add_argument("job", nargs="?", help="name or number; default: the newest that succeeded")
     parser.add_argument(
         "--traffic",

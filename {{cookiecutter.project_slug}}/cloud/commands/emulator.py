@@ -9,7 +9,6 @@ from cloud.console import say
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Describes the command's flags."""
     parser.add_argument("--stop", action="store_true", help="stop the one in the background")
 
 

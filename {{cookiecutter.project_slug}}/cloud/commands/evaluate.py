@@ -19,7 +19,6 @@ TOLERANCE = 1e-6
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Describes the command's flags."""
     parser.add_argument("version", nargs="?", help="number or alias; default: the default version")
 
 

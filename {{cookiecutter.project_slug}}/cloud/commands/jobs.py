@@ -48,7 +48,6 @@ CARD = "model_card.html"  # as the trainer writes it beside its SavedModel
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Describes the command's flags."""
     parser.add_argument("job", nargs="?", help="name or number of one job to show in full")
     parser.add_argument(
         "--card",

@@ -11,7 +11,6 @@ LATEST = 50
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Describes the command's flags."""
     parser.add_argument("job", nargs="?", help="name or number of the job; default: the newest")
     parser.add_argument("--follow", action="store_true", help="continue until the job ends")
     parser.add_argument("--limit", type=int, default=LATEST, help="latest entries to begin with")

@@ -12,7 +12,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(client: Client, _options: argparse.Namespace) -> int:
-    """Builds and uploads."""
     say(f"Target: {client.target}")
     say(f"Package: {packaging.upload(client)}")
     next_commands(("nox -s submit", "train with it"))

@@ -9,7 +9,6 @@ from cloud.serving import deployments, rollout
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Describes the command's flags."""
     parser.add_argument("version", nargs="?", help="number or alias; default: the newest version")
     deployments.add_arguments(parser)
 

@@ -10,7 +10,6 @@ from cloud.serving import deployments, rollout
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Describes the command's flags."""
     deployments.add_arguments(parser)
 
 

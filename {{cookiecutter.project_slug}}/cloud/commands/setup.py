@@ -8,7 +8,6 @@ from cloud.resources import provision
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Describes the command's flags."""
     parser.add_argument(
         "--dry-run", action="store_true", help="list what is missing, and create nothing"
     )

@@ -11,7 +11,6 @@ from cloud.training.job_request import JobSettings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Describes the command's flags."""
     parser.add_argument(
         "--dry-run",
         action="store_true",

@@ -11,6 +11,5 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(client: Client, _options: argparse.Namespace) -> int:
-    """Prints the target."""
     say(f"Target: {client.target}")
     return 0

@@ -12,7 +12,6 @@ SHOWN_KEPT = 5
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Describes the command's flags."""
     parser.add_argument("--yes", action="store_true", help="do not ask")
     parser.add_argument("--dry-run", action="store_true", help="list it, and remove nothing")
 

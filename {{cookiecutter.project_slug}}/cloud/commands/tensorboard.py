@@ -56,7 +56,6 @@ def free_port(wanted: int | None) -> int:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Describes the command's flags."""
     parser.add_argument(
         "--port",
         type=int,

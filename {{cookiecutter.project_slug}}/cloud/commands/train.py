@@ -10,7 +10,6 @@ from trainer.settings import SPLITS
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Describes the command's flags."""
     parser.add_argument("trainer", nargs="*", help="flags for python -m trainer.task, after a --")
 
 

@@ -19,7 +19,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(client: Client, _options: argparse.Namespace) -> int:
-    """Prints the table."""
     versions = lookup.versions(client)
     if not versions:
         say("There is no version yet; 'nox -s deploy' makes the first of a job that succeeded.")

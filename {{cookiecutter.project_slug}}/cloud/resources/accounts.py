@@ -46,11 +46,9 @@ class ServiceAccount(Resource):
         return f"v1/projects/{self.config.project}/serviceAccounts"
 
     def exists(self) -> bool:
-        """Whether it is there."""
         return rest.find(self.client, "GET", "iam", f"{self._path}/{self.email}") is not None
 
     def make(self) -> None:
-        """Makes it."""
         body = {
             "accountId": self.account_id,
             "serviceAccount": {"description": self._description},
@@ -63,7 +61,6 @@ class ServiceAccount(Resource):
         return found is not None and found.get("description") == self._description
 
     def remove(self) -> None:
-        """Removes it."""
         rest.call(self.client, "DELETE", "iam", f"{self._path}/{self.email}")
 
 
@@ -130,14 +127,12 @@ class Role(Resource):
             rest.call(self.client, "POST", "artifactregistry", path, {"policy": policy})
 
     def exists(self) -> bool:
-        """Whether it is there."""
         return any(
             binding["role"] == self._role and self._member in binding.get("members", [])
             for binding in self._policy().get("bindings", [])
         )
 
     def make(self) -> None:
-        """Makes it."""
         policy = self._policy()
         policy.setdefault("bindings", []).append({"role": self._role, "members": [self._member]})
         self._set(policy)
@@ -147,7 +142,6 @@ class Role(Resource):
         return self._place == "project" and self.exists()
 
     def remove(self) -> None:
-        """Removes it."""
         policy = self._policy()
         for binding in policy.get("bindings", []):
             if binding["role"] == self._role and self._member in binding["members"]:

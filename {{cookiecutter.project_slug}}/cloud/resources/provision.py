@@ -58,11 +58,9 @@ class Apis(Resource):
         return [api for api in APIS if api not in enabled]
 
     def exists(self) -> bool:
-        """Whether it is there."""
         return not self.missing()
 
     def make(self) -> None:
-        """Makes it."""
         path = f"v1/projects/{self.config.project}/services:batchEnable"
         operation = rest.call(self.client, "POST", "serviceusage", path, {"serviceIds": list(APIS)})
         finish(self.client, RestOperation(self.client, "serviceusage", operation), self.title)
@@ -94,11 +92,9 @@ class Bucket(Resource):
         return rest.find(self.client, "GET", "storage", path)
 
     def exists(self) -> bool:
-        """Whether it is there."""
         return self.found() is not None
 
     def make(self) -> None:
-        """Makes it."""
         body = {
             "name": self.config.bucket,
             "location": self.config.region,
@@ -170,11 +166,9 @@ class Repository(Resource):
         return rest.find(self.client, "GET", "artifactregistry", path)
 
     def exists(self) -> bool:
-        """Whether it is there."""
         return self.found() is not None
 
     def make(self) -> None:
-        """Makes it."""
         body = {
             "format": "DOCKER",
             "mode": "REMOTE_REPOSITORY",

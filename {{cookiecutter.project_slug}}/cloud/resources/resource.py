@@ -28,12 +28,10 @@ class Resource(ABC):
         """The gcloud command that makes it."""
 
     @abstractmethod
-    def exists(self) -> bool:
-        """Whether it is there."""
+    def exists(self) -> bool: ...
 
     @abstractmethod
-    def make(self) -> None:
-        """Makes it."""
+    def make(self) -> None: ...
 
     def is_ours(self) -> bool:
         """Whether it is there and carries the project's label."""

@@ -1,6 +1,6 @@
 """Where buckets can be.
 
-Source: https://cloud.google.com/storage/docs/locations, read in November 2026. A region that is
+Source: https://cloud.google.com/storage/docs/locations; written from memory, so it may lack one. A region that is
 newer is refused until it stands here: so is a typo, which Google would refuse too.
 """
 
