@@ -1,7 +1,7 @@
 """Where buckets can be.
 
-Source: https://cloud.google.com/storage/docs/locations; written from memory, so it may lack one. A region that is
-newer is refused until it stands here: so is a typo, which Google would refuse too.
+Source: https://cloud.google.com/storage/docs/locations; written from memory, so it may lack one. A
+region that is newer is refused until it stands here: so is a typo, which Google would refuse too.
 """
 
 MULTI_REGIONS = {"ASIA", "EU", "US"}
