@@ -250,8 +250,9 @@ class Models:
         if parent:
             model: str = self.version(parent)["name"].partition("@")[0]
             return model
-        model_id = request.get("modelId") or new_id()
-        if not MODEL_ID.fullmatch(model_id):
+        given = request.get("modelId")
+        model_id = given or new_id()
+        if given and not MODEL_ID.fullmatch(given):
             raise invalid_argument(
                 "modelId: expected up to 63 of a-z, 0-9, _ and -, the first no digit and no -, got"
                 f" {model_id!r}."
