@@ -51,12 +51,12 @@ def of_json(column: Column, value: Any) -> Any:
 
     Returns:
         None where it is a gap.
-
-    Raises:
-        ValueError: it is a text, and none of this kind.
     """
-    if value is None or isinstance(value, str):
-        return None if value is None else read(column.kind, value)
+    if isinstance(value, str):
+        try:
+            return read(column.kind, value)
+        except ValueError:
+            return value
     if column.kind == "integer" and isinstance(value, float) and value.is_integer():
         return int(value)
     if column.kind == "boolean" and not isinstance(value, bool) and value in (0, 1):

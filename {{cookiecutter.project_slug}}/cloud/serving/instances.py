@@ -38,9 +38,6 @@ def of_json(table: Table, found: Instance) -> Instance:
     """Returns an instance as the model takes it: gaps left out, whole numbers without a point.
 
     What is no feature, or of another kind, stays as it is: the model server says what is wrong.
-
-    Raises:
-        UserError: a text is not of its column's kind.
     """
     described = {column.name for column in table.columns}
     others = {name: value for name, value in found.items() if name not in described}
@@ -116,7 +113,7 @@ def parse(text: str, table: Table) -> Instance:
     """Reads `--instance`.
 
     Raises:
-        UserError: it is no JSON object, or a text in it is not of its column's kind.
+        UserError: it is no JSON object.
     """
     try:
         instance = json.loads(text)
@@ -220,7 +217,4 @@ def _object(path: Path, place: str, value: Any, table: Table) -> Instance:
         raise UserError(
             f"{path}, {place}: expected an object of features, got {json.dumps(value)[:40]}."
         )
-    try:
-        return of_json(table, value)
-    except UserError as error:
-        raise UserError(f"{path}, {place}: {error}") from error
+    return of_json(table, value)
