@@ -44,6 +44,10 @@ def install(
     made_for = environment / "pyvenv.cfg"
     is_new = not made_for.exists() or f"version_info = {version}\n" not in made_for.read_text()
     if is_new:
+        session.log(
+            f"The first installation into {environment} takes minutes and up to 3.5 GB. After the"
+            " list of packages comes a quiet minute, in which they are compiled."
+        )
         session.run(*uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(environment))
     python = str(environment / ("Scripts/python.exe" if os.name == "nt" else "bin/python"))
     session.run(
