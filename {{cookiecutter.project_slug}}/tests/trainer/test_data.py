@@ -229,6 +229,7 @@ def test_a_number_that_is_none_is_no_label(tmp_path: Path) -> None:
         (example(late="no", town=b"Z\xfcrich"), "Record 4: text that is not UTF-8"),
         (b"no example", "Record 4: no tf.Example"),
     ],
+    ids=["no label", "another label", "text for a number", "not UTF-8", "no example"],
 )
 def test_a_bad_record_is_told_with_its_number(tmp_path: Path, record: bytes, sentence: str) -> None:
     with pytest.raises(UserError, match=sentence) as told:
