@@ -63,10 +63,10 @@ def test_bad_rows_are_kept_aside_with_line_and_reason(
     assert [line["instance"] for line in output(clients, job)] == good
     errors = output(clients, job, "errors_stats")
     expected = [
-        ('{"hours": 1.0, "carrier"', "row 101:", "no JSON"),
+        ('{"hours": 1.0, "carrier"', "row 101:", "not valid JSON"),
         ({"hours": "late", "carrier": "UA"}, "row 102:", "hours"),
         ({"hours": 2.0}, "row 301:", "carrier"),
-        ('{"hours": 3.0, "carrier": "UA"}, {}', "row 302:", "no JSON"),
+        ('{"hours": 3.0, "carrier": "UA"}, {}', "row 302:", "not valid JSON"),
     ]
     assert len(errors) == len(expected)
     for error, (instance, place, reason) in zip(errors, expected, strict=True):

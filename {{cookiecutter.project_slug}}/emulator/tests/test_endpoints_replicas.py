@@ -116,7 +116,7 @@ def test_zero_is_for_v1beta1(scaled: tuple[RunningEmulator, Clients, str, str]) 
     for api, resources, part in (
         ("v1", {"minReplicaCount": 0}, "expected at least 1, or 0 in a v1beta1 request"),
         ("v1", {"minReplicaCount": 0, "scaleToZeroSpec": {}}, "scaleToZeroSpec"),
-        ("v1beta1", {"minReplicaCount": 1, "scaleToZeroSpec": {}}, "wants 0, got 1"),
+        ("v1beta1", {"minReplicaCount": 1, "scaleToZeroSpec": {}}, "requires 0, got 1"),
     ):
         body = {"deployedModel": {"model": model, "dedicatedResources": resources}}
         url = f"{clients.url}/{api}/{endpoint}:deployModel"
