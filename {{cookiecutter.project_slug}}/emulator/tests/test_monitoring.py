@@ -235,7 +235,7 @@ def test_a_distribution_says_where_its_values_lie() -> None:
         ({"filter": 'metric.type="compute.googleapis.com/x"'}, "UNIMPLEMENTED", "has the metrics"),
         ({"interval.endTime": ""}, "INVALID_ARGUMENT", "interval.endTime: expected a moment"),
         ({"interval.startTime": "2026-01-01"}, "INVALID_ARGUMENT", "interval.startTime"),
-        ({"interval.startTime": "2999-01-01T00:00:00Z"}, "INVALID_ARGUMENT", "not after"),
+        ({"interval.startTime": "2999-01-01T00:00:00Z"}, "INVALID_ARGUMENT", "no later than"),
         ({"view": "HALF"}, "INVALID_ARGUMENT", "view: expected FULL or HEADERS"),
         ({"pageSize": "-1"}, "INVALID_ARGUMENT", "pageSize"),
         ({"pageToken": "!"}, "INVALID_ARGUMENT", "pageToken"),
