@@ -138,7 +138,7 @@ def test_a_worker_whose_machine_fails_is_restarted_with_the_job_which_goes_on(
     waiting = threading.Event()
     while (job := clients.jobs.get_custom_job(name=created.name)).end_time is None:
         waiting.wait(0.5)
-    assert job.state.name == "succeeded", job.error
+    assert job.state.name == "JOB_STATE_SUCCEEDED", job.error
     assert (tmp_path / "failed").exists()
     undisturbed = make_settings("penguins", at=str(tmp_path / "alone"), clip_norm=0.05, epochs=4)
     run(undisturbed, threading.Event())
