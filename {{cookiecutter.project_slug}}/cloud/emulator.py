@@ -5,6 +5,7 @@ holds the `url`, the `pid` and the `identity` of that one, which `GET /` answers
 file that an ended emulator left behind names nobody.
 """
 
+import contextlib
 import json
 import os
 import socket
@@ -96,17 +97,18 @@ def stop(config: Config) -> bool:
                 " stopped from here; end its process, 'python -m vertex_emulator', yourself."
             )
         return False
-    try:
+    deadline = time.monotonic() + STOP_SECONDS
+    with contextlib.suppress(psutil.NoSuchProcess):  # it ends, or has ended in this moment
         process = psutil.Process(found.pid)
         process.terminate()
-        process.wait(STOP_SECONDS)
-    except psutil.NoSuchProcess:
-        return True  # it has ended in this moment
-    except psutil.TimeoutExpired as error:
-        raise UserError(
-            f"The emulator, process {found.pid}, still runs {STOP_SECONDS:.0f} s after it was asked"
-            " to end."
-        ) from error
+        # A zombie has ended: it waits for the system's first process, which may take seconds.
+        while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+            if time.monotonic() > deadline:
+                raise UserError(
+                    f"The emulator, process {found.pid}, still runs {STOP_SECONDS:.0f} s after it"
+                    " was asked to end."
+                )
+            time.sleep(0.02)
     return True
 
 

@@ -82,6 +82,7 @@ class Forker:
             if self._control is not None:
                 self._control.close()
             if self._process is not None:
+                self._process.kill()  # it may still be importing, and hears of nothing until then
                 self._process.wait()
 
     def _is_up(self) -> bool:
