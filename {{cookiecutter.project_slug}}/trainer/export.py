@@ -45,9 +45,12 @@ class ServingModel(tf.Module):  # type: ignore[misc]
             input_signature=[
                 tf.TensorSpec([None], DTYPES[column.kind], column.name) for column in table.columns
             ],
+            autograph=False,
         )
         self.serve_examples = tf.function(
-            answer_examples, input_signature=[tf.TensorSpec([None], tf.string, "examples")]
+            answer_examples,
+            input_signature=[tf.TensorSpec([None], tf.string, "examples")],
+            autograph=False,
         )
 
 

@@ -67,7 +67,7 @@ class Preprocessor(tf.Module):  # type: ignore[misc]
         }
         # One trace for any number of rows: the same row has the same bits each time.
         raw = {c.name: tf.TensorSpec([None], DTYPES[c.kind], c.name) for c in table.columns}
-        encode = tf.function(self.__call__, input_signature=[raw])
+        encode = tf.function(self.__call__, input_signature=[raw], autograph=False)
         # Wrapped, as a SavedModel would take along a tf.function that is an attribute itself.
         self._encode = functools.partial(encode)
 
