@@ -27,6 +27,9 @@ from cloud.errors import UserError
 from cloud.serving import batch_jobs, deployments, prediction, rollout, traffic
 
 CALLERS = 4
+PAUSE = 0.01  # seconds of a caller between two requests, so that the commands get on beside them
+# A job that ends with the model of another.
+COPY = "import shutil, sys; shutil.copytree(sys.argv[1], sys.argv[2])"
 MACHINES = deployments.Machines("n1-standard-4")
 
 
@@ -36,13 +39,38 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     made = Project(tmp_path_factory.mktemp("penguins"), "penguins")
     try:
         made.run("data")
-        for name, epochs in (("worse", "1"), ("better", "40"), ("again", "1")):
+        for name, epochs in (("worse", "1"), ("better", "40")):
             made.run("submit", "--name", name, "--", *TINY, "--epochs", epochs)
             made.run("logs", "--follow")
-        made.run("deploy", job(made, "worse"))
+        worse = job(made, "worse")
+        copy_job(made, worse, "again-1")
+        made.run("logs", "--follow")
+        made.run("deploy", worse)
         yield made
     finally:
         made.run("emulator", "--stop")
+
+
+def copy_job(project: Project, job: str, name: str) -> None:
+    """Starts a job that copies the model of another."""
+    client = Client(config.load(environment=project.environment))
+    folders = [f"{client.config.bucket}/jobs/{each}" for each in (job, name)]
+    container = {
+        "image_uri": "python:3.11",
+        "command": ["python", "-c", COPY],
+        "args": [f"/gcs/{folder}/model" for folder in folders],
+    }
+    machine = {"machine_type": "n1-standard-4"}
+    pool = {"machine_spec": machine, "replica_count": 1, "container_spec": container}
+    base = {"output_uri_prefix": f"gs://{folders[1]}"}
+    client.jobs.create_custom_job(
+        parent=client.config.location,
+        custom_job={
+            "display_name": name,
+            "job_spec": {"worker_pool_specs": [pool], "base_output_directory": base},
+            "labels": client.config.labels,
+        },
+    )
 
 
 @pytest.fixture
@@ -72,7 +100,7 @@ def versions(project: Project) -> dict[str, str]:
 
 @contextmanager
 def callers(url: str, instance: dict[str, Any]) -> Iterator[Counter[tuple[int, str]]]:
-    """Asks the endpoint without a pause; counts the answers by status and version."""
+    """Asks the endpoint all the time; counts the answers by status and version."""
     counts: Counter[tuple[int, str]] = Counter()
     lock, stop = threading.Lock(), threading.Event()
 
@@ -83,6 +111,7 @@ def callers(url: str, instance: dict[str, Any]) -> Iterator[Counter[tuple[int, s
                 version = answer.json().get("modelVersionId", answer.text)
                 with lock:
                     counts[answer.status_code, version] += 1
+                time.sleep(PAUSE)
 
     threads = [threading.Thread(target=call) for _ in range(CALLERS)]
     for thread in threads:

@@ -13,8 +13,8 @@ import tensorflow as tf
 
 from trainer.columns import TABLES, Column, Label, Table
 from trainer.errors import UserError
-from trainer.settings import FOLDERS, Settings
-from trainer.tensorboard_log import run_name
+from trainer.settings import FOLDERS
+from trainer.tensorboard_log import TensorBoardLog, run_name
 
 from .conftest import MakeSettings, Trained, read_table, train, weights_of, without_speed
 
@@ -143,11 +143,11 @@ def test_tensorboard_finds_curves_histograms_and_settings(trained: Trained) -> N
     assert any(plugin == "hparams" for _, plugin, _ in plugins)
 
 
-def hparams_of(settings: Settings) -> tuple[str, dict[str, str]]:
+def hparams_of(folder: Path) -> tuple[str, dict[str, str]]:
     """Returns the row that TensorBoard shows a run in, and its settings."""
     from tensorboard.plugins.hparams import plugin_data_pb2
 
-    for _, value in events(Path(settings.log_dir) / "eval"):
+    for _, value in events(folder / "eval"):
         if value.tag == "_hparams_/session_start_info":
             content = value.metadata.plugin_data.content
             start = plugin_data_pb2.HParamsPluginData.FromString(content).session_start_info
@@ -156,23 +156,20 @@ def hparams_of(settings: Settings) -> tuple[str, dict[str, str]]:
 
 
 def test_each_run_has_a_row_of_its_own_with_every_setting(
-    make_settings: MakeSettings, tmp_path: Path
+    make_settings: MakeSettings, trained: Trained, tmp_path: Path
 ) -> None:
     """Runs that differ in their epochs alone, or in nothing, do not share an average."""
+    _, values = hparams_of(Path(trained.settings.log_dir))  # those that a training wrote
+    assert set(vars(trained.settings)) - set(FOLDERS) <= values.keys()
     rows = {}
     for name, epochs in (("first", 1), ("second", 1), ("third", 2)):
-        at = f"{tmp_path}/{name}"
-        settings = make_settings("penguins", at=at, epochs=epochs)
-        settings = dataclasses.replace(settings, log_dir=f"{at}/logs/")
-        train(settings)
-        row, values = hparams_of(settings)
-        rows[row] = values["epochs"]
-        assert set(vars(settings)) - set(FOLDERS) <= values.keys()
-    assert {row: float(text.split()[-1]) for row, text in rows.items()} == {
-        "first": 1,
-        "second": 1,
-        "third": 2,
-    }
+        settings = make_settings("penguins", at=f"gs://bucket/jobs/{name}", epochs=epochs)
+        settings = dataclasses.replace(settings, log_dir=f"gs://bucket/jobs/{name}/logs/")
+        with TensorBoardLog(tmp_path / name, settings):
+            pass  # the settings are written first
+        row, values = hparams_of(tmp_path / name)
+        rows[row] = float(values["epochs"].split()[-1])
+    assert rows == {"first": 1, "second": 1, "third": 2}
 
 
 @pytest.mark.parametrize(
