@@ -110,7 +110,7 @@ def test_models_and_endpoints(
             *("ai", "models", "upload", "--display-name=gcloud-times"),
             f"--container-image-uri={IMAGE}",
             "--artifact-uri=gs://gcloud-bucket/model",
-            "--container-args=--model_name=times,--model_base_path=$(AIP_STORAGE_URI)",
+            "--container-args=--rest_api_port=8080,--model_name=times,--model_base_path=$(AIP_STORAGE_URI)",
             "--container-health-route=/v1/models/times",
             "--container-predict-route=/v1/models/times:predict",
             *more,

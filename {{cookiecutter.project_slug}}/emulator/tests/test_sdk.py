@@ -44,6 +44,7 @@ def upload(clients: Clients, exports: Path) -> Callable[..., Any]:
             artifact_uri=f"gs://sdk-bucket/exports/{factor}",
             serving_container_image_uri=IMAGE,
             serving_container_args=[
+                "--rest_api_port=$(AIP_HTTP_PORT)",
                 "--model_name=times",
                 "--model_base_path=$(AIP_STORAGE_URI)",
             ],

@@ -117,10 +117,6 @@ class BatchRunner:
             if job["state"] not in ENDED:
                 self.submit(job["name"])
 
-    def check(self, version: Document) -> None:
-        """Refuses a model that no server stands for. Raises ApiError 501 UNIMPLEMENTED."""
-        self._servers.check(version)
-
     def submit(self, name: str) -> None:
         self._threads.submit(self._guarded_run, name)
 
@@ -230,22 +226,19 @@ class BatchRunner:
             1 + size // BLOCK_BYTES,
         )
         version = self._models.version(f"{job['model'].partition('@')[0]}@{job['modelVersionId']}")
-        container = version["containerSpec"]
         flags = (
             # A block ends with a whole row.
             f"--max-body-bytes={2 * (BLOCK_BYTES + MAX_ROW_BYTES)}",
             # The replicas share the processors.
             f"--tensorflow_intra_op_parallelism={1 if replicas > 1 else 0}",
         )
-        larger = container | {"args": [*container.get("args", []), *flags]}
         deployed = {
             "id": job["name"].rpartition("/")[2],
             "model": unversioned(version["name"]),
             "modelVersionId": version["versionId"],
         }
-        changed = version | {"containerSpec": larger}
         return [
-            self._servers.launch(job["name"], deployed, changed, "vertex_emulator.batch")
+            self._servers.launch(job["name"], deployed, version, "vertex_emulator.batch", flags)
             for _ in range(replicas)
         ]
 

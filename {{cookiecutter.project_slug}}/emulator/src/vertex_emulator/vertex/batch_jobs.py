@@ -16,7 +16,7 @@ from vertex_emulator.object_store.objects import Objects, Ref
 from vertex_emulator.state.documents import Document, Documents
 from vertex_emulator.times import now
 from vertex_emulator.uris import split_uri
-from vertex_emulator.vertex import states
+from vertex_emulator.vertex import container, states
 from vertex_emulator.vertex.batch_execution import KIND, BatchRunner, Source
 from vertex_emulator.vertex.messages import normalise
 from vertex_emulator.vertex.models import Models
@@ -60,7 +60,8 @@ class BatchJobs:
 
         Raises:
             ApiError: 400 INVALID_ARGUMENT for a malformed job, an input URI without objects or an
-                output bucket that does not exist; 404 NOT_FOUND for the model; 501 UNIMPLEMENTED
+                output bucket that does not exist; 400 FAILED_PRECONDITION for a container that
+                Vertex AI would not reach; 404 NOT_FOUND for the model; 501 UNIMPLEMENTED
                 for what is not emulated.
         """
         job = normalise("BatchPredictionJob", body)
@@ -71,7 +72,7 @@ class BatchJobs:
                 f"model: expected {location}/models/MODEL[@VERSION], got {job.get('model', '')!r}."
             )
         version = self._models.version(job["model"])
-        self._runner.check(version)
+        container.of(version)
         if not job.get("dedicatedResources", {}).get("machineSpec", {}).get("machineType"):
             raise invalid_argument(
                 "dedicatedResources.machineSpec.machineType: expected one, such as n1-standard-4."

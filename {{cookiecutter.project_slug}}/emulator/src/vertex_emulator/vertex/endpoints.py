@@ -18,6 +18,7 @@ from vertex_emulator.errors import (
 from vertex_emulator.gateway.gateway import Gateway
 from vertex_emulator.state.documents import Document, Documents
 from vertex_emulator.times import now
+from vertex_emulator.vertex import container
 from vertex_emulator.vertex.fleet import Fleet
 from vertex_emulator.vertex.messages import normalise
 from vertex_emulator.vertex.models import Models
@@ -171,7 +172,8 @@ class Endpoints:
 
         Raises:
             ApiError: 404 NOT_FOUND for the endpoint or the model; 400 INVALID_ARGUMENT for a
-                malformed request or split; 501 UNIMPLEMENTED for an image that is not emulated.
+                malformed request or split, FAILED_PRECONDITION for a container that Vertex AI
+                would not reach; 501 UNIMPLEMENTED for an image that is not emulated.
         """
         request = _normalise_deployment("DeployModelRequest", body, api)
         endpoint = self.get(name)
@@ -182,7 +184,7 @@ class Endpoints:
             )
         version = self._models.version(deployed.get("model", ""))
         Bounds.of(deployed.get("dedicatedResources", {}))
-        self._fleet.check(version)
+        container.of(version)
         deployed |= {
             "id": deployed.get("id") or new_id(),
             "model": unversioned(version["name"]),

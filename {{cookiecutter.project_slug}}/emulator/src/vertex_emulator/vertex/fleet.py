@@ -138,10 +138,6 @@ class Fleet:
 
     # For the resources' threads
 
-    def check(self, version: Document) -> None:
-        """Refuses a model that no server stands for. Raises ApiError 501 UNIMPLEMENTED."""
-        self._servers.check(version)
-
     def deploy(self, endpoint: str, deployed: Document, version: Document) -> None:
         """Begins to keep replicas of a deployed model."""
         bounds = Bounds.of(deployed["dedicatedResources"])
@@ -301,9 +297,9 @@ class Fleet:
             server = self._servers.launch(
                 deployment.endpoint, deployment.deployed, deployment.version
             )
-        except OSError as error:
+        except (ApiError, OSError) as error:
             deployment.start_after = time.monotonic() + MAX_PAUSE_SECONDS
-            deployment.failure = unavailable(f"A model server does not start: {error}.")
+            deployment.failure = unavailable(f"A model server does not start: {error}")
             with self._changed:
                 self._changed.notify_all()
         else:

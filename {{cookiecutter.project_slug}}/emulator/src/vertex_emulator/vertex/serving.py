@@ -3,21 +3,22 @@
 Source: https://cloud.google.com/vertex-ai/docs/predictions/custom-container-requirements.
 """
 
-import re
 import sys
 import threading
+import urllib.error
 import urllib.request
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from vertex_emulator.errors import ApiError, failed_precondition, unimplemented
+from vertex_emulator.errors import ApiError, failed_precondition
 from vertex_emulator.processes.forker import Forker
 from vertex_emulator.processes.run import Run
 from vertex_emulator.state.documents import Document
+from vertex_emulator.vertex import container
 from vertex_emulator.vertex.environment import free_ports, inherited
 
-EMULATED_IMAGE = re.compile(r"(^|/)tensorflow/serving(:|@|$)")
 POLL_SECONDS = 0.05
 GRACE_SECONDS = 60.0  # a request may take that long
 
@@ -69,11 +70,17 @@ class ModelServer:
 
     def is_healthy(self) -> bool:
         """Whether the health route answers 200."""
+        return self.health() == 200
+
+    def health(self) -> int:
+        """Returns the status that the health route answers; 0 where nothing does."""
         try:
             with urllib.request.urlopen(self.url + self.health_route, timeout=10) as answer:  # noqa: S310, an address of ours
-                return bool(answer.status == 200)
+                return int(answer.status)
+        except urllib.error.HTTPError as error:
+            return error.code
         except OSError:
-            return False
+            return 0
 
 
 class ModelServers:
@@ -89,25 +96,13 @@ class ModelServers:
         self._forker = Forker("vertex_emulator.model_server.__main__", folder / "forker.log")
         self._url = url
 
-    def check(self, version: Document) -> None:
-        """Refuses a model whose image the emulator cannot stand for.
-
-        Raises:
-            ApiError: 501 UNIMPLEMENTED.
-        """
-        image = version.get("containerSpec", {}).get("imageUri", "")
-        if not EMULATED_IMAGE.search(image):
-            raise unimplemented(
-                f"containerSpec.imageUri: the emulator serves with TensorFlow Serving's image"
-                f" (…/tensorflow/serving:TAG) only, got {image!r}."
-            )
-
     def launch(
         self,
         endpoint: str,
         deployed: Document,
         version: Document,
         package: str = "vertex_emulator.model_server",
+        flags: Sequence[str] = (),
     ) -> ModelServer:
         """Starts a server of a deployed model, and returns it at once.
 
@@ -116,43 +111,35 @@ class ModelServers:
             deployed: the DeployedModel.
             version: the Model.
             package: that stands for the container.
+            flags: of the package, beside the container's own.
+
+        Raises:
+            ApiError: 400 FAILED_PRECONDITION or 501 UNIMPLEMENTED, as `container.of`.
+            OSError: the process cannot start.
         """
-        container = version["containerSpec"]
+        spec = container.of(version)
         port = free_ports(1)[0]
-        name = container.get("predictRoute", "").rpartition("/")[2].partition(":")[0]
-        health = container.get("healthRoute") or f"/v1/models/{name}"
-        predict = container.get("predictRoute") or f"/v1/models/{name}:predict"
-        env = inherited() | {
-            each["name"]: each.get("value", "") for each in container.get("env", [])
-        }
+        env = inherited() | container.variables(version)
         env |= {
+            # Not AIP_HEALTH_ROUTE and AIP_PREDICT_ROUTE: TensorFlow Serving has routes of its own.
             "AIP_HTTP_PORT": str(port),
-            "AIP_HEALTH_ROUTE": health,
-            "AIP_PREDICT_ROUTE": predict,
-            "AIP_STORAGE_URI": version.get("artifactUri", ""),
-            "AIP_MODE": "PREDICTION",
             "AIP_ENDPOINT_ID": endpoint.rpartition("/")[2],
             "AIP_DEPLOYED_MODEL_ID": deployed["id"],
-            "AIP_MODEL_NAME": deployed["model"].rpartition("/")[2],
-            "AIP_VERSION_NAME": deployed["modelVersionId"],
             "AIP_PROJECT_NUMBER": endpoint.split("/")[1],
             "STORAGE_EMULATOR_HOST": self._url,
         }
-        arguments = [
-            re.sub(r"\$\((\w+)\)", lambda found: env.get(found[1], found[0]), argument)
-            for argument in container.get("args", [])
-        ]
+        arguments = container.expand(spec.arguments, env)
         run = Run(self._folder / f"{deployed['id']}-{uuid.uuid4().hex[:8]}")
         root = Path(__file__).parents[2]
         run.start(
-            [sys.executable, "-m", package, *arguments],
+            [sys.executable, "-m", package, *arguments, *flags],
             env,
             root,
             ends_with_emulator=True,
             # A variable of the container's may be one that is read at an import: that is done then.
-            forker=None if container.get("env") else self._forker,
+            forker=None if version["containerSpec"].get("env") else self._forker,
         )
-        server = ModelServer(run, port, health, predict)
+        server = ModelServer(run, port, spec.health_route, spec.predict_route)
         threading.Thread(target=_watch, args=(server,), daemon=True).start()
         return server
 
@@ -162,13 +149,19 @@ class ModelServers:
 
 
 def _watch(server: ModelServer) -> None:
-    """Sets `ready` once the health route answers 200, or the process has ended."""
+    """Sets `ready` once the health route answers 200, or it or the process never will."""
     while not server.ready.wait(POLL_SECONDS):
-        if server.has_ended():
+        health = 0 if server.has_ended() else server.health()
+        if health == 404:
+            server.failure = failed_precondition(
+                f"containerSpec.healthRoute: the model server has no {server.health_route}; name a"
+                " version that is there, or none."
+            )
+        elif server.has_ended():
             server.failure = failed_precondition(
                 "The model server exited before it was ready. Its last words:"
                 f" {server.run.last_words(3)}"
             )
-            server.ready.set()
-        elif server.is_healthy():
-            server.ready.set()
+        elif health != 200:
+            continue
+        server.ready.set()
