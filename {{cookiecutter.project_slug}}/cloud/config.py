@@ -29,7 +29,7 @@ class Config:
         region: region of Vertex AI, such as `us-central1`.
         bucket: name of the Cloud Storage bucket, without `gs://`.
         model: display name of the model and of its endpoint.
-        data_set: name of a table in `trainer/columns.py`.
+        data_set: name of a table in `trainer/tables/`.
         machine_type: machine of training and serving, such as `n1-standard-4`.
         training_image: image with TensorFlow, of Docker Hub or with its registry's host.
         serving_image: image of TensorFlow Serving, likewise.

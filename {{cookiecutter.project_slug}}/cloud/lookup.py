@@ -9,7 +9,8 @@ from google.api_core import exceptions
 from cloud.client import Client
 from cloud.config import Config
 from cloud.errors import UserError
-from trainer.columns import TABLES, Table
+from trainer.columns import Table
+from trainer.tables import TABLES
 
 # What a display name may hold that is no part of the filter's own syntax.
 NAME_CHARACTERS = re.compile(r"[\w .+@-]+")
@@ -53,7 +54,7 @@ def table(config: Config) -> Table:
     if config.data_set not in TABLES:
         raise UserError(
             f"[tool.cloud] data_set: expected one of {', '.join(TABLES)}, the tables of"
-            f" trainer/columns.py, got {config.data_set!r}."
+            f" trainer/tables/, got {config.data_set!r}."
         )
     return TABLES[config.data_set]
 

@@ -6,7 +6,7 @@ import pytest
 
 from cloud.datasets import makers
 from cloud.errors import UserError
-from trainer.columns import TABLES
+from trainer.tables import TABLES
 
 
 @pytest.fixture(scope="module")

@@ -16,9 +16,10 @@ from typing import Any
 import jinja2
 
 from trainer import charts, console, files
-from trainer.columns import TABLES, Table
+from trainer.columns import Table
 from trainer.metrics import NAMES, RISING
 from trainer.settings import SPLITS, as_flag, as_text
+from trainer.tables import TABLES
 
 FILE = "model_card.html"
 WEAKEST = 3  # slices that the limits name

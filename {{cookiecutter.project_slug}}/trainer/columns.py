@@ -1,6 +1,5 @@
-"""What the columns of a table mean: the one place to change for another data set."""
+"""What a table's description holds; the descriptions themselves are in `trainer/tables/`."""
 
-import dataclasses
 import keyword
 import re
 from collections.abc import Mapping
@@ -45,7 +44,7 @@ class Column:
             raise ValueError(
                 f"Expected a column name that begins with a letter and has the letters a to z,"
                 f" digits and _ only, got {self.name!r}; TensorFlow cannot name the model's input"
-                " so: rename the column in the files and in trainer/columns.py."
+                " so: rename the column in the files and in its description."
             )
 
     @property
@@ -125,7 +124,7 @@ class Table:
             raise ValueError(
                 f"Table {self.name!r}: expected columns whose names differ in more than their case,"
                 f" got {', '.join(sorted(alike))}; TensorFlow takes them for one: rename one in the"
-                " files and in trainer/columns.py."
+                " files and in its description."
             )
         kinds = {column.name: column.kind for column in self.columns}
         for name in self.slices:
@@ -134,61 +133,3 @@ class Table:
                     f"Table {self.name!r}: expected slices by category, integer and boolean"
                     f" columns, got {name!r}."
                 )
-
-
-FLIGHTS = Table(
-    name="flights",
-    key="flight",
-    label=Label("late", ("no", "yes"), "whether it arrives more than 15 minutes late"),
-    columns=(
-        Column("month", "integer", "month of departure, 1 to 12"),
-        Column("weekday", "integer", "day of departure, Monday is 1 and Sunday 7"),
-        Column("hour", "integer", "scheduled hour of departure, local time, 0 to 23"),
-        Column("dep_delay", "number", "minutes the departure is late, negative if early"),
-        Column("carrier", "category", "airline, its two-letter IATA code"),
-        Column("origin", "category", "airport of departure, its IATA code"),
-        Column("dest", "category", "airport of arrival, its IATA code"),
-        Column("distance", "number", "miles from origin to destination"),
-        Column("temp", "number", "temperature at the origin in that hour, degrees Fahrenheit"),
-        Column("wind_speed", "number", "wind at the origin in that hour, miles per hour"),
-        Column("precip", "number", "precipitation at the origin in that hour, inches"),
-        Column("visib", "number", "visibility at the origin in that hour, miles"),
-        Column("pressure", "number", "sea level pressure at the origin in that hour, millibars"),
-    ),
-    slices=("carrier", "origin", "month"),
-    limits=(
-        "It has seen only flights that left New York in 2013 and arrived; cancelled and diverted"
-        " flights are not in the table.",
-        "It needs the delay of the departure, so it can answer only after the aircraft has left.",
-        "The rows are split at random, so other flights of the same hour are among the training"
-        " rows, and the weather identifies the hour. Expect worse scores on days that it has not"
-        " seen; split by day to measure them.",
-    ),
-)
-
-# The same flights, and the minutes themselves: only the label's description is another.
-FLIGHTS_DELAY = dataclasses.replace(
-    FLIGHTS,
-    name="flights_delay",
-    label=Label("arr_delay", (), "minutes the arrival is late, negative if early"),
-)
-
-PENGUINS = Table(
-    name="penguins",
-    key="penguin",
-    label=Label("species", ("Adelie", "Chinstrap", "Gentoo"), "the penguin's species"),
-    columns=(
-        Column("island", "category", "island of the Palmer Archipelago where it was seen"),
-        Column("bill_length_mm", "number", "length of the bill, millimetres"),
-        Column("bill_depth_mm", "number", "depth of the bill, millimetres"),
-        Column("flipper_length_mm", "number", "length of a flipper, millimetres"),
-        Column("body_mass_g", "number", "body mass, grams"),
-        Column("sex", "category", "female or male"),
-        Column("year", "integer", "year of the observation, 2007 to 2009"),
-    ),
-    slices=("island", "sex"),
-    limits=("A few hundred penguins of three islands: small differences of scores mean nothing.",),
-    defaults={"epochs": 40, "batch_size": 16, "hidden_units": (32,)},
-)
-
-TABLES = {table.name: table for table in (FLIGHTS, FLIGHTS_DELAY, PENGUINS)}

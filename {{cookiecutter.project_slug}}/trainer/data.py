@@ -209,7 +209,8 @@ class _Sieve:
         share = self.source.max_bad_share
         if self.bad > share * max(self.read, at_least):
             raise UserError(
-                f"{self.source.pattern}: {found} Correct them, change trainer/columns.py, or allow"
+                f"{self.source.pattern}: {found} Correct them, change"
+                f" trainer/tables/{self.source.table.name}.toml, or allow"
                 f" a larger share than {share:g} with --max-bad-share."
             )
         if at_least == 1 and not self.again:

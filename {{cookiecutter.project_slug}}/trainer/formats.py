@@ -140,7 +140,7 @@ class Lines:
                     else "correct the file, or change the description"
                 )
                 raise UserError(
-                    f"{name}: expected one column {column!r} as trainer/columns.py describes table"
+                    f"{name}: expected one column {column!r} as trainer/tables/ describes table"
                     f" {table.name!r}, got {times} among {', '.join(self._header)}; {remedy}."
                 )
 
@@ -270,7 +270,7 @@ class Examples:
         if self._has_records and self._never_seen:
             names = ", ".join(sorted(self._never_seen))
             raise UserError(
-                f"{self._file.name}: expected the feature {names} as trainer/columns.py describes"
+                f"{self._file.name}: expected the feature {names} as trainer/tables/ describes"
                 f" table {self._table.name!r}, got no record with it; write the file again, or"
                 " change the description."
             )

@@ -17,7 +17,7 @@ import tensorflow as tf
 
 from trainer import card, charts, console, export, files, metrics, model
 from trainer.checkpoint import Checkpoints, Progress
-from trainer.columns import TABLES, Table
+from trainer.columns import Table
 from trainer.data import Array, Rows, Source, join, read, sampled
 from trainer.errors import StopRequestedError
 from trainer.evaluation import best_threshold, curves, evaluate
@@ -26,6 +26,7 @@ from trainer.mirror import local_folders
 from trainer.preprocess import Encoded, Preprocessor
 from trainer.settings import FOLDERS, SPLITS, Settings, data_field
 from trainer.statistics import Statistics, measure
+from trainer.tables import TABLES
 from trainer.tensorboard_log import TensorBoardLog
 from trainer.workers import choose_strategy, is_chief, report_devices
 

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from typing import Any, NoReturn, Self
 
 from trainer import console, metrics
-from trainer.columns import TABLES
 from trainer.errors import UserError
+from trainer.tables import TABLES
 
 DESCRIPTION = """\
 Trains a model on a table, evaluates it on the test rows and exports it as a SavedModel. Started
 again with the same folders, it continues from the newest checkpoint. A table can have its own
-defaults, in trainer/columns.py."""
+defaults, in its description in trainer/tables/."""
 
 # Vertex AI sets these in every job that has a base output directory.
 FOLDERS = {
@@ -58,7 +58,7 @@ class Settings:
     train_data: str = flag("training rows: CSV or TFRecord files, path or gs:// URI, may have *")
     eval_data: str = flag("evaluation rows, scored after each epoch")
     test_data: str = flag("test rows, used once, after training")
-    table: str = flag(f"table of trainer/columns.py: {', '.join(TABLES)}", DEFAULT_TABLE)
+    table: str = flag(f"table of trainer/tables/: {', '.join(TABLES)}", DEFAULT_TABLE)
     model_dir: str = flag("folder of the SavedModel (in its subfolder 1) and evaluation.json", "")
     checkpoint_dir: str = flag("folder of the checkpoints", "")
     log_dir: str = flag("folder of the TensorBoard logs", "")

@@ -17,7 +17,7 @@ COUNTED = 1_000_000  # distinct values of a column from which on it is counted n
 ID_ROWS = 100  # rows below which many distinct values are no sign of an id
 AN_ID = (
     "has a different value in almost every row: the model cannot learn from an id; remove it from"
-    " trainer/columns.py."
+    " its description in trainer/tables/."
 )
 
 

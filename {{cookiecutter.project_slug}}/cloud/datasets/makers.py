@@ -1,7 +1,7 @@
 """The data sets: real tables out of packages, split by a hash of each row's key, or of its day.
 
 Each maker takes a table's name and returns one data frame: the key, the features and the label
-that `trainer/columns.py` describes. Another data set is another maker here, and its description
+that `trainer/tables/` describes. Another data set is another maker here, and its description
 there.
 """
 
@@ -16,7 +16,7 @@ import pandas as pd
 
 from cloud.datasets.splits import SHARES
 from cloud.errors import UserError
-from trainer.columns import TABLES
+from trainer.tables import TABLES
 
 
 def make(name: str, rows: int | None = None, split_by: str = "row") -> dict[str, pd.DataFrame]:
@@ -28,7 +28,7 @@ def make(name: str, rows: int | None = None, split_by: str = "row") -> dict[str,
     begins: the rows of a day are in one split, and the test rows are of days never seen.
 
     Args:
-        name: of a table in `trainer/columns.py`.
+        name: of a table in `trainer/tables/`.
         rows: size of a sample over all splits; None takes every row.
         split_by: `row` or `day`.
 
@@ -76,7 +76,7 @@ def write_csvs(
     """Writes `train.csv`, `eval.csv` and `test.csv`, the same bytes each time.
 
     Args:
-        name: of a table in `trainer/columns.py`.
+        name: of a table in `trainer/tables/`.
         folder: where to; it is made.
         rows: size of a sample over all splits; None takes every row.
         split_by: `row` or `day`.

@@ -48,6 +48,7 @@ def test_a_flag_after_the_separator_is_the_trainers() -> None:
 def test_an_interrupt_during_the_imports_is_no_traceback() -> None:
     program = """
 import builtins, os, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it
 real = builtins.__import__
 def interrupted(name, *arguments):
     if name == "rich.console":

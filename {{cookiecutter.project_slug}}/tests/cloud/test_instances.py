@@ -10,7 +10,8 @@ import pytest
 from cloud.errors import UserError
 from cloud.serving import batch_results, instances
 from cloud.serving.batch_results import KEY_FIELD, Results
-from trainer.columns import PENGUINS, Column, Label, Table
+from trainer.columns import Column, Label, Table
+from trainer.tables import TABLES
 
 TABLE = Table(
     "trips",
@@ -112,4 +113,4 @@ def test_the_test_file_with_a_mark_keeps_its_first_column(tmp_path: Path) -> Non
     path = tmp_path / "test.csv"
     path.write_text("\ufeffisland,species\nBiscoe,Gentoo\n", encoding="utf-8")
     assert instances.csv_rows(path) == [{"island": "Biscoe", "species": "Gentoo"}]
-    assert instances.read(path, PENGUINS) == [{"island": "Biscoe"}]
+    assert instances.read(path, TABLES["penguins"]) == [{"island": "Biscoe"}]

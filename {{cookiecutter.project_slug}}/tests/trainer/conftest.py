@@ -4,21 +4,25 @@ import contextlib
 import dataclasses
 import functools
 import itertools
+import json
+import os
 import socket
 import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import filelock
 import pytest
 
 from cloud.datasets import makers
 from trainer import mirror, storage
-from trainer.columns import TABLES, Table
+from trainer.columns import Table
 from trainer.data import Rows, Source, read
 from trainer.loop import Loop
 from trainer.run import run
-from trainer.settings import FOLDERS, Settings
+from trainer.settings import FOLDERS, SPLITS, Settings
+from trainer.tables import TABLES
 from vertex_emulator.testing.running import RunningEmulator
 
 MakeSettings = Callable[..., Settings]
@@ -26,15 +30,29 @@ _numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="session")
-def data(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Path]]:
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that all processes of this run of the tests see."""
+    folder = tmp_path_factory.getbasetemp()
+    return folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
+
+
+def made_once(folder: Path, make: Callable[[Path], Any]) -> None:
+    """Makes a folder, unless another process of the tests has made it."""
+    with filelock.FileLock(folder.with_suffix(".lock")):
+        if not folder.exists():
+            unfinished = folder.with_suffix(".part")
+            make(unfinished)
+            unfinished.rename(folder)
+
+
+@pytest.fixture(scope="session")
+def data(shared: Path) -> dict[str, dict[str, Path]]:
     """The files of each table by table and split; flights is a sample."""
-    folder = tmp_path_factory.mktemp("data")
-    flights = makers.write_csvs("flights", folder / "flights", rows=4_000)
-    return {
-        "flights": flights,
-        "flights_delay": flights,  # the same files: another column is the label
-        "penguins": makers.write_csvs("penguins", folder / "penguins"),
-    }
+    rows = {"flights": 4_000, "penguins": None}
+    for name, count in rows.items():
+        made_once(shared / name, functools.partial(makers.write_csvs, name, rows=count))
+    files = {name: {split: shared / name / f"{split}.csv" for split in SPLITS} for name in rows}
+    return files | {"flights_delay": files["flights"]}  # another column is the label
 
 
 def settings_in(base: str, files: dict[str, Path], **values: Any) -> Settings:
@@ -101,14 +119,15 @@ class Trained:
 
 @pytest.fixture(scope="session", params=TABLES)
 def trained(
-    request: pytest.FixtureRequest,
-    data: dict[str, dict[str, Path]],
-    tmp_path_factory: pytest.TempPathFactory,
+    request: pytest.FixtureRequest, data: dict[str, dict[str, Path]], shared: Path
 ) -> Trained:
-    """A training of each table that several tests look at."""
-    folder = str(tmp_path_factory.mktemp("trained"))
-    settings = settings_in(folder, data[request.param], table=request.param, epochs=3)
-    return Trained(settings, train(settings))
+    """A training of each table that several tests look at, and none changes."""
+    name: str = request.param
+    folder = shared / f"trained_{name}"
+    made_once(folder, lambda at: train(settings_in(str(at), data[name], table=name, epochs=3)))
+    settings = settings_in(str(folder), data[name], table=name, epochs=3)
+    evaluation = Path(settings.model_dir, "evaluation.json").read_text(encoding="utf-8")
+    return Trained(settings, json.loads(evaluation))
 
 
 def without_speed(document: dict[str, Any]) -> dict[str, Any]:

@@ -16,10 +16,11 @@ import pytest
 import tensorflow as tf
 
 from trainer import card, charts
-from trainer.columns import TABLES, Column, Label, Table
+from trainer.columns import Column, Label, Table
 from trainer.data import Array, Rows
 from trainer.evaluation import evaluate
 from trainer.run import run
+from trainer.tables import TABLES
 
 from .conftest import MakeSettings
 

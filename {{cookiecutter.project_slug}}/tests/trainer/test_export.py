@@ -15,11 +15,12 @@ import tensorflow as tf
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from tensorflow.core.protobuf import saved_model_pb2
 
-from trainer.columns import TABLES, Table
+from trainer.columns import Table
 from trainer.data import Rows
 from trainer.loop import Loop
 from trainer.metrics import answers, score
 from trainer.settings import Settings
+from trainer.tables import TABLES
 
 from .conftest import MakeSettings, Trained, read_table, train
 

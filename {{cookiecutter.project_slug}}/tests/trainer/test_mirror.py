@@ -13,11 +13,11 @@ from google.cloud.storage import Blob, Client
 
 from trainer import console, mirror, storage
 from trainer.checkpoint import POINTER
-from trainer.columns import TABLES
 from trainer.data import Source, read
 from trainer.errors import UserError
 from trainer.mirror import Mirror
 from trainer.run import run
+from trainer.tables import TABLES
 
 from .conftest import MakeSettings, settings_in
 

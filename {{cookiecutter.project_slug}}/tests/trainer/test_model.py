@@ -9,11 +9,11 @@ import pytest
 import tensorflow as tf
 
 from trainer import model
-from trainer.columns import TABLES
 from trainer.errors import UserError
 from trainer.preprocess import Preprocessor
 from trainer.settings import Settings
 from trainer.statistics import Statistics
+from trainer.tables import TABLES
 
 FILES = {"train_data": "a", "eval_data": "b", "test_data": "c"}
 

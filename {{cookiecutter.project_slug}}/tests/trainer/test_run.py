@@ -11,9 +11,10 @@ import pandas as pd
 import pytest
 import tensorflow as tf
 
-from trainer.columns import TABLES, Column, Label, Table
+from trainer.columns import Column, Label, Table
 from trainer.errors import UserError
 from trainer.settings import FOLDERS
+from trainer.tables import TABLES
 from trainer.tensorboard_log import TensorBoardLog, run_name
 
 from .conftest import MakeSettings, Trained, read_table, train, weights_of, without_speed
@@ -67,7 +68,8 @@ def test_minutes_of_delay_pass_through_the_same_code(make_settings: MakeSettings
 def test_the_same_settings_give_the_same_numbers(
     make_settings: MakeSettings, tmp_path: Path
 ) -> None:
-    first, again = make_settings(), make_settings(at=str(tmp_path / "again"))
+    first = make_settings("penguins")
+    again = make_settings("penguins", at=str(tmp_path / "again"))
     expected = train(first)
     assert without_speed(train(again)) == without_speed(expected)
     assert weights_of(again) == weights_of(first)
@@ -75,7 +77,7 @@ def test_the_same_settings_give_the_same_numbers(
         assert expected["versions"][name]
     assert expected["settings"]["seed"] == 0
     assert len(expected["data"]) == 3
-    other = make_settings(at=str(tmp_path / "other"), seed=1)
+    other = make_settings("penguins", at=str(tmp_path / "other"), seed=1)
     train(other)
     assert weights_of(other) != weights_of(first)
 

@@ -4,9 +4,9 @@ import sys
 import pytest
 
 from trainer import settings
-from trainer.columns import TABLES
 from trainer.errors import UserError
 from trainer.settings import Settings
+from trainer.tables import TABLES
 
 DATA = ["--train-data=a.csv", "--eval-data=b.csv", "--test-data=c.csv"]
 

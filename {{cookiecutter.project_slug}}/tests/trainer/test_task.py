@@ -21,16 +21,6 @@ from .conftest import MakeSettings
 COMMAND = [sys.executable, "-m", "trainer.task"]
 
 
-def start(settings: Settings, **environment: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [*COMMAND, *settings.arguments()],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=os.environ | environment,
-    )
-
-
 def history(document: dict[str, Any]) -> list[dict[str, float]]:
     return [
         {name: value for name, value in metrics.items() if name != "rows_per_second"}
@@ -60,6 +50,7 @@ run.run(settings.parse(sys.argv[1:]), threading.Event())
 def test_killed_and_started_again_it_ends_as_if_undisturbed(
     make_settings: MakeSettings, tmp_path: Path
 ) -> None:
+    """Started again in a terminal, which shows a bar, and none of TensorFlow's noise."""
     undisturbed = run(make_settings("penguins", epochs=5), threading.Event())
     settings = make_settings("penguins", at=str(tmp_path / "killed"), epochs=5)
     killed = subprocess.run(
@@ -67,12 +58,15 @@ def test_killed_and_started_again_it_ends_as_if_undisturbed(
     )
     assert killed.returncode != 0
     assert b"Epoch 2/" in killed.stdout
+    assert b"\x1b" not in killed.stdout
 
-    process = start(settings)
-    out, err = process.communicate()
-    assert (process.returncode, err) == (0, "")
-    assert "Continuing after epoch 2, step 0" in out
-    assert "\x1b" not in out
+    shown = in_terminal([*COMMAND, *settings.arguments()])
+    assert b"Continuing after epoch 2, step 0" in shown
+    assert b"\x1b" in shown  # a bar
+    assert b"Training" in shown
+    assert b"Epoch 5/5" in shown
+    for noise in (b"WARNING", b"cuda"):
+        assert noise not in shown
     found = evaluation(settings)
     assert found["test"] == undisturbed["test"]
     assert history(found) == history(undisturbed)
@@ -134,14 +128,12 @@ def test_a_bug_shows_its_traceback(
         task.main(make_settings().arguments())
 
 
-def test_a_terminal_shows_a_bar_and_none_of_tensorflows_noise(
-    make_settings: MakeSettings,
-) -> None:
+def in_terminal(command: list[str]) -> bytes:
+    """Runs a command that must succeed in a terminal; returns what it shows."""
     pty = pytest.importorskip("pty")  # not on Windows
-    settings = make_settings("penguins", epochs=4)
     controller, terminal = pty.openpty()
     process = subprocess.Popen(
-        [*COMMAND, *settings.arguments()],
+        command,
         stdout=terminal,
         stderr=terminal,
         env=os.environ | {"TERM": "xterm", "COLUMNS": "120"},
@@ -151,12 +143,8 @@ def test_a_terminal_shows_a_bar_and_none_of_tensorflows_noise(
     while chunk := read_terminal(controller):
         shown += chunk
     os.close(controller)
-    assert process.wait() == 0
-    assert b"\x1b" in shown
-    assert b"Training" in shown
-    assert b"Epoch 4/4" in shown
-    assert b"WARNING" not in shown
-    assert b"cuda" not in shown
+    assert process.wait() == 0, shown
+    return shown
 
 
 def read_terminal(controller: int) -> bytes:
