@@ -87,12 +87,56 @@ def test_the_number_of_a_deleted_version_is_not_given_again(
     assert upload(clients, artifact, model).model_version_id == "4"
 
 
-def test_a_patch_changes_what_the_mask_names(clients: Clients, model: str) -> None:
-    changed = clients.models.update_model(
-        model={"name": model, "display_name": "renamed", "description": "ignored"},
-        update_mask={"paths": ["display_name"]},
+def patch(clients: Clients, name: str, *paths: str, **fields: Any) -> Any:
+    return clients.models.update_model(
+        model={"name": name, **fields}, update_mask={"paths": list(paths)}
     )
+
+
+def test_a_patch_changes_what_the_mask_names(clients: Clients, model: str) -> None:
+    changed = patch(clients, model, "display_name", display_name="renamed", description="ignored")
     assert (changed.display_name, changed.description) == ("renamed", "")
+    versions = clients.models.list_model_versions(name=model)
+    assert {each.display_name for each in versions} == {"renamed"}
+    with pytest.raises(exceptions.BadRequest, match="expected 1 to 128 characters"):
+        patch(clients, model, "display_name")
+
+
+def test_a_patch_is_of_the_model_or_of_a_version(clients: Clients, model: str) -> None:
+    """The six points of `UpdateModelRequest.model`."""
+    second, rest = f"{model}@2", ("version_description", "labels")
+    changed = patch(clients, second, *rest, version_description="the second", labels={"a": "1"})
+    assert (changed.version_id, changed.version_description) == ("2", "the second")
+    shared = patch(
+        clients, f"{model}@-", "description", "labels", description="all", labels={"b": "2"}
+    )
+    assert (shared.version_id, shared.description, dict(shared.labels)) == ("1", "all", {"b": "2"})
+    found = clients.models.get_model(name=second)
+    assert (found.description, dict(found.labels)) == ("all", {"a": "1", "b": "2"})
+    assert clients.models.get_model(name=f"{model}@3").version_description == ""
+    for name, field in (
+        (model, "version_description"), (second, "display_name"), (second, "description"),
+    ):  # fmt: skip
+        with pytest.raises(exceptions.BadRequest, match="request of its own"):
+            patch(clients, name, field, **{field: "x"})
+    with pytest.raises(exceptions.BadRequest, match="of its own"):
+        patch(clients, model, "display_name", "version_description", display_name="x")
+    with pytest.raises(exceptions.BadRequest, match="updateMask: expected some of"):
+        patch(clients, model, "artifact_uri", artifact_uri="gs://b/m")
+    with pytest.raises(exceptions.NotFound):
+        patch(clients, f"{model}@9", "labels", labels={"a": "1"})
+
+
+def test_a_further_version_has_what_is_of_the_model(
+    clients: Clients, artifact: str, model: str
+) -> None:
+    patch(clients, model, "description", "labels", description="kept", labels={"team": "ml"})
+    upload(clients, artifact, model, display_name="newer", labels={"job": "a"})
+    newest, first = (clients.models.get_model(name=f"{model}@{number}") for number in (4, 1))
+    assert dict(newest.labels) == {"team": "ml", "job": "a"}
+    assert [(each.display_name, each.description) for each in (newest, first)] == [
+        ("newer", "kept")
+    ] * 2
 
 
 def test_a_wrong_export_path_is_refused(clients: Clients, artifact: str) -> None:

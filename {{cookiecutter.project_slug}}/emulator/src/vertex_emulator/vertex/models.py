@@ -7,7 +7,7 @@ of the model's own name counts its versions.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from vertex_emulator import filters
@@ -30,6 +30,7 @@ from vertex_emulator.vertex.resources import (
     mask_fields,
     new_id,
     newest,
+    refuse,
     unversioned,
 )
 
@@ -39,10 +40,18 @@ MODEL_ID = re.compile(r"[a-z_][a-z0-9_-]{0,62}")
 GIVEN = (
     "displayName", "description", "versionDescription", "containerSpec", "artifactUri", "labels",
     "metadata", "metadataSchemaUri", "predictSchemata", "explanationSpec", "encryptionSpec",
-    "pipelineJob", "baseModelSource",
+    "pipelineJob", "baseModelSource", "dataStats",
 )  # fmt: skip
 VERSION_ORDERS = {"create_time": "versionCreateTime", "update_time": "versionUpdateTime"}
-CHANGEABLE = ("display_name", "description", "version_description", "labels")
+OF_MODEL = ("displayName", "description")  # the same in all versions
+OF_VERSION = ("versionDescription",)
+OF_BOTH = ("labels",)  # each level has its own; an answer shows them together
+MODEL_LABELS = "modelLabels"  # where a version's document keeps those of the model
+HIDDEN = (MODEL_LABELS, "model")  # of what a filter sees, not in an answer
+REFUSED = {
+    "etag": "the emulator has none; leave it out",
+    "defaultCheckpointId": "checkpoints of tuned models are not emulated; leave it out",
+}
 LANGUAGE = filters.Language(
     fields=frozenset({"displayName", "model", "labels", "createTime", "versionAliases", "name"}),
     times=frozenset({"createTime"}),
@@ -69,6 +78,7 @@ class Models:
         """
         request = normalise("UploadModelRequest", body)
         model = request.get("model", {})
+        refuse(model, REFUSED)
         check_display_name(model)
         check_labels(model)
         self._check_artifact(model.get("artifactUri"))
@@ -86,7 +96,12 @@ class Models:
             for alias in aliases:
                 self._drop_alias(versions, alias)
             moment = now()
+            if versions:
+                shared = {key: model.get(key, versions[0].get(key)) for key in OF_MODEL}
+                model |= {key: value for key, value in shared.items() if value is not None}
+                self._change_model(versions, model, OF_MODEL)
             version = {key: model[key] for key in GIVEN if key in model} | {
+                MODEL_LABELS: versions[0].get(MODEL_LABELS, {}) if versions else {},
                 "name": f"{name}@{number}",
                 "versionId": str(number),
                 "versionAliases": list(dict.fromkeys(aliases)),
@@ -171,21 +186,39 @@ class Models:
             return self.get(version["name"])
 
     def patch(self, name: str, mask: str | None, body: Any) -> Document:
-        """Changes the fields of `updateMask`; returns the version. Raises ApiError 400, 404."""
-        model = normalise("Model", body)
-        fields = mask_fields(mask, CHANGEABLE)
-        version = self.version(name)
+        """Changes the fields of `updateMask`; returns the model, or the version that is named.
 
-        def change(document: Document) -> None:
-            for field in fields:
-                document.pop(field, None)
-                if field in model:
-                    document[field] = model[field]
-            check_display_name(document)
-            check_labels(document)
+        `models/ID` and `models/ID@-` name the model, `models/ID@VERSION` a version of it
+        (`UpdateModelRequest.model` in Google's reference). Labels are of the one that is named.
 
-        self._change(version, change)
-        return self.get(version["name"])
+        Raises:
+            ApiError: 404 NOT_FOUND; 400 INVALID_ARGUMENT for another field, FAILED_PRECONDITION for
+                one that is of the other.
+        """
+        given = normalise("Model", body)
+        refuse(given, REFUSED)
+        fields = mask_fields(mask, (*OF_MODEL, *OF_VERSION, *OF_BOTH))
+        name, _, version_id = name.partition("@")
+        is_version = version_id not in ("", "-")
+        theirs = [field for field in fields if field in (OF_MODEL if is_version else OF_VERSION)]
+        if theirs:
+            raise failed_precondition(
+                f"updateMask: {', '.join(theirs)} cannot change with {name}@{version_id}; name the"
+                f" model, {name}, in a request of its own."
+                if is_version
+                else f"updateMask: {', '.join(theirs)} cannot change with {name}; name a version,"
+                f" such as {name}@1, in a request of its own."
+            )
+        check_labels({"labels": given.get("labels", {})} if "labels" in fields else {})
+        with self._database.transaction():
+            version = self.version(f"{name}@{version_id}" if is_version else name)
+            if is_version:
+                self._change(version, lambda document: _replace(document, given, fields))
+            else:
+                if "displayName" in fields:
+                    check_display_name(given)
+                self._change_model(self._versions(name), given, fields)
+            return self.get(version["name"])
 
     def delete_version(self, name: str) -> Document:
         """Deletes a version; `default` goes to the newest that is left. Returns the operation.
@@ -304,6 +337,20 @@ class Models:
             if alias in each["versionAliases"]:
                 self._change(each, lambda version: version["versionAliases"].remove(alias))
 
+    def _change_model(
+        self, versions: list[Document], given: Document, fields: Iterable[str]
+    ) -> None:
+        """Gives all versions what is of the model."""
+        names = {"labels": MODEL_LABELS}
+
+        def change(document: Document) -> None:
+            own = {names.get(field, field): given[field] for field in fields if field in given}
+            _replace(document, own, [names.get(field, field) for field in fields])
+            document["updateTime"] = now()
+
+        for each in versions:
+            self._documents.update(each["name"], change)
+
     def _change(self, version: Document, change: Callable[[Document], object]) -> None:
         def stamped(document: Document) -> None:
             change(document)
@@ -319,13 +366,24 @@ def _public(version: Document, deployments: list[tuple[str, Document]]) -> Docum
         for endpoint, deployed in deployments
         if deployed["model"] == name and deployed["modelVersionId"] == version["versionId"]
     ]
-    return version | {"name": name} | ({"deployedModels": references} if references else {})
+    shown = {key: value for key, value in _seen(version).items() if key not in HIDDEN}
+    return shown | ({"deployedModels": references} if references else {})
+
+
+def _replace(document: Document, given: Document, fields: Iterable[str]) -> None:
+    """Gives a document the fields that are given, and takes those that are not."""
+    for field in fields:
+        document.pop(field, None)
+        if field in given:
+            document[field] = given[field]
 
 
 def _seen(version: Document) -> Document:
-    """What a filter sees: `model` is the model's ID."""
+    """What a filter sees: `model` is the model's ID; the labels are both levels'."""
     name = unversioned(version["name"])
-    return version | {"name": name, "model": name.rpartition("/")[2]}
+    labels = version.get(MODEL_LABELS, {}) | version.get("labels", {})
+    seen = version | {"name": name, "model": name.rpartition("/")[2]}
+    return seen | ({"labels": labels} if labels else {})
 
 
 def _check_alias(alias: str) -> None:

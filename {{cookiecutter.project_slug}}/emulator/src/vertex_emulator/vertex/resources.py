@@ -81,6 +81,21 @@ def check_labels(document: Document) -> None:
             raise invalid_argument(f"labels.{key}: expected {LABEL_RULE}, got {value!r}.")
 
 
+def refuse(document: Document, fields: Mapping[str, str]) -> None:
+    """Refuses what is not emulated, rather than to leave it out in silence.
+
+    Args:
+        document: what a request gives.
+        fields: why, and what to do instead, by field.
+
+    Raises:
+        ApiError: 501 UNIMPLEMENTED.
+    """
+    for field, reason in fields.items():
+        if document.get(field):
+            raise unimplemented(f"{field}: {reason}.")
+
+
 def check_environment(path: str, container: Document) -> None:
     """Refuses variables that no process can have.
 
