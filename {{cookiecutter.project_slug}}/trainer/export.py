@@ -1,7 +1,10 @@
 """The SavedModel: preprocessing and network behind signatures of raw values."""
 
 import inspect
+import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +13,11 @@ import tensorflow as tf
 
 from trainer.columns import Column, Table
 from trainer.data import Rows
+from trainer.files import NO_ROOM
 from trainer.formats import example_features
 from trainer.model import Head
 from trainer.preprocess import DTYPES, Preprocessor
+from trainer.values import BLANKS
 
 Tensor = Any
 
@@ -30,8 +35,10 @@ class ServingModel(tf.Module):  # type: ignore[misc]
 
         def answer(features: dict[str, Tensor]) -> dict[str, Tensor]:
             """Answers tensors by column: [rows], or [1] for one value that all rows share."""
-            rows = tf.reduce_max([tf.size(values) for values in features.values()])
-            whole = {name: tf.broadcast_to(values, [rows]) for name, values in features.items()}
+            rows = tf.reduce_max([tf.size(column) for column in features.values()])
+            whole = {
+                name: tf.broadcast_to(_trimmed(column), [rows]) for name, column in features.items()
+            }
             return head.answer(head.predictions(model(preprocessor(whole))))
 
         def answer_examples(examples: Tensor) -> dict[str, Tensor]:
@@ -73,16 +80,41 @@ def export(
         model: the trained network, with plain variables: under no distribution strategy.
         rows: where the warm-up requests come from.
         folder: `.../1`, as TensorFlow Serving wants a number there.
+
+    Raises:
+        OSError: it cannot be written; its `filename` is the folder.
     """
     serving = ServingModel(preprocessor, head, model)
+    signatures = {"serving_default": serving.serve, "serving_examples": serving.serve_examples}
+    with _whole(folder) as unfinished:
+        tf.saved_model.save(serving, str(unfinished), signatures)
+        _write_warm_up(preprocessor.table, rows, unfinished / "assets.extra")
+
+
+@contextmanager
+def _whole(folder: Path) -> Iterator[Path]:
+    """Gives a folder to write to, which appears under its own name once it is whole."""
     unfinished = folder.with_name(f".{folder.name}")
     shutil.rmtree(unfinished, ignore_errors=True)
-    signatures = {"serving_default": serving.serve, "serving_examples": serving.serve_examples}
-    tf.saved_model.save(serving, str(unfinished), signatures)
-    _write_warm_up(preprocessor.table, rows, unfinished / "assets.extra")
-    if folder.exists():
-        shutil.rmtree(folder)
-    unfinished.rename(folder)
+    try:
+        yield unfinished
+        if folder.exists():
+            shutil.rmtree(folder)
+        unfinished.rename(folder)
+    except (OSError, tf.errors.OpError) as error:
+        shutil.rmtree(unfinished, ignore_errors=True)  # it takes up the room that is wanting
+        # TensorFlow has several errors for a full disk, and the system's words in each.
+        reasons = [number for number in NO_ROOM if os.strerror(number) in str(error)]
+        if not reasons:
+            raise
+        raise OSError(reasons[0], os.strerror(reasons[0]), str(folder)) from error
+
+
+def _trimmed(column: Tensor) -> Tensor:
+    """Returns texts without the blanks around them, as training has read them."""
+    if column.dtype != tf.string:
+        return column
+    return tf.strings.regex_replace(column, BLANKS, "")
 
 
 def _only(lists: Tensor, column: Column) -> Tensor:

@@ -1,5 +1,6 @@
 """Files of data, local or in Cloud Storage: found by a pattern, read as a stream with its hash."""
 
+import errno
 import glob
 import gzip
 import hashlib
@@ -13,6 +14,8 @@ from trainer import storage
 from trainer.errors import UserError
 
 CHUNK = 8 << 20  # bytes
+# How a write fails for want of room: a full disk, a quota, a limit of a file's size.
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 GZIP = b"\x1f\x8b"

@@ -113,13 +113,14 @@ class Lines:
 
     def _read_header(self) -> list[str]:
         """Returns the names in the first line that is not blank, and notes what follows it."""
-        self._begin, self._first = 1, [b""]
+        self._begin, self._first, self._fault = 1, [b""], ""
         for lines in self._blocks:
             for place, line in enumerate(lines):
                 text = line.decode("utf-8-sig" if self._begin == 1 else "utf-8", "replace")
                 self._begin += 1
                 if text.strip():
                     self._first = lines[place + 1 :]
+                    self._fault = values.header_fault(self._begin - 1, text)
                     return values.header(text)
         return []
 
@@ -133,12 +134,7 @@ class Lines:
         for column in needed:
             if self._header.count(column) != 1:
                 times = "two" if column in self._header else "none"
-                others = [mark for mark in (";", "\t") if mark in self._header[0]]
-                remedy = (
-                    f"separate the columns by commas and not by {others[0]!r}"
-                    if others and len(self._header) == 1
-                    else "correct the file, or change the description"
-                )
+                remedy = self._fault or "correct the file, or change the description"
                 raise UserError(
                     f"{name}: expected one column {column!r} as trainer/tables/ describes table"
                     f" {table.name!r}, got {times} among {', '.join(self._header)}; {remedy}."

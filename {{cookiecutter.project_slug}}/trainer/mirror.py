@@ -123,7 +123,12 @@ class Mirror:
             others = self._open(stack, commits=False)
             for path, file in (others | commits).items():
                 state = _state(os.fstat(file.fileno()))
-                self._blob(path).upload_from_file(file, size=state[0], retry=storage.retry())
+                self._blob(path).upload_from_file(
+                    file,
+                    size=state[0],
+                    content_type=storage.content_type(path.name),
+                    retry=storage.retry(),
+                )
                 self._seen[path] = state
         for path in gone:
             _delete(self._blob(path))

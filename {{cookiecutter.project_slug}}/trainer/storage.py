@@ -1,11 +1,29 @@
 """Cloud Storage, by Google's own client: URIs, objects to read, and what its failures mean."""
 
 import functools
+import mimetypes
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, BinaryIO
 
 from trainer.errors import UserError
+
+UNKNOWN = "application/octet-stream"
+# Python's own list without the machine's, which on Windows calls CSV a workbook of Excel.
+_TYPES = mimetypes.MimeTypes()
+for _ending, _type in {
+    ".csv": "text/csv",
+    ".jsonl": "application/jsonl",
+    ".md": "text/markdown",
+    ".npz": "application/zip",  # as .whl is one
+    ".parquet": "application/vnd.apache.parquet",
+    ".pb": "application/x-protobuf",
+    ".toml": "application/toml",
+    ".whl": "application/zip",
+    ".yaml": "application/yaml",
+}.items():
+    _TYPES.add_type(_type, _ending)
+_PACKED = {"gzip": "application/gzip", "bzip2": "application/x-bzip2", "xz": "application/x-xz"}
 
 ATTEMPT = 20.0  # seconds after which a request that fails is given up
 
@@ -19,6 +37,17 @@ def split(uri: str) -> tuple[str, str]:
     """Returns an object's bucket and name, or a folder's bucket and path, without end slashes."""
     bucket, _, name = uri.removeprefix("gs://").partition("/")
     return bucket, name.strip("/")
+
+
+def content_type(name: str) -> str:
+    """Returns the media type of an object by the end of its name, as it is stored.
+
+    What is packed is of its packing's type, not of its contents'.
+    """
+    kind, packing = _TYPES.guess_type(name.rpartition("/")[2])
+    if packing is not None:
+        return _PACKED.get(packing, UNKNOWN)
+    return kind or UNKNOWN
 
 
 def find(pattern: str) -> list[str]:

@@ -1,6 +1,5 @@
 """python -m trainer.task --help: trains, evaluates and exports a model."""
 
-import errno
 import os
 import signal
 import sys
@@ -10,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
-from trainer import console
+from trainer import console, files
 from trainer.errors import StopRequestedError, UserError, WorkerLostError
 from trainer.settings import parse
 
@@ -45,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         console.fail(f"Lost another worker ({error}); this one ends, to be restarted with it.")
         return RESTARTABLE
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        if error.errno not in files.NO_ROOM:
             raise
         console.fail(
             f"{error.filename or tempfile.gettempdir()}: expected space on the disk, got none"

@@ -6,7 +6,7 @@ Training, predict, batch and evaluate read with these rules, so a row means the 
 import csv
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from trainer.columns import Column, Kind
@@ -23,6 +23,11 @@ EXPECTED: dict[Kind, str] = {
     "category": "a text",
     "boolean": "true or false",
 }
+
+# The blanks around a text, which are no part of it: what str.strip takes away, as a pattern of RE2.
+BLANKS = r"^[\t-\r\x1c-\x1f\x{85}\pZ]+|[\t-\r\x1c-\x1f\x{85}\pZ]+$"
+# The line by which some programs tell Excel how the columns are separated.
+_SEPARATOR = re.compile(r'"?sep=(.?)"?[,;\t]*')
 
 MAX_NUMBER = 3.4028234663852886e38  # of a float32
 INTEGERS = range(-(2**63), 2**63)  # of an int64
@@ -69,6 +74,25 @@ def header(line: str) -> list[str]:
     return [name.strip() for name in next(csv.reader([line]), [])]
 
 
+def header_fault(number: int, line: str) -> str:
+    """Says what to change in a first line that is no header; empty where nothing is known.
+
+    Args:
+        number: of the line, from 1.
+        line: the first one that is not blank.
+    """
+    text = line.strip()
+    names = header(line)
+    others = [mark for mark in (";", "\t") if mark in text] if len(names) == 1 else []
+    commas = f"separate the columns by commas and not by {others[0]!r}" if others else ""
+    if marked := _SEPARATOR.fullmatch(text):
+        also = "" if marked[1] == "," else ", and separate the columns by commas"
+        return f"remove line {number}, {text!r}, which only Excel understands{also}"
+    if text.startswith("#"):
+        return f"remove line {number}, {text[:40]!r}, if it is a comment"
+    return commas
+
+
 def cells(line: str) -> list[str]:
     """Returns the cells of a line of CSV.
 
@@ -80,7 +104,7 @@ def cells(line: str) -> list[str]:
     return next(csv.reader([line]), [])
 
 
-OPEN_QUOTE = "a quote is opened and not closed in the same line"
+OPEN_QUOTE = "a quote is opened and not closed in the same line; write each row in one line"
 
 
 def has_open_quote(line: str) -> bool:
@@ -104,14 +128,30 @@ def lines(text: str) -> Iterator[tuple[int, str]]:
             yield number, line
 
 
-def csv_rows(text: str) -> Iterator[tuple[int, dict[str, str]]]:
+def csv_rows(text: str, wanted: Sequence[str] = ()) -> Iterator[tuple[int, dict[str, str]]]:
     """Gives the rows of a CSV file with the numbers of their lines.
 
+    Args:
+        text: of the file.
+        wanted: columns of which one at least must be there, and none twice.
+
     Raises:
-        ValueError: a line has other cells than the first; the message names it.
+        ValueError: the first line names other columns, or a line has other cells than it; the
+            message names the line.
     """
     found = lines(text)
-    names = header(next(found, (0, ""))[1])
+    begin, first = next(found, (0, ""))
+    names = header(first)
+    fault = header_fault(begin, first)
+    remedy = f"; {fault}" if fault else ""
+    if names and wanted and not set(wanted) & set(names):
+        expected = ", ".join(wanted)
+        raise ValueError(
+            f"line {begin}: expected columns among {expected}, got {first[:80]!r}{remedy}"
+        )
+    for name in wanted:
+        if names.count(name) > 1:
+            raise ValueError(f"line {begin}: expected one column {name!r}, got two; rename one")
     for number, line in found:
         try:
             row = cells(line)
@@ -119,7 +159,8 @@ def csv_rows(text: str) -> Iterator[tuple[int, dict[str, str]]]:
             raise ValueError(f"line {number}: {error}") from error
         if len(row) != len(names):
             raise ValueError(
-                f"line {number}: expected {len(names)} cells as in the first line, got {len(row)}"
+                f"line {number}: expected {len(names)} cells as in the first line, got"
+                f" {len(row)}{remedy}"
             )
         yield number, dict(zip(names, row, strict=True))
 

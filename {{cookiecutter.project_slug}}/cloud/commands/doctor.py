@@ -1,18 +1,23 @@
 """doctor: checks that the target has what the project needs, and says how to fix what it lacks."""
 
 import argparse
+import os
+import shlex
 import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import metadata
+from pathlib import Path
+from typing import Any
 
+from google.api_core import exceptions
 from packaging.requirements import Requirement
 from rich.text import Text
 
 from cloud import rest
 from cloud.client import Client
 from cloud.config import ROOT
-from cloud.console import counted, next_commands, out, say, text
+from cloud.console import counted, next_commands, out, say, step, text
 from cloud.datasets import files
 from cloud.errors import UserError
 from cloud.resources import provision
@@ -30,6 +35,7 @@ PERMISSIONS_OF_BUCKET = ("storage.objects.create", "storage.objects.get", "stora
 # CPUs that custom training may use at once in a region, of machines that have a quota in common.
 QUOTA = "aiplatform.googleapis.com/custom_model_training_cpus"
 SETUP = "nox -s setup"
+SHOWN_DAMAGED = 10
 
 
 @dataclass(frozen=True)
@@ -82,6 +88,7 @@ def checks(client: Client) -> Iterator[tuple[str, Check]]:
     yield "libraries", libraries
     if client.is_emulator:
         yield "bucket", emulated_bucket
+        yield "objects", objects
         yield "Vertex AI", vertex
         return
     yield "APIs", apis
@@ -115,6 +122,47 @@ def libraries(_client: Client) -> Finding:
 def emulated_bucket(client: Client) -> Finding:
     """Makes sure that the emulator has the bucket."""
     return Finding(f"gs://{client.bucket.name}")
+
+
+def objects(client: Client) -> Finding:
+    """Reads every object that the project wrote and checks its checksum.
+
+    A power cut or a full disk may have damaged some on this machine; Google Cloud guards its own.
+    """
+    found = [
+        blob
+        for blob in client.storage.list_blobs(client.bucket)
+        if blob.name.startswith(provision.FOLDERS)
+    ]
+    size = sum(blob.size for blob in found)
+    with step(f"Reading {counted(len(found), 'object')} ({size / 1e6:,.0f} MB)"):
+        damaged = [blob for blob in found if not is_whole(blob)]
+    if not damaged:
+        return Finding(f"{len(found)} whole, {size / 1e6:,.0f} MB")
+    names = " ".join(f"gs://{blob.bucket.name}/{blob.name}" for blob in damaged[:SHOWN_DAMAGED])
+    url = f"{client.api_url('storage')}/storage/v1"
+    words = ["curl", "-X", "DELETE", *(url + blob.path for blob in damaged[:SHOWN_DAMAGED])]
+    has_data = any(blob.name.startswith("data/") for blob in damaged)
+    again = "nox -s data" if has_data else "nox -s submit"
+    more = ", …" * (len(damaged) > SHOWN_DAMAGED)
+    return Finding(
+        f"{len(damaged)} of {len(found)} are damaged: {names}{more}",
+        f"{shlex.join(words)} && {again}",
+    )
+
+
+def is_whole(blob: Any) -> bool:
+    """Whether an object's bytes are there, as many as there should be, and of its checksum."""
+    from google.cloud.storage.exceptions import DataCorruption
+
+    try:
+        with Path(os.devnull).open("wb") as nowhere:
+            blob.download_to_file(nowhere, raw_download=True)
+    except exceptions.NotFound:
+        return True  # deleted since it was listed
+    except (exceptions.BadRequest, DataCorruption):
+        return False
+    return True
 
 
 def vertex(client: Client) -> Finding:

@@ -11,6 +11,7 @@ from cloud.client import Client
 from cloud.config import Config
 from cloud.console import say, step
 from trainer.settings import SPLITS
+from trainer.storage import content_type
 
 
 def folder(config: Config) -> Path:
@@ -61,7 +62,9 @@ def upload(client: Client, rows: int | None = None, split_by: str = "row") -> di
                 say(f"{blob.name} is in the bucket already.", "dim")
                 continue
             with step(f"Uploading {blob.name} ({file.stat().st_size / 1e3:,.0f} kB)"):
-                blob.upload_from_filename(file, content_type="text/csv", checksum="crc32c")
+                blob.upload_from_filename(
+                    file, content_type=content_type(file.name), checksum="crc32c"
+                )
     return uris(config)
 
 

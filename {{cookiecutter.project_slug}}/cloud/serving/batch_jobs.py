@@ -14,6 +14,7 @@ from cloud.datasets import files
 from cloud.errors import UserError
 from cloud.serving import instances
 from cloud.serving.batch_results import KEY_FIELD, Inputs
+from trainer.storage import content_type
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ def upload(client: Client, inputs: Inputs, name: str) -> str:
     keyed = (instance | {KEY_FIELD: key} for key, instance in inputs.instances.items())
     text = "".join(json.dumps(each) + "\n" for each in keyed)
     with step(f"Uploading {counted(len(inputs.instances), 'instance')}"):
-        client.bucket.blob(name).upload_from_string(text, content_type="application/jsonl")
+        client.bucket.blob(name).upload_from_string(text, content_type=content_type(name))
     return f"gs://{client.config.bucket}/{name}"
 
 

@@ -1,7 +1,7 @@
 """Instances: rows as a client sends them, raw and by the names of the features."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -148,10 +148,10 @@ def csv_rows(path: Path) -> list[Row]:
     return [row for _line, row in _csv_rows(path)]
 
 
-def _csv_rows(path: Path) -> Iterator[tuple[int, Row]]:
+def _csv_rows(path: Path, wanted: Sequence[str] = ()) -> Iterator[tuple[int, Row]]:
     """Yields the rows of a CSV file with the numbers of their lines."""
     try:
-        yield from values.csv_rows(_text(path))
+        yield from values.csv_rows(_text(path), wanted)
     except ValueError as error:
         raise UserError(f"{path} cannot be read: {error}.") from error
 
@@ -174,13 +174,7 @@ def _text(path: Path) -> str:
 
 def _read_csv(path: Path, table: Table) -> list[Instance]:
     found = []
-    names = {column.name for column in table.columns}
-    for line, row in _csv_rows(path):
-        if not names & row.keys():
-            raise UserError(
-                f"{path} cannot be read: its first line names none of the features"
-                f" {', '.join(sorted(names))}."
-            )
+    for line, row in _csv_rows(path, [column.name for column in table.columns]):
         try:
             found.append(of_row(table, row))
         except UserError as error:

@@ -14,6 +14,7 @@ from cloud.client import Client
 from cloud.config import ROOT
 from cloud.console import say, step
 from cloud.errors import UserError
+from trainer.storage import content_type
 
 # Archives hold times; with one fixed time (the first that a zip can hold), the same sources give
 # the same bytes. See https://reproducible-builds.org/docs/source-date-epoch/.
@@ -66,8 +67,8 @@ def upload(client: Client) -> str:
             with step("Importing every module of it in a clean process"):
                 check_imports(wheel)
             source = client.bucket.blob(f"{name.rpartition('/')[0]}/{sdist.name}")
-            source.upload_from_filename(sdist, content_type="application/gzip")
-            blob.upload_from_filename(wheel, content_type="application/zip")
+            source.upload_from_filename(sdist, content_type=content_type(sdist.name))
+            blob.upload_from_filename(wheel, content_type=content_type(wheel.name))
         return f"gs://{client.config.bucket}/{name}"
 
 

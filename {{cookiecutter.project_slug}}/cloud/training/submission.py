@@ -17,6 +17,7 @@ from cloud.datasets import files
 from cloud.errors import UserError
 from cloud.training import job_request, packaging
 from cloud.training.job_request import JobSettings
+from trainer.storage import content_type
 
 # The job as it was submitted; the object also holds the folder for it.
 REQUEST_FILE = "custom_job.json"
@@ -177,7 +178,8 @@ def reserved(client: Client, plan: Plan, package_uri: str) -> Iterator[dict[str,
         text = json.dumps(job_request.as_json(request), indent=2)
         blob = client.bucket.blob(f"jobs/{name}/{REQUEST_FILE}")
         try:
-            blob.upload_from_string(text, content_type="application/json", if_generation_match=0)
+            kind = content_type(REQUEST_FILE)
+            blob.upload_from_string(text, content_type=kind, if_generation_match=0)
         except exceptions.PreconditionFailed:
             continue
         try:

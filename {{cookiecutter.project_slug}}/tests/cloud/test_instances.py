@@ -57,6 +57,13 @@ def test_whole_numbers_booleans_and_blanks_are_read_as_in_training(tmp_path: Pat
         ("key,month\n1,2007.5\n", "line 2: month: expected a whole number (when), got '2007.5'"),
         ("key,month\n1_000,3\n", "line 2: key: expected a number"),
         ("key,night\n1,maybe\n", "line 2: night: expected true or false"),
+        ("sep=,\nkey,town\n1,x\n", "remove line 1, 'sep=,', which only Excel understands"),
+        (
+            "# by x\nkey,town\n1,x\n",
+            "columns among key, month, town, night, got '# by x'; remove",
+        ),
+        ("key;town\n1,5;x\n", "got 'key;town'; separate the columns by commas and not by ';'"),
+        ("key,town,key\n1,x,2\n", "line 1: expected one column 'key', got two; rename one"),
         (b"PAR1\x15\x04", "got a Parquet file; convert it"),
         ("key\n1\n".encode("utf-16"), "got UTF-16 text; convert it"),
         (b"key,town\n1,Z\xfcrich\n", "expected UTF-8"),

@@ -325,7 +325,7 @@ def test_flags_of_features_make_an_instance(project: Project) -> None:
         ("island,year\nBiscoe,2007\nDream,soon\n", "line 3: year: expected a whole number"),
         ("island,year\nBiscoe\n", "line 2: expected 2 cells as in the first line, got 1"),
         ("island,year\nBiscoe,2007,3\n", "line 2: expected 2 cells as in the first line, got 3"),
-        ("isle\nBiscoe\n", "its first line names none of the features bill_depth_mm,"),
+        ("isle\nBiscoe\n", "line 1: expected columns among island, bill_length_mm,"),
         ("island,year\n", "expected instances, one object of features each, found none"),
     ],
 )

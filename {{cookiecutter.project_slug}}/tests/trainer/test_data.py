@@ -379,6 +379,24 @@ def test_semicolons_are_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("first", "remedy"),
+    [
+        ("sep=,", "remove line 1, 'sep=,', which only Excel understands[.]"),
+        ('"sep=;"', "only Excel understands, and separate the columns by commas[.]"),
+        ("\n# made by x", "remove line 2, '# made by x', if it is a comment[.]"),
+        ("#id,made by x", "if it is a comment"),
+    ],
+)
+def test_a_line_above_the_headings_is_told(tmp_path: Path, first: str, remedy: str) -> None:
+    with pytest.raises(UserError, match=f"trips.csv: expected one column 'miles' .*{remedy}"):
+        read(write(tmp_path, f"{first}\n" + HEADER + ROWS))
+
+
+def test_a_heading_may_begin_with_a_hash(tmp_path: Path) -> None:
+    check_rows(read(write(tmp_path, "#" + HEADER + ROWS)))
+
+
+@pytest.mark.parametrize(
     ("content", "kind"),
     [
         (b"PAR1\x15\x04", "a Parquet file"),

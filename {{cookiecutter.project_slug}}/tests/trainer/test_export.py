@@ -16,10 +16,14 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from tensorflow.core.protobuf import saved_model_pb2
 
 from trainer.columns import Table
-from trainer.data import Rows
+from trainer.data import Rows, Source
+from trainer.export import export
 from trainer.loop import Loop
 from trainer.metrics import answers, score
+from trainer.model import build, make_head
+from trainer.preprocess import Preprocessor
 from trainer.settings import Settings
+from trainer.statistics import measure
 from trainer.tables import TABLES
 
 from .conftest import MakeSettings, Trained, read_table, train
@@ -177,6 +181,22 @@ def test_a_feature_that_is_left_out_is_a_missing_one(trained: Trained) -> None:
             np.testing.assert_array_equal(left_out[name], values)
 
 
+def test_blanks_around_a_category_are_no_part_of_it(trained: Trained) -> None:
+    table = TABLES[trained.settings.table]
+    rows = read_table(trained.settings.test_data, table)
+    given = {name: values[:9] for name, values in tensors_of(rows).items()}
+    blank = tf.constant(["", " ", "  ", "\t", "\u00a0", "\u3000 ", "\r\n", "\x85", "\v\f"])
+    around = {
+        column.name: tf.strings.join([blank, given[column.name], blank])
+        for column in table.columns
+        if column.kind == "category"
+    }
+    assert around
+    serve = signature_of(trained.settings)
+    for name, values in serve(**given | around).items():
+        np.testing.assert_array_equal(values, serve(**given)[name])
+
+
 def test_serialized_examples_have_the_same_answers(trained: Trained) -> None:
     table = TABLES[trained.settings.table]
     rows = read_table(trained.settings.test_data, table)
@@ -195,6 +215,30 @@ def test_serialized_examples_have_the_same_answers(trained: Trained) -> None:
     answer = signature_of(trained.settings)(**{n: v[:8] for n, v in tensors_of(rows).items()})
     for name, values in answer.items():
         np.testing.assert_array_equal(found[name], values)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limit of a file's size")
+@pytest.mark.parametrize("size", [0, 20_000])  # of the first file, and of a later one
+def test_a_model_that_has_no_room_leaves_nothing(
+    make_settings: MakeSettings, capfd: pytest.CaptureFixture[str], size: int
+) -> None:
+    import resource
+
+    settings = make_settings("penguins")
+    table = TABLES["penguins"]
+    preprocessor = Preprocessor(table, measure(Source(settings.train_data, table), table, 1, 100))
+    head = make_head(table, preprocessor.statistics, settings)
+    rows = read_table(settings.test_data, table)
+    folder = Path(settings.model_dir, "1")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        with pytest.raises(OSError, match="File too large") as raised:
+            export(preprocessor, head, build(preprocessor, head, settings), rows, folder)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert raised.value.filename == str(folder)
+    assert list(folder.parent.iterdir()) == []
 
 
 def test_warm_up_requests_are_prediction_logs_of_test_rows(trained: Trained) -> None:

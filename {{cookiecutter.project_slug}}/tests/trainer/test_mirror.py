@@ -90,10 +90,42 @@ def test_the_whole_road_on_gs_uris_with_an_interruption(
     )
     assert accuracy == pytest.approx(found["test"]["accuracy"])
 
+    kinds = {
+        name.rpartition(".")[2]: bucket.get_blob(f"jobs/one/model_dir/{name}").content_type
+        for name in model
+    }
+    assert kinds["pb"] == "application/x-protobuf"
+    assert kinds["json"] == "application/json"
+    assert kinds["html"] == "text/html"
+
     # Both attempts' curves are there, and no more checkpoints than are kept.
     assert len(contents(bucket, "jobs/one/log_dir/train/")) == 2
     checkpoints = contents(bucket, "jobs/one/checkpoint_dir/")
     assert set(checkpoints) == {POINTER, *json.loads(checkpoints[POINTER])["newest_first"]}
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("model_card.html", "text/html"),
+        ("evaluation.json", "application/json"),
+        ("a/b.c/instances.jsonl", "application/jsonl"),
+        ("train.csv", "text/csv"),
+        ("TRAIN.CSV", "text/csv"),
+        ("chart.png", "image/png"),
+        ("chart.svg", "image/svg+xml"),
+        ("epoch-0001.npz", "application/zip"),
+        ("saved_model.pb", "application/x-protobuf"),
+        ("trainer-1.0-py3-none-any.whl", "application/zip"),
+        ("trainer-1.0.tar.gz", "application/gzip"),
+        ("train-00001.csv.gz", "application/gzip"),
+        ("notes.txt", "text/plain"),
+        ("variables.data-00000-of-00001", "application/octet-stream"),
+        ("csv", "application/octet-stream"),
+    ],
+)
+def test_a_name_tells_the_type_of_an_object(name: str, kind: str) -> None:
+    assert storage.content_type(name) == kind
 
 
 def test_shards_are_found_by_a_pattern_and_read_as_streams(

@@ -1,10 +1,12 @@
 """What the texts of files and flags mean, one by one and a column at once."""
 
+import itertools
 import json
 import math
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -13,6 +15,7 @@ from trainer import values
 from trainer.columns import Column, Kind, Label, Table
 from trainer.data import Source, join
 from trainer.errors import UserError
+from trainer.formats import trimmed
 
 ERROR = "error"
 KINDS: tuple[Kind, ...] = ("number", "integer", "category", "boolean")
@@ -123,6 +126,20 @@ def test_any_text_means_the_same_alone_and_in_a_file(
 def test_json_values_follow_the_same_rules(kind: Kind, value: Any, expected: Any) -> None:
     found = values.of_json(Column("x", kind, ""), value)
     assert (found, type(found)) == (expected, type(expected))
+
+
+def test_blanks_are_the_same_for_python_arrow_and_tensorflow() -> None:
+    import tensorflow as tf
+
+    points = itertools.chain(range(0xD800), range(0xE000, 0x3200))
+    texts = [f"{chr(point)}a{chr(point)}b{chr(point)}{chr(point)}" for point in points]
+    expected = [text.strip() for text in texts]
+    assert sum(map(len, expected)) < sum(map(len, texts))
+    assert trimmed(pa.array(texts)).to_pylist() == expected
+    in_model = tf.strings.regex_replace(texts, values.BLANKS, "").numpy()
+    assert [text.decode() for text in in_model] == expected
+    # Bytes that are no text stay as they are.
+    assert tf.strings.regex_replace(b" \xff ", values.BLANKS, "").numpy() == b"\xff"
 
 
 @pytest.mark.parametrize("mark", ["\u2028", "\u2029", "\u0085", "\x1c", "\x0b", "\x0c"])

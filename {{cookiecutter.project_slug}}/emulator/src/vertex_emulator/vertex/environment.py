@@ -91,6 +91,11 @@ def variables(python: Path, url: str, job: Mapping[str, Any]) -> dict[str, str]:
         "PYTHONUSERBASE": str(user),
         # gcsfs looks for Google's gRPC service for a minute otherwise.
         "GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT": "false",
+        # TensorFlow's own gs:// tries Google's address for three minutes otherwise.
+        "GCS_RETRY_CONFIG_MAX_RETRIES": "1",
+        # No job acts at Google as the person or the machine that runs the emulator.
+        "CLOUDSDK_CONFIG": str(python.with_name("gcloud")),
+        "NO_GCE_CHECK": "true",
         "PYTHONUNBUFFERED": "1",
         "STORAGE_EMULATOR_HOST": url,
         "GOOGLE_CLOUD_PROJECT": job["name"].split("/")[1],

@@ -308,6 +308,8 @@ class JobRunner:
             self._write(
                 partial(self._entries.consume, attempt.source, end, job_id, common, entries)
             )
+            if advice := attempt.advice(line.text for _end, line in lines):
+                self._say(job, advice, "WARNING")
             if once:
                 return
 

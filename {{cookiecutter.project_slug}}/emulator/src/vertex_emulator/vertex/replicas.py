@@ -1,7 +1,7 @@
 """A job's replicas: each is one process at a time, started again when its machine fails."""
 
 import signal
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,14 @@ MAX_RESTARTS = 5
 MACHINE_FAILURES = {6, 134, 11, 139, -6, -11}
 LOST = 1_000_000  # stands for the exit code of a process that ended unseen; no process has it
 GRACE_SECONDS = 10.0
+# What TensorFlow's own client of Cloud Storage says when it asks for a token, and when it fails:
+# google_auth_provider.cc and curl_http_request.cc, whose words no other library has.
+TENSORFLOW_CLIENT = ("google_auth_provider.cc", "Error executing an HTTP request")
+TENSORFLOW_ADVICE = (
+    "This job uses TensorFlow's own gs://, which goes to Google's address and cannot be pointed at"
+    " this emulator. Pass a path such as /gcs/BUCKET/out as an argument and write there, or use"
+    " google-cloud-storage."
+)
 KILLED = 9  # SIGKILL, which Windows does not name
 
 
@@ -47,6 +55,7 @@ class Attempts:
         self._work.mkdir(parents=True, exist_ok=True)
         self._number = len(list(self._folder.glob("attempt-*")))
         self._restarts = max(0, self._number - 1)
+        self._advice = ""
         self.run = self._run()
 
     @property
@@ -77,11 +86,20 @@ class Attempts:
         max_restarts = 0 if scheduling.get("disableRetries") else MAX_RESTARTS
         return failed_by_machine and self._restarts < max_restarts
 
+    def advice(self, lines: Iterable[str]) -> str:
+        """Returns what to do instead of what the replica's new lines show; each once."""
+        if self._advice or not any(words in line for line in lines for words in TENSORFLOW_CLIENT):
+            return ""
+        self._advice = TENSORFLOW_ADVICE
+        return self._advice
+
     def reason(self, code: int) -> str:
         """Says why the job fails with this replica."""
         if code == LOST:
             return f"The replica {self.task.name} was lost with its machine."
         status = f"The replica {self.task.name} {how_it_ended(code)}."
+        if self._advice:
+            status = f"{status} {self._advice}"
         words = self.run.last_words()
         return f"{status} Termination reason: {words}" if words else status
 
