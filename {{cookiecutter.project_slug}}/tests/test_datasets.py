@@ -1,10 +1,13 @@
 import hashlib
+import shutil
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from conftest import ROOT
 
-from cloud.datasets import makers
+from cloud import config
+from cloud.datasets import files, makers
 from cloud.errors import UserError
 from trainer.tables import TABLES
 
@@ -108,3 +111,23 @@ def test_an_unknown_name_is_refused_with_the_known_ones() -> None:
 def test_a_sample_of_no_rows_is_refused() -> None:
     with pytest.raises(UserError, match="at least one row, got 0"):
         makers.make("penguins", 0)
+
+
+def test_files_are_made_again_when_the_description_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values = config.load(
+        environment={"CLOUD_DATA_FOLDER": str(tmp_path / "data"), "CLOUD_DATA_SET": "penguins"}
+    )
+    shutil.copytree(ROOT / "trainer" / "tables", tmp_path / "tables")
+    monkeypatch.setattr(TABLES, "folder", tmp_path / "tables")
+    train = files.ready(values)["train"]
+    train.write_text("a person looks at it\n")
+    assert files.ready(values)["train"].read_text() == "a person looks at it\n"
+    with (tmp_path / "tables" / "penguins.toml").open("a") as description:
+        description.write("# changed\n")
+    assert len(files.ready(values)["train"].read_text().splitlines()) == 276
+    # What no maker here made is somebody's own.
+    (train.parent / "made.json").unlink()
+    train.write_text("of another program\n")
+    assert files.ready(values)["train"].read_text() == "of another program\n"

@@ -9,7 +9,7 @@ from cloud import lookup
 from cloud.client import Client
 from cloud.console import next_commands, say, step
 from cloud.errors import UserError
-from cloud.serving import batch_jobs, batch_results
+from cloud.serving import batch_jobs, batch_results, instances
 from cloud.serving.batch_jobs import BatchSettings
 from cloud.serving.batch_results import KEY_FIELD, Inputs
 
@@ -20,6 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         help="rows as .csv, .jsonl or .json; default: the test file of the data set",
     )
+    parser.add_argument("--allow-missing", action="store_true", help=instances.ALLOW_MISSING)
     parser.add_argument(
         "--uri",
         help=f"JSON lines in Cloud Storage, each with a field {KEY_FIELD!r} of its own;"
@@ -42,13 +43,16 @@ def run(client: Client, options: argparse.Namespace) -> int:
     say(f"Target: {client.target}")
     if options.job is not None:
         job = lookup.batch_job(client, options.job)
-        inputs = None if options.file is None else batch_jobs.read_file(client, options.file)
+        inputs = None
+        if options.file is not None:
+            inputs = batch_jobs.read_file(client, options.file, allow_missing=options.allow_missing)
     else:
         job, inputs = batch_jobs.submit(client, settings_of(options))
     try:
         job = batch_jobs.wait(client, job.name)
     except KeyboardInterrupt:
         same_file = f" --file {options.file}" if options.file is not None else ""
+        same_file += " --allow-missing" if options.allow_missing else ""
         say(
             "\nThe job continues; 'nox -s batch -- --job"
             f" {job.name.rpartition('/')[2]}{same_file}' waits for it again."

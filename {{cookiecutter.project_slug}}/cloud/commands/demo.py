@@ -76,7 +76,7 @@ def run_steps(client: Client, options: argparse.Namespace) -> None:
 def predict(client: Client) -> None:
     """Sends one row of the test file and prints the prediction beside what really happened."""
     table = lookup.table(client.config)
-    row = instances.test_row(client.config, instances.SAMPLE_ROW)
+    row = instances.sample_row(client.config)
     instance = instances.of_row(table, row)
     url = prediction.endpoint_url(client)
     say(client.curl(url, json.dumps({"instances": [instance]})), "dim")

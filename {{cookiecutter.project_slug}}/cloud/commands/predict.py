@@ -26,7 +26,7 @@ from cloud.serving.prediction_text import in_words
 from cloud.serving.training_values import TrainingValues
 
 SHOWN_ROWS = 3
-OWN_FLAGS = ("help", "row", "instance", "file", "all-versions")
+OWN_FLAGS = ("help", "row", "instance", "file", "all-versions", "allow-missing")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,11 +50,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="compare the versions that get traffic; sends the instance until each has answered",
     )
+    parser.add_argument("--allow-missing", action="store_true", help=instances.ALLOW_MISSING)
     features = parser.add_argument_group("features", "an instance, a flag for each feature")
     for column in lookup.table(config.load()).columns:
         flag = column.name.replace("_", "-")
+        spellings = dict.fromkeys((flag.lower(), flag))  # capitals are easily forgotten
         features.add_argument(
-            f"--feature-{flag}" if flag in OWN_FLAGS else f"--{flag}",
+            *(f"--feature-{each}" if each in OWN_FLAGS else f"--{each}" for each in spellings),
             dest=f"feature {column.name}",
             metavar=column.kind.upper(),
             help=column.about.replace("%", "%%"),
@@ -70,7 +72,7 @@ def run(client: Client, options: argparse.Namespace) -> int:
     url = prediction.endpoint_url(client)
     if options.file is not None:
         only_one_source(options)
-        return predict_file(client, url, options.file)
+        return predict_file(client, url, options)
     instance, row = one_instance(client, options)
     say(client.curl(url, json.dumps({"instances": [instance]})))
     if options.all_versions:
@@ -106,9 +108,7 @@ def one_instance(client: Client, options: argparse.Namespace) -> tuple[Instance,
     table = lookup.table(client.config)
     if flags:
         return instances.of_row(table, flags), None
-    row = instances.test_row(
-        client.config, instances.SAMPLE_ROW if options.row is None else options.row
-    )
+    row = instances.sample_row(client.config, options.row)
     return instances.of_row(table, row), row
 
 
@@ -122,9 +122,10 @@ def feature_flags(options: argparse.Namespace) -> Row:
     }
 
 
-def predict_file(client: Client, url: str, path: Path) -> int:
+def predict_file(client: Client, url: str, options: argparse.Namespace) -> int:
     """Prints a prediction a line, in the order of the file's instances."""
-    found = instances.read(path, lookup.table(client.config))
+    data_table = lookup.table(client.config)
+    found = instances.read(options.file, data_table, allow_missing=options.allow_missing)
     versions = set()
     for chunk in instances.in_requests(found):
         answer = prediction.ask(client, url, chunk)

@@ -6,7 +6,6 @@ from datetime import datetime
 from cloud.config import Config
 from cloud.console import next_commands, say
 from cloud.datasets import files
-from trainer.settings import SPLITS
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -15,9 +14,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(config: Config, options: argparse.Namespace) -> int:
     """Makes the data where it is missing, trains, and says where the results are."""
-    paths = {split: files.path(config, split) for split in SPLITS}
-    if not all(path.exists() for path in paths.values()):
-        paths = files.make(config)
+    paths = files.ready(config)
     folder = config.runs_folder / f"local-{datetime.now():%Y%m%d-%H%M%S}"
     arguments = [
         *(f"--{split}-data={path}" for split, path in paths.items()),

@@ -1,6 +1,8 @@
 """Where the CSV files of the data set are: on this machine, and in the bucket."""
 
 import base64
+import hashlib
+import json
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,10 @@ from cloud.config import Config
 from cloud.console import say, step
 from trainer.settings import SPLITS
 from trainer.storage import content_type
+from trainer.tables import TABLES
+
+# Beside the files: what they were made by.
+MADE_BY = "made.json"
 
 
 def folder(config: Config) -> Path:
@@ -34,14 +40,26 @@ def uris(config: Config) -> dict[str, str]:
     return {split: f"gs://{config.bucket}/{object_name(config, split)}" for split in SPLITS}
 
 
-def make(config: Config, rows: int | None = None, split_by: str = "row") -> dict[str, Path]:
-    """Makes the files on this machine, and returns them by split.
+def ready(config: Config) -> dict[str, Path]:
+    """Returns the files on this machine by split; makes them where they are missing or outdated.
+
+    Files that nobody here made stay as they are.
 
     Raises:
         UserError: as `makers.make` does.
     """
+    paths = {split: path(config, split) for split in SPLITS}
     with _lock(config):
-        return _make(config, rows, split_by)
+        if not all(each.exists() for each in paths.values()):
+            return _make(config, None, "row")
+        note = folder(config) / MADE_BY
+        if not note.exists():
+            return paths
+        made = json.loads(note.read_text(encoding="utf-8"))
+        if made["recipe"] == _recipe(config):
+            return paths
+        say("The table's description or its maker has changed since the files were made.", "dim")
+        return _make(config, made["rows"], made["split_by"])
 
 
 def upload(client: Client, rows: int | None = None, split_by: str = "row") -> dict[str, str]:
@@ -76,8 +94,20 @@ def _lock(config: Config) -> filelock.BaseFileLock:
 def _make(config: Config, rows: int | None, split_by: str) -> dict[str, Path]:
     from cloud.datasets import makers
 
+    recipe = _recipe(config)
     with step(f"Making the data set {config.data_set!r}"):
-        return makers.write_csvs(config.data_set, folder(config), rows, split_by)
+        paths = makers.write_csvs(config.data_set, folder(config), rows, split_by)
+    made = {"recipe": recipe, "rows": rows, "split_by": split_by}
+    (folder(config) / MADE_BY).write_text(json.dumps(made), encoding="utf-8")
+    return paths
+
+
+def _recipe(config: Config) -> str:
+    """Returns a checksum of what decides the files: the table's description, and the makers."""
+    description = TABLES.folder / f"{config.data_set}.toml"
+    makers = Path(__file__).with_name("makers.py")
+    contents = [file.read_bytes() for file in (description, makers) if file.is_file()]
+    return hashlib.sha256(b"\0".join(contents)).hexdigest()
 
 
 def _is_uploaded(blob: Any, file: Path) -> bool:

@@ -40,7 +40,10 @@ def make(name: str, rows: int | None = None, split_by: str = "row") -> dict[str,
             installed, or its keys begin with no date.
     """
     if name not in MAKERS:
-        raise UserError(f"Expected a data set of {', '.join(MAKERS)}, got {name!r}.")
+        raise UserError(
+            f"Expected a data set of {', '.join(MAKERS)}, got {name!r}; another one needs a"
+            f" description, trainer/tables/{name}.toml, and a maker in cloud/datasets/makers.py."
+        )
     if rows is not None and rows < 1:
         raise UserError(f"Expected a sample of at least one row, got {rows}.")
     frame = MAKERS[name](name)

@@ -23,6 +23,7 @@ class BatchSettings:
 
     Attributes:
         file: rows of this machine; None takes the test file.
+        allow_missing: whether the file may lack features altogether.
         uri: JSON lines in Cloud Storage in place of a file.
         to: gs:// folder of the results; None takes one in the bucket.
         version: number or alias; None takes the default version.
@@ -31,6 +32,7 @@ class BatchSettings:
     """
 
     file: Path | None = None
+    allow_missing: bool = False
     uri: str | None = None
     to: str | None = None
     version: str | None = None
@@ -49,7 +51,7 @@ def submit(client: Client, settings: BatchSettings) -> tuple[Any, Inputs | None]
     name = f"{config.model}-{datetime.now(UTC):%Y%m%d-%H%M%S-%f}"
     inputs, uri = None, settings.uri
     if uri is None:
-        inputs = read_file(client, settings.file)
+        inputs = read_file(client, settings.file, allow_missing=settings.allow_missing)
         uri = upload(client, inputs, f"batch/{name}/instances.jsonl")
     to = (settings.to or f"gs://{config.bucket}/batch/{name}").rstrip("/")
     machines = {
@@ -66,7 +68,7 @@ def submit(client: Client, settings: BatchSettings) -> tuple[Any, Inputs | None]
     return job, inputs
 
 
-def read_file(client: Client, path: Path | None) -> Inputs:
+def read_file(client: Client, path: Path | None, *, allow_missing: bool = False) -> Inputs:
     """Reads rows of this machine; each has its number in the file, from 0, as its key.
 
     Raises:
@@ -79,7 +81,7 @@ def read_file(client: Client, path: Path | None) -> Inputs:
                 f"There is no {path}; make the data with 'nox -s data', or give --file."
             )
     table = lookup.table(client.config)
-    found = instances.read(path, table)
+    found = instances.read(path, table, allow_missing=allow_missing)
     for number, instance in enumerate(found, start=1):
         if KEY_FIELD in instance:
             raise UserError(

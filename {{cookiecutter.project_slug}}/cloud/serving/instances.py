@@ -1,7 +1,9 @@
 """Instances: rows as a client sends them, raw and by the names of the features."""
 
+import difflib
 import json
-from collections.abc import Callable, Iterator, Sequence
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +17,15 @@ from trainer.errors import UserError as DataError
 
 Instance = dict[str, Any]
 Row = dict[str, str]
+# Instances, and all names that any of them had.
+Found = tuple[list[Instance], set[str]]
 
+ALLOW_MISSING = "count features that the file names nowhere as gaps"
 # An endpoint takes requests of up to 1.5 MB, documented at
 # https://cloud.google.com/vertex-ai/docs/predictions/get-online-predictions.
 REQUEST_BYTES = 1_000_000
 # A flight that leaves 24 minutes late and has the whole continent to catch up: the answer is open.
+# A test file with fewer rows gives its last.
 SAMPLE_ROW = 21
 
 
@@ -74,39 +80,75 @@ def test_rows(config: Config) -> Iterator[Row]:
         yield row
 
 
-def test_row(config: Config, number: int) -> Row:
-    """Returns one row of the test file.
+def sample_row(config: Config, number: int | None = None) -> Row:
+    """Returns a row of the test file by its number, from 0.
 
     Raises:
         UserError: the file is not there, or has no such row.
     """
-    count = 0
-    for index, row in enumerate(test_rows(config)):
-        if index == number:
+    wanted = SAMPLE_ROW if number is None else number
+    row, count = None, 0
+    for row in test_rows(config):
+        if count == wanted:
             return row
-        count = index
-    raise UserError(f"--row: expected 0 to {count}, the rows of the test file, got {number}.")
+        count += 1
+    if row is None:
+        raise UserError(f"{files.path(config, 'test')} has no rows; make it with 'nox -s data'.")
+    if number is None:
+        return row
+    raise UserError(f"--row: expected 0 to {count - 1}, the rows of the test file, got {number}.")
 
 
-def read(path: Path, table: Table) -> list[Instance]:
+def read(path: Path, table: Table, *, allow_missing: bool = False) -> list[Instance]:
     """Reads instances from a file.
 
     Args:
         path: .csv with the features' names in its first line, .jsonl with an object a line, or
             .json with an object, a list of them, or a request's body.
         table: kinds of the features.
+        allow_missing: whether a feature may be named nowhere in the file, and so be a gap in all
+            its rows.
 
     Raises:
-        UserError: it cannot be read, is of another kind, or holds no instance.
+        UserError: it cannot be read, is of another kind, holds no instance, or names a feature
+            nowhere.
     """
     kinds = {".csv": _read_csv, ".json": _read_json, ".jsonl": _read_jsonl}
     kind = path.with_suffix("").suffix if path.suffix == ".gz" else path.suffix
     if kind not in kinds:
         raise UserError(f"{path}: expected a file of {', '.join(kinds)}, got {kind!r}.")
-    found = kinds[kind](path, table)
+    found, named = kinds[kind](path, table)
     if not found:
         raise UserError(f"{path}: expected instances, one object of features each, found none.")
+    _check_names(path, table, named, allow_missing=allow_missing)
     return found
+
+
+def _check_names(path: Path, table: Table, named: set[str], *, allow_missing: bool) -> None:
+    """Raises UserError where all rows would lack a feature that they may have by another name."""
+    described = [column.name for column in table.columns]
+    missing = [name for name in described if name not in named]
+    if not missing or (allow_missing and len(missing) < len(described)):
+        return
+    others = named - set(described)
+    wanted = ", ".join(_with_guess(name, others) for name in missing)
+    if len(missing) == len(described):
+        raise UserError(f"{path}: expected the features {wanted}, got none of them.")
+    raise UserError(
+        f"{path}: has no {'feature' if len(missing) == 1 else 'features'} {wanted}. Use the names"
+        f" of the table {table.name!r}, or count what is missing as gaps with --allow-missing."
+    )
+
+
+def _with_guess(name: str, others: Collection[str]) -> str:
+    """Returns a feature's name, with what may be it under another."""
+    plain = {_plain(other): other for other in others}
+    close = difflib.get_close_matches(_plain(name), plain, n=1, cutoff=0.75)
+    return f"{name} (did you mean it by {plain[close[0]]!r}?)" if close else name
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[\W_]", "", name.casefold())
 
 
 def parse(text: str, table: Table) -> Instance:
@@ -172,17 +214,19 @@ def _text(path: Path) -> str:
         raise UserError(f"{path} cannot be read: expected UTF-8 ({error}).") from error
 
 
-def _read_csv(path: Path, table: Table) -> list[Instance]:
+def _read_csv(path: Path, table: Table) -> Found:
     found = []
+    named: set[str] = set()
     for line, row in _csv_rows(path, [column.name for column in table.columns]):
+        named |= row.keys()
         try:
             found.append(of_row(table, row))
         except UserError as error:
             raise UserError(f"{path}, line {line}: {error}") from error
-    return found
+    return found, named
 
 
-def _read_json(path: Path, table: Table) -> list[Instance]:
+def _read_json(path: Path, table: Table) -> Found:
     try:
         found = json.loads(_text(path))
     except ValueError as error:
@@ -190,10 +234,10 @@ def _read_json(path: Path, table: Table) -> list[Instance]:
     if isinstance(found, dict):
         found = found.get("instances", [found])
     each = enumerate(found if isinstance(found, list) else [found], start=1)
-    return [_object(path, f"instance {number}", value, table) for number, value in each]
+    return _objects(path, ((f"instance {number}", value) for number, value in each), table)
 
 
-def _read_jsonl(path: Path, table: Table) -> list[Instance]:
+def _read_jsonl(path: Path, table: Table) -> Found:
     found = []
     for number, line in values.lines(_text(path)):
         try:
@@ -202,13 +246,18 @@ def _read_jsonl(path: Path, table: Table) -> list[Instance]:
             raise UserError(
                 f"{path} cannot be read: line {number} is not JSON ({error})."
             ) from error
-        found.append(_object(path, f"line {number}", value, table))
-    return found
+        found.append((f"line {number}", value))
+    return _objects(path, found, table)
 
 
-def _object(path: Path, place: str, value: Any, table: Table) -> Instance:
-    if not isinstance(value, dict):
-        raise UserError(
-            f"{path}, {place}: expected an object of features, got {json.dumps(value)[:40]}."
-        )
-    return of_json(table, value)
+def _objects(path: Path, values_by_place: Iterable[tuple[str, Any]], table: Table) -> Found:
+    found = []
+    named: set[str] = set()
+    for place, value in values_by_place:
+        if not isinstance(value, dict):
+            raise UserError(
+                f"{path}, {place}: expected an object of features, got {json.dumps(value)[:40]}."
+            )
+        named |= value.keys()
+        found.append(of_json(table, value))
+    return found, named

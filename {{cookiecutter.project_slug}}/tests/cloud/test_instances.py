@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from cloud import config
+from cloud.datasets import files
 from cloud.errors import UserError
 from cloud.serving import batch_results, instances
 from cloud.serving.batch_results import KEY_FIELD, Results
@@ -29,7 +31,35 @@ TABLE = Table(
 def read(folder: Path, content: str | bytes, name: str = "rows.csv") -> list[dict[str, Any]]:
     path = folder / name
     path.write_bytes(content.encode() if isinstance(content, str) else content)
-    return instances.read(path, TABLE)
+    return instances.read(path, TABLE, allow_missing=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("rows.csv", "Key,month,To Wn,night\n1,2,Rome,no\n"),
+        ("rows.jsonl", '{"Key": 1, "month": 2}\n{"To Wn": "Rome", "night": false}\n'),
+        ("rows.json", '[{"Key": 1, "month": 2, "To Wn": "Rome", "night": false}]'),
+    ],
+)
+def test_a_feature_that_no_row_names_is_refused_with_its_likely_name(
+    tmp_path: Path, name: str, content: str
+) -> None:
+    (tmp_path / name).write_text(content)
+    with pytest.raises(UserError) as raised:
+        instances.read(tmp_path / name, TABLE)
+    assert str(raised.value).startswith(
+        f"{tmp_path / name}: has no features key (did you mean it by 'Key'?), town (did you mean it"
+        " by 'To Wn'?). Use the names of the table 'trips', or"
+    )
+
+
+def test_a_feature_that_some_rows_leave_out_is_a_gap_there(tmp_path: Path) -> None:
+    (tmp_path / "rows.jsonl").write_text(
+        '{"key": 1, "month": 2}\n{"town": "Rome"}\n{"night": true}\n'
+    )
+    found = instances.read(tmp_path / "rows.jsonl", TABLE)
+    assert found == [{"key": 1, "month": 2}, {"town": "Rome"}, {"night": True}]
 
 
 @pytest.mark.parametrize("gap", ["", "NA", "nan", "NaN", "null", "N/A", "  "])
@@ -120,4 +150,19 @@ def test_the_test_file_with_a_mark_keeps_its_first_column(tmp_path: Path) -> Non
     path = tmp_path / "test.csv"
     path.write_text("\ufeffisland,species\nBiscoe,Gentoo\n", encoding="utf-8")
     assert instances.csv_rows(path) == [{"island": "Biscoe", "species": "Gentoo"}]
-    assert instances.read(path, TABLES["penguins"]) == [{"island": "Biscoe"}]
+    found = instances.read(path, TABLES["penguins"], allow_missing=True)
+    assert found == [{"island": "Biscoe"}]
+
+
+def test_a_short_test_file_has_a_sample_row_too(tmp_path: Path) -> None:
+    values = config.load(environment={"CLOUD_DATA_FOLDER": str(tmp_path)})
+    path = files.path(values, "test")
+    path.parent.mkdir()
+    path.write_text("flight\na\nb\n")
+    assert instances.sample_row(values) == {"flight": "b"}
+    assert instances.sample_row(values, 0) == {"flight": "a"}
+    with pytest.raises(UserError, match="--row: expected 0 to 1, the rows of the test file, got 2"):
+        instances.sample_row(values, 2)
+    path.write_text("flight\n")
+    with pytest.raises(UserError, match="has no rows"):
+        instances.sample_row(values)

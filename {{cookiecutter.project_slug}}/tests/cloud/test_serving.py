@@ -253,7 +253,7 @@ def test_a_batch_goes_on_without_the_person(
         patch.setattr(time, "sleep", interrupt)
         parser = argparse.ArgumentParser()
         batch.add_arguments(parser)
-        assert batch.run(client, parser.parse_args(["--file", str(file)])) == 130
+        assert batch.run(client, parser.parse_args(["--file", str(file), "--allow-missing"])) == 130
     words = capsys.readouterr().out.partition("nox -s batch -- ")[2].partition("'")[0].split()
     with joined(project.run("batch", *words)).open(newline="") as rows:
         table = list(csv.DictReader(rows))
@@ -280,7 +280,10 @@ def test_rows_are_joined_to_their_predictions_by_key(project: Project, tmp_path:
     ]
     file = tmp_path / "rows.jsonl"
     file.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    printed = project.run("batch", "--file", str(file))
+    assert "has no feature bill_depth_mm. Use the names" in project.fail(
+        "batch", "--file", str(file)
+    )
+    printed = project.run("batch", "--file", str(file), "--allow-missing")
     assert "2 rows predicted, 1 failed." in printed
     assert "bill_length_mm" in next(line for line in printed.splitlines() if "1 failed:" in line)
     results = [json.loads(line) for line in joined(printed).read_text().splitlines()]
@@ -335,7 +338,7 @@ def test_a_bad_table_is_named_with_its_line(
     file = tmp_path / "rows.csv"
     file.write_text(text)
     for command in ("predict", "batch"):
-        assert sentence in mistake(capsys, command, "--file", str(file))
+        assert sentence in mistake(capsys, command, "--file", str(file), "--allow-missing")
 
 
 @pytest.mark.parametrize(
