@@ -12,7 +12,7 @@ from cloud.config import Config
 from cloud.console import next_commands, say, step
 from cloud.datasets import files
 from cloud.errors import UserError
-from cloud.serving import instances, prediction, prediction_text, rollout
+from cloud.serving import evaluations, instances, prediction, prediction_text, rollout
 from cloud.serving.deployments import Machines
 from cloud.training import job_logs, submission
 from cloud.training.job_request import JobSettings
@@ -66,6 +66,13 @@ def run_steps(client: Client, options: argparse.Namespace) -> None:
             raise UserError(f"{job.display_name} did not succeed; its log above says why.")
     with numbered(5, "Version"):
         job = lookup.job(client, job.name)
+        objection = evaluations.objection_of_baselines(
+            evaluations.read(client, lookup.model_folder(job))
+        )
+        if objection:
+            raise UserError(
+                f"{objection} 'nox -s deploy -- --force' deploys this one all the same."
+            )
         # A second demo trains the same model again, which cannot be better than itself.
         machines = Machines(client.config.machine_type)
         rollout.deploy(client, job, machines, 100, force=True)

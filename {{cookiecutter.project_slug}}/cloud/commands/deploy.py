@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--force",
         action="store_true",
         help="deploy it even if it is not known to be better than the default version on the same"
-        " test rows",
+        " test rows, or is worse than a prediction without a model",
     )
     deployments.add_arguments(parser)
 

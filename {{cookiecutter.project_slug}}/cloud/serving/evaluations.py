@@ -1,7 +1,8 @@
 """How good a trained model is: the evaluation.json beside its SavedModel."""
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from google.api_core import exceptions
@@ -11,6 +12,7 @@ from cloud.errors import UserError
 from trainer.metrics import NAMES
 
 FILE = "evaluation.json"
+TRAIN_BETTER = "Train a better one with other settings ('nox -s submit -- -- --help' lists them)."
 Scores = dict[str, float]
 
 
@@ -24,6 +26,7 @@ class Evaluation:
         higher_is_better: its direction.
         test_rows: fingerprint of the test rows; empty where the trainer did not say.
         threshold: the probability of the second of two classes from which up it is the answer.
+        baselines: scores of predictions without a model, by their names and metric.
     """
 
     scores: Scores
@@ -31,6 +34,7 @@ class Evaluation:
     higher_is_better: bool
     test_rows: str
     threshold: float = 0.5
+    baselines: Mapping[str, Scores] = field(default_factory=dict)
 
     @property
     def score(self) -> float:
@@ -110,8 +114,27 @@ def compare(
     if candidate.beats(current):
         return True, f"The model is better than the default: on the same test rows {scores}."
     return False, (
-        f"The model is no better than the default: on the same test rows {scores}. Train a better"
-        " one with other settings ('nox -s submit -- -- --help' lists them)."
+        f"The model is no better than the default: on the same test rows {scores}. {TRAIN_BETTER}"
+    )
+
+
+def objection_of_baselines(candidate: Evaluation | None) -> str:
+    """Says which prediction without a model is better than a model; "" where none is known."""
+    if candidate is None:
+        return ""
+    known = {
+        name: scores[candidate.metric]
+        for name, scores in candidate.baselines.items()
+        if candidate.metric in scores
+    }
+    sign = 1 if candidate.higher_is_better else -1
+    best = max(known, key=lambda name: sign * known[name], default="")
+    if not best or sign * candidate.score >= sign * known[best]:
+        return ""
+    metric = NAMES.get(candidate.metric, candidate.metric)
+    return (
+        f"The model is worse than {best!r}, a prediction without a model: on the test rows it has"
+        f" {metric} {candidate.score:.4f}, that has {known[best]:.4f}. {TRAIN_BETTER}"
     )
 
 
@@ -125,6 +148,7 @@ def parse(document: dict[str, Any]) -> Evaluation:
         primary["higher_is_better"],
         document["test_fingerprint"],
         document.get("confusion", {}).get("threshold", 0.5),
+        document.get("baselines", {}),
     )
     found.score  # noqa: B018, it must be there
     return found

@@ -26,25 +26,24 @@ def deploy(client: Client, job: Any, machines: Machines, traffic_share: int, *, 
         machines: what it runs on.
         traffic_share: per cent of the requests; with 100, or where nothing else is deployed, the
             version becomes the default, and the others are undeployed.
-        force: deploy a version that is no better than the default.
+        force: deploy a version that is no better than the default, or than no model at all.
 
     Returns:
         The version, a `Model`.
 
     Raises:
         UserError: the job has no SavedModel of the project's table, the version is no better than
-            the default, or it does not answer.
+            the default or worse than a prediction without a model, or it does not answer.
     """
     folder = model_versions.folder_of(client, job)
     model_versions.check_signature(client, folder)
     instance = deployments.sample_instance(client)
     default = lookup.model(client)
-    if default is not None:
-        objection = object_to(client, job, folder, default)
-        if objection and not force:
-            raise UserError(f"{objection} Or deploy it anyway, with --force.")
-        if objection:
-            say(f"{objection} Deploying it anyway.")
+    objection = object_to(client, job, folder, default)
+    if objection and not force:
+        raise UserError(f"{objection} Or deploy it anyway, with --force.")
+    if objection:
+        say(f"{objection} Deploying it anyway.")
     version = model_versions.upload(client, job, folder, default)
     endpoint = lookup.endpoint(client) or deployments.create_endpoint(client)
     deployed_id = deployments.serve(client, endpoint, version, machines, instance)
@@ -68,9 +67,9 @@ def object_to(client: Client, job: Any, folder: str, default: Any) -> str:
         client: of the target.
         job: the `CustomJob`.
         folder: gs:// URI of the folder with its SavedModel.
-        default: the default version, a `Model`.
+        default: the default version, a `Model`; None where there is none.
     """
-    for version in lookup.versions(client):
+    for version in lookup.versions(client) if default is not None else ():
         if version.artifact_uri == folder:
             number = version.version_id
             return (
@@ -78,6 +77,9 @@ def object_to(client: Client, job: Any, folder: str, default: Any) -> str:
                 f" with 'nox -s promote -- {number}'."
             )
     candidate = evaluations.read(client, folder)
+    objection = evaluations.objection_of_baselines(candidate)
+    if objection or default is None:
+        return objection
     current = evaluations.read(client, default.artifact_uri)
     is_better, verdict = evaluations.compare(candidate, current, default.version_id)
     if is_better:

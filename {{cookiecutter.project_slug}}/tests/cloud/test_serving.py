@@ -35,7 +35,7 @@ MACHINES = deployments.Machines("n1-standard-4")
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
-    """Three jobs have succeeded; `worse` is version 1, and the default; `again` is its equal."""
+    """Three jobs have succeeded; `worse` is version 1, and the default; `again` equals `better`."""
     made = Project(tmp_path_factory.mktemp("penguins"), "penguins")
     try:
         made.run("data")
@@ -43,9 +43,10 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
             made.run("submit", "--name", name, "--", *TINY, "--epochs", epochs)
             made.run("logs", "--follow")
         worse = job(made, "worse")
-        copy_job(made, worse, "again-1")
+        copy_job(made, job(made, "better"), "again-1")
         made.run("logs", "--follow")
-        made.run("deploy", worse)
+        assert "worse than 'flipper_length_mm alone'" in made.fail("deploy", worse)
+        made.run("deploy", worse, "--force")
         yield made
     finally:
         made.run("emulator", "--stop")

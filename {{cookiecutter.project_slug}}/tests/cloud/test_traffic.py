@@ -1,6 +1,7 @@
 """Shares of the traffic add up; a version is judged by its own answers and scores."""
 
 import itertools
+import re
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -98,7 +99,25 @@ def test_the_traffic_has_moved_once_nobody_else_answers(monkeypatch: pytest.Monk
 
 
 AUC = Evaluation({"auc": 0.9}, "auc", higher_is_better=True, test_rows="a")
+BASELINES = {"majority class": {"auc": 0.5}, "age alone": {"auc": 0.91}, "old": {"rmse": 8.0}}
 RMSE = Evaluation({"rmse": 9.0}, "rmse", higher_is_better=False, test_rows="a")
+
+
+@pytest.mark.parametrize(
+    ("found", "names"),
+    [
+        (replace(AUC, baselines=BASELINES), "'age alone', .* ROC AUC 0.9000, .*0.9100"),
+        (replace(RMSE, baselines=BASELINES), "'old', .* RMSE 9.0000, .*8.0000"),
+        (replace(AUC, baselines={"even": {"auc": 0.9}}), None),
+        (AUC, None),
+        (None, None),
+    ],
+)
+def test_what_needs_no_model_is_an_objection_where_it_is_better(
+    found: Evaluation | None, names: str | None
+) -> None:
+    objection = evaluations.objection_of_baselines(found)
+    assert re.search(f"worse than {names}", objection) if names else not objection, objection
 
 
 @pytest.mark.parametrize(
