@@ -11,6 +11,7 @@ import importlib
 import json
 import os
 import runpy
+import shutil
 import socket
 import socketserver
 import subprocess
@@ -49,7 +50,8 @@ def run(arguments: list[str], environment: dict[str, str]) -> bytes:
 @cache
 def _server() -> str:
     """Starts the server of this process, which ends with it; returns its address."""
-    address = f"{tempfile.mkdtemp()}/commands"
+    folder = tempfile.mkdtemp()
+    address = f"{folder}/commands"
     server = subprocess.Popen(
         [sys.executable, "-m", "tests.command_server", address],
         cwd=ROOT,
@@ -59,13 +61,14 @@ def _server() -> str:
     assert server.stdout is not None
     with server.stdout as printed:
         assert printed.readline(), "the server of commands did not start"
-    atexit.register(_end, server)
+    atexit.register(_end, server, folder)
     return address
 
 
-def _end(server: subprocess.Popen[bytes]) -> None:
+def _end(server: subprocess.Popen[bytes], folder: str) -> None:
     server.terminate()
     server.wait()
+    shutil.rmtree(folder)
 
 
 class _Server(socketserver.ForkingMixIn, socketserver.UnixStreamServer):

@@ -98,7 +98,9 @@ def _make(config: Config, rows: int | None, split_by: str) -> dict[str, Path]:
     with step(f"Making the data set {config.data_set!r}"):
         paths = makers.write_csvs(config.data_set, folder(config), rows, split_by)
     made = {"recipe": recipe, "rows": rows, "split_by": split_by}
-    (folder(config) / MADE_BY).write_text(json.dumps(made), encoding="utf-8")
+    unfinished = folder(config) / f"{MADE_BY}.partial"
+    unfinished.write_text(json.dumps(made), encoding="utf-8")
+    unfinished.replace(folder(config) / MADE_BY)
     return paths
 
 
