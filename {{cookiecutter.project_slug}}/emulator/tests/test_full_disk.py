@@ -37,8 +37,10 @@ def reap(run: Run) -> None:
     run._child.wait()
 
 
-def wait_for(condition: Any) -> None:
-    while not condition():
+def wait_for_output(run: Run, size: int) -> None:
+    """Waits until the output of a run has more than a number of bytes."""
+    output = run.folder / "output.jsonl"
+    while not output.exists() or output.stat().st_size <= size:
         time.sleep(0.01)
 
 
@@ -50,7 +52,7 @@ def test_the_supervisor_waits_for_room_and_loses_no_line(tmp_path: Path) -> None
     limit_files(supervisor_of(run), 10_000)
     go.touch()
     output = run.folder / "output.jsonl"
-    wait_for(lambda: output.stat().st_size > 9_000)
+    wait_for_output(run, 9_000)
     assert not run.wait(1)  # the command stands at its full pipe
     assert output.stat().st_size <= 10_000
     limit_files(supervisor_of(run), -1)
@@ -64,7 +66,7 @@ def test_a_run_can_be_stopped_while_the_disk_is_full(tmp_path: Path) -> None:
     run = Run(tmp_path / "run")
     run.start([sys.executable, "-c", "while True:\n  print('x' * 100, flush=True)"], {}, tmp_path)
     limit_files(supervisor_of(run), 10_000)
-    wait_for(lambda: (run.folder / "output.jsonl").stat().st_size > 9_000)
+    wait_for_output(run, 9_000)
     limit_files(supervisor_of(run), 0)
     run.stop(0.1)
     assert not run.wait(1)  # its result cannot be written
