@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-Kind = Literal["number", "integer", "category", "boolean"]
+Kind = Literal["number", "integer", "category", "boolean", "timestamp", "text"]
 LabelKind = Literal["binary", "multiclass", "regression"]
 
 MISSING: dict[Kind, float | int | str | bool] = {
@@ -14,7 +14,10 @@ MISSING: dict[Kind, float | int | str | bool] = {
     "integer": -1,
     "category": "",
     "boolean": False,
+    "timestamp": "",
+    "text": "",
 }
+MAX_BUCKETS = 1_000_000  # each is a row of weights, which every step of the optimizer touches
 
 
 # What TensorFlow takes as the name of a scope, Python as that of a parameter, and batch prediction
@@ -31,15 +34,32 @@ class Column:
         kind: `number` is a float32, and the model takes the training mean where it is missing;
             `integer` is an int64 that names a category, such as a month; `category` is a string;
             `boolean` is true or false, and false where it is missing. Missing and unknown
-            categories are the same to the model: they carry no information.
+            categories are the same to the model: they carry no information. `timestamp` is a
+            string, a date or a date and time of ISO 8601; `text` is a string of words.
         about: what it holds, with its unit.
+        heading: what the column is called in a person's own file; by default its name.
+        buckets: where above 0, so many codes share the values of a category or integer, each by its
+            hash, in place of a vocabulary; two values may share a code.
     """
 
     name: str
     kind: Kind
     about: str
+    heading: str = ""
+    buckets: int = 0
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "heading", self.heading or self.name)
+        if self.buckets and self.kind not in ("category", "integer"):
+            raise ValueError(
+                f"Column {self.name!r}: expected buckets of a category or integer column only, got"
+                f" them of kind {self.kind!r}."
+            )
+        if self.buckets and not 2 <= self.buckets <= MAX_BUCKETS:
+            raise ValueError(
+                f"Column {self.name!r}: expected buckets of 2 to {MAX_BUCKETS:,}, or 0 for a"
+                f" vocabulary, got {self.buckets:,}."
+            )
         if not NAME.fullmatch(self.name) or keyword.iskeyword(self.name):
             raise ValueError(
                 f"Expected a column name that begins with a letter and has the letters a to z,"
@@ -126,9 +146,18 @@ class Table:
                 f" got {', '.join(sorted(alike))}; TensorFlow takes them for one: rename one in the"
                 " files and in its description."
             )
+        called = [self.label.name]
+        for column in self.columns:
+            called += {column.name, column.heading}
+        twice = {name for name in called if called.count(name) > 1}
+        if twice:
+            raise ValueError(
+                f"Table {self.name!r}: expected each name and heading of one column only, got"
+                f" {', '.join(sorted(twice))} of two."
+            )
         kinds = {column.name: column.kind for column in self.columns}
         for name in self.slices:
-            if kinds.get(name, "number") == "number":
+            if kinds.get(name) not in ("category", "integer", "boolean"):
                 raise ValueError(
                     f"Table {self.name!r}: expected slices by category, integer and boolean"
                     f" columns, got {name!r}."

@@ -23,6 +23,8 @@ ARROW_TYPES: dict[Kind, Any] = {
     "integer": pa.int64(),
     "category": pa.string(),
     "boolean": pa.bool_(),
+    "timestamp": pa.string(),
+    "text": pa.string(),
 }
 BLOCK_RECORDS = 65_536  # tf.Examples that are parsed at once
 # What pyarrow says of a cell that it does not convert.

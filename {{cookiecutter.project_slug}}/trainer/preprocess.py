@@ -28,6 +28,8 @@ DTYPES: dict[Kind, Any] = {
     "integer": tf.int64,
     "category": tf.string,
     "boolean": tf.bool,
+    "timestamp": tf.string,
+    "text": tf.string,
 }
 
 

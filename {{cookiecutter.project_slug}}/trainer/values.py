@@ -22,6 +22,8 @@ EXPECTED: dict[Kind, str] = {
     "integer": "a whole number",
     "category": "a text",
     "boolean": "true or false",
+    "timestamp": "a date such as 2013-01-31 or a date and time such as 2013-01-31 17:05",
+    "text": "a text",
 }
 
 # The blanks around a text, which are no part of it: what str.strip takes away, as a pattern of RE2.
@@ -202,4 +204,6 @@ _READ: dict[Kind, Callable[[str], Any]] = {
     "integer": _integer,
     "category": str,
     "boolean": _boolean,
+    "timestamp": str,
+    "text": str,
 }

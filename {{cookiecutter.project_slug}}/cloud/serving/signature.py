@@ -15,7 +15,7 @@ from trainer.columns import Table
 
 NAME = "serving_default"
 # Numbers of tensorflow/core/framework/types.proto, by the kind of a column.
-DTYPES = {"number": 1, "integer": 9, "category": 7, "boolean": 10}
+DTYPES = {"number": 1, "integer": 9, "category": 7, "boolean": 10, "timestamp": 7, "text": 7}
 DTYPE_NAMES = {1: "float32", 2: "float64", 3: "int32", 7: "string", 9: "int64", 10: "bool"}
 
 

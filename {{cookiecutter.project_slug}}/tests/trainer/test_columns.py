@@ -2,7 +2,7 @@ import re
 
 import pytest
 
-from trainer.columns import Column, Label, Table
+from trainer.columns import Column, Kind, Label, Table
 
 LABEL = Label("late", ("no", "yes"), "whether it was late")
 
@@ -29,6 +29,33 @@ def test_a_table_that_no_module_can_be_named_after_is_refused(name: str) -> None
 def test_columns_that_differ_in_case_alone_are_refused() -> None:
     with pytest.raises(ValueError, match="differ in more than their case, got Key, key;"):
         Table("t", "trip", LABEL, (Column("key", "number", ""), Column("Key", "category", "")))
+
+
+def test_a_column_is_called_by_its_name_unless_a_heading_is_given() -> None:
+    assert Column("age", "number", "").heading == "age"
+    assert Column("age", "number", "", heading="Age (years)").heading == "Age (years)"
+
+
+@pytest.mark.parametrize(("name", "heading"), [("b", "Years"), ("b", "a"), ("b", "late")])
+def test_a_heading_of_two_columns_is_refused(name: str, heading: str) -> None:
+    columns = (Column("a", "number", "", "Years"), Column(name, "number", "", heading))
+    with pytest.raises(ValueError, match=f"of one column only, got {heading} of two"):
+        Table("t", "trip", LABEL, columns)
+
+
+@pytest.mark.parametrize(
+    ("kind", "buckets"),
+    [("number", 10), ("text", 10), ("category", 1), ("category", -5), ("integer", 10**7)],
+)
+def test_buckets_that_no_column_can_have_are_refused(kind: Kind, buckets: int) -> None:
+    with pytest.raises(ValueError, match="Column 'a': expected buckets of"):
+        Column("a", kind, "", buckets=buckets)
+
+
+@pytest.mark.parametrize("kind", ["timestamp", "text"])
+def test_slices_by_values_that_hardly_recur_are_refused(kind: Kind) -> None:
+    with pytest.raises(ValueError, match=r"expected slices by category, .* got 'a'"):
+        Table("t", "trip", LABEL, (Column("a", kind, ""),), slices=("a",))
 
 
 @pytest.mark.parametrize("name", ["delay", "town"])

@@ -30,6 +30,15 @@ def test_a_description_is_read_as_it_stands() -> None:
     assert table.defaults == {"hidden_units": (32, 16)}
 
 
+def test_a_column_may_have_a_heading_and_buckets() -> None:
+    more = 'kind = "category", heading = "Home town", buckets = 50,'
+    table = parse("customers", GOOD.replace('kind = "category",', more))
+    assert [(column.heading, column.buckets) for column in table.columns] == [
+        ("age", 0),
+        ("Home town", 50),
+    ]
+
+
 @pytest.mark.parametrize(
     ("old", "new", "sentence"),
     [
@@ -39,6 +48,8 @@ def test_a_description_is_read_as_it_stands() -> None:
         ('key = "id"', 'kye = "id"', r", line 1: kye: expected a key of key, label, columns, "),
         ('"number"', '"float"', r", line 4: expected a kind of number, .*, got 'float'\."),
         ('"age"', '"Total age"', r", line 4: Expected a column name .* got 'Total age'"),
+        ('"years"', '"years", buckets = true', r"\.buckets: expected a whole number, got True\."),
+        ('"years"', '"years", buckets = 9', r", line 4: Column 'age': expected buckets of a cat"),
         (', about = "years"', "", r", line 4: columns\[0\]\.about of 'age': is missing\."),
         ('["no", "yes"]', '["no"]', r", line 2: Label 'churn': expected two different classes"),
         ('["no", "yes"]', "[0, 1]", r", line 2: label\.classes: expected texts, each in \"\""),

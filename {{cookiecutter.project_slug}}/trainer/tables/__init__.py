@@ -4,7 +4,7 @@ Keys of a file, with the meaning that `trainer/columns.py` gives them:
 
 - `key`: column that tells the rows apart.
 - `label`: `name`, `about`, and `classes` where it is no number.
-- `columns`: a list, each with `name`, `kind` and `about`.
+- `columns`: a list, each with `name`, `kind` and `about`; `heading` and `buckets` may be left out.
 - `slices`, `limits` and `defaults`, which may be left out.
 """
 
@@ -18,13 +18,18 @@ from typing import Any, get_args
 from trainer.columns import Column, Kind, Label, Table
 from trainer.errors import UserError
 
-COLUMN = {"name": str, "kind": str, "about": str}
+COLUMN = {"name": str, "kind": str, "about": str, "heading": str, "buckets": int}
 LABEL = {"name": str, "about": str, "classes": list}
 TABLE = {
     "key": str, "label": dict, "columns": list, "slices": list, "limits": list, "defaults": dict,
 }  # fmt: skip
-OPTIONAL = {"classes", "slices", "limits", "defaults"}
-TYPES: dict[type[Any], str] = {str: "a text", list: "a list", dict: "a table of keys and values"}
+OPTIONAL = {"classes", "slices", "limits", "defaults", "heading", "buckets"}
+TYPES: dict[type[Any], str] = {
+    str: "a text",
+    int: "a whole number",
+    list: "a list",
+    dict: "a table of keys and values",
+}
 
 
 class Tables(MutableMapping[str, Table]):
@@ -146,7 +151,7 @@ class _Description:
                 raise self._error(
                     f"{inside}{key}: expected a key of {', '.join(known)}", key, is_key=True
                 )
-            if not isinstance(value, known[key]):
+            if not isinstance(value, known[key]) or isinstance(value, bool):
                 expected = TYPES[known[key]]
                 raise self._error(
                     f"{inside}{key}: expected {expected}, got {value!r}", key, is_key=True
