@@ -32,8 +32,8 @@ class Statistics:
         vocabulary: values of each category and integer column that are frequent enough, the most
             frequent first; the code of a value is its place, from 1.
         ranges: smallest and largest value of each number column that has any.
-        buckets: codes of each category and integer column of too many values for a vocabulary;
-            the code is a hash of the value.
+        buckets: codes of each category and integer column that the description gives buckets, or
+            that has too many values for a vocabulary; the code is a hash of the value.
         rows: how many there are.
         class_rows: how many there are of each class; empty where the label is a number.
         label_mean: of a label that is a number, in its own unit.
@@ -67,7 +67,8 @@ def measure(
         blocks: the rows, each once.
         table: their columns.
         min_count: rows a value needs for a code of its own.
-        max_vocabulary: values a vocabulary has at most; a column of more is hashed.
+        max_vocabulary: values a vocabulary has at most; a column of more is hashed, and one that
+            the description gives buckets.
 
     Raises:
         UserError: all labels are the same.
@@ -94,15 +95,20 @@ def measure(
             f" one value in all {labels.rows:,}; add rows with other values."
         )
     vocabulary = {name: counts.frequent(min_count) for name, counts in categories.items()}
-    hashed = [name for name, values in vocabulary.items() if len(values) > max_vocabulary]
+    buckets = {column.name: column.buckets for column in table.columns if column.buckets}
+    buckets |= {
+        name: max_vocabulary
+        for name, values in vocabulary.items()
+        if len(values) > max_vocabulary and name not in buckets
+    }
     warnings = {name: moments.fault(labels.rows) for name, moments in numbers.items()}
     warnings |= {name: counts.fault(labels.rows) for name, counts in categories.items()}
     return Statistics(
         mean={name: moments.mean for name, moments in numbers.items()},
         scale={name: moments.scale or 1.0 for name, moments in numbers.items()},
         has_gaps={name: moments.rows < labels.rows for name, moments in numbers.items()},
-        vocabulary={name: [] if name in hashed else each for name, each in vocabulary.items()},
-        buckets=dict.fromkeys(hashed, max_vocabulary),
+        vocabulary={name: [] if name in buckets else each for name, each in vocabulary.items()},
+        buckets=buckets,
         ranges={name: moments.range for name, moments in numbers.items() if moments.rows},
         rows=labels.rows,
         class_rows=tuple(class_rows.tolist()),

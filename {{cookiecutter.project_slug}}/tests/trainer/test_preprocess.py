@@ -1,5 +1,6 @@
 """From raw rows to what the network takes."""
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +82,27 @@ def test_a_hashed_value_has_its_bucket_and_a_gap_has_none() -> None:
     assert len({codes[0, 0], codes[3, 0], 0}) == 3
     assert len({codes[0, 1], codes[2, 1], 0}) == 3
     assert codes[0, 1] == codes[3, 1]
+
+
+def test_a_column_is_hashed_where_its_description_gives_buckets() -> None:
+    columns = tuple(
+        dataclasses.replace(column, buckets={"month": 900, "town": 800}.get(column.name, 0))
+        for column in TABLE.columns
+    )
+    table = dataclasses.replace(TABLE, columns=columns)
+    statistics = measure([make_rows()], table, min_count=3)
+    assert statistics.buckets == {"month": 900, "town": 800}
+    assert (statistics.codes("month"), statistics.codes("town")) == (901, 801)
+    preprocessor = Preprocessor(table, statistics)
+    codes = preprocessor.encode(make_rows()).codes
+    assert codes[0, 0] == codes[1, 0] != codes[3, 0]
+    assert (codes[2, 0], codes[1, 1]) == (0, 0)  # gaps
+    assert codes[:, 1].tolist() == [codes[0, 1], 0, codes[2, 1], codes[0, 1]]
+    # A value that training never showed has a bucket as well, always the same.
+    unseen = make_rows().features | {"town": np.array(["Bergen"] * 4, object)}
+    found = preprocessor.encode(Rows("memory", unseen, make_rows().labels)).codes[:, 1]
+    assert 1 <= found[0] <= 800
+    assert set(found) == {found[0]}
 
 
 def test_blocks_on_disk_are_what_is_in_memory(statistics: Statistics, tmp_path: Path) -> None:
