@@ -6,10 +6,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from trainer import timestamps
 from trainer.columns import Column, Table
 from trainer.data import Array, Rows
 from trainer.metrics import Scores, of_label, score
 
+BINNED = "number", "timestamp"
 BINS = 64  # of a number, at most, with as many training rows in each
 BIN_ROWS = 50  # at least
 PRIOR = 20  # rows like all others that each bin is thought to have besides its own
@@ -49,7 +51,7 @@ class _Lookup:
 
     Attributes:
         column: the column.
-        edges: of the bins of a number, or the values that the training rows have.
+        edges: of the bins of a number or a timestamp, or the values that the training rows have.
         predictions: float [1 + values, classes] or [1 + values]; the first is for gaps and for
             values that the training rows do not have.
     """
@@ -60,8 +62,8 @@ class _Lookup:
 
     @classmethod
     def fit(cls, column: Column, table: Table, train: Rows) -> "_Lookup":
-        values = train.features[column.name]
-        if column.kind == "number":
+        values = _values(column, train)
+        if column.kind in BINNED:
             known = values[np.isfinite(values)]
             bins = max(2, min(BINS, len(known) // BIN_ROWS))
             shares = np.linspace(0, 1, bins + 1)[1:-1]
@@ -74,13 +76,21 @@ class _Lookup:
         return cls(column, edges, _means(codes, table, train, count, PRIOR))
 
     def predict(self, rows: Rows) -> Array:
-        found = self.predictions[_codes(self.column, self.edges, rows.features[self.column.name])]
-        return np.asarray(found)
+        codes = _codes(self.column, self.edges, _values(self.column, rows))
+        return np.asarray(self.predictions[codes])
+
+
+def _values(column: Column, rows: Rows) -> Array:
+    """Returns a column's values, those of a timestamp as days."""
+    values = rows.features[column.name]
+    if column.kind == "timestamp":
+        return timestamps.days(timestamps.parts(values))
+    return values
 
 
 def _codes(column: Column, edges: Array, values: Array) -> Array:
     """Returns the place of each value in a `_Lookup`'s predictions, int64 [rows]."""
-    if column.kind == "number":
+    if column.kind in BINNED:
         return np.where(np.isfinite(values), 1 + np.searchsorted(edges, values, side="right"), 0)
     places = pc.index_in(pa.array(values), value_set=pa.array(edges)).fill_null(-1)
     return np.asarray(places.to_numpy()).astype(np.int64) + 1

@@ -85,7 +85,7 @@ class Lines:
         self._check_header(file.name, table, self._kinds)
         if with_keys and table.key in self._header:
             self._kinds[table.key] = "category"
-        self._as_texts = {name for name, kind in self._kinds.items() if kind == "category"}
+        self._as_texts = {name for name, kind in self._kinds.items() if _is_text(kind)}
 
     def blocks(self) -> Iterator[tuple[int, list[bytes]]]:
         """Gives the lines in blocks."""
@@ -182,7 +182,7 @@ class Lines:
             self._as_texts |= infinite  # as texts they are refused, or left out as bad rows
 
     def _converted(self, name: str, column: Any) -> Any:
-        if self._kinds[name] == "category":
+        if self._kinds[name] in ("category", "text"):
             return trimmed(column)
         return _read_texts(name, self._kinds[name], column) if name in self._as_texts else column
 
@@ -253,6 +253,9 @@ class Examples:
             arrays = {name: _arrow_array(array) for name, array in columns.items()}
         except pa.ArrowInvalid as error:
             raise BadRecordError(f"text that is not UTF-8: {error}") from error
+        for column in self._table.columns:
+            if column.kind == "timestamp":
+                arrays[column.name] = _read_texts(column.name, "timestamp", arrays[column.name])
         return _with_labels(pa.table(arrays), self._table.label)
 
     def _all_gaps(self, name: str, rows: int) -> Any:
@@ -309,8 +312,11 @@ def example_features(table: Table) -> dict[str, Any]:
     """
     import tensorflow as tf
 
-    dtypes = {"number": tf.float32, "integer": tf.int64, "category": tf.string, "boolean": tf.int64}
-    return {column.name: _feature(dtypes[column.kind], column.missing) for column in table.columns}
+    dtypes = {"number": tf.float32, "integer": tf.int64, "boolean": tf.int64}
+    return {
+        column.name: _feature(dtypes.get(column.kind, tf.string), column.missing)
+        for column in table.columns
+    }
 
 
 def _feature(dtype: Any, missing: Any) -> Any:
@@ -321,6 +327,10 @@ def _feature(dtype: Any, missing: Any) -> Any:
     import tensorflow as tf
 
     return tf.io.FixedLenSequenceFeature([], dtype, allow_missing=True, default_value=missing)
+
+
+def _is_text(kind: Kind) -> bool:
+    return bool(ARROW_TYPES[kind] == pa.string())
 
 
 def _is_frame(begin: bytes) -> bool:
@@ -346,7 +356,8 @@ def _read_texts(name: str, kind: Kind, column: Any) -> Any:
     Raises:
         BadRecordError: one is not of the kind.
     """
-    encoded = column.combine_chunks().dictionary_encode()
+    whole = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    encoded = whole.dictionary_encode()
     found = []
     for text in encoded.dictionary.to_pylist():
         try:

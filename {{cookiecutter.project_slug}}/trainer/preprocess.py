@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from trainer.columns import Column, Kind, Table
+from trainer import timestamps
+from trainer.columns import Kind, Table
 from trainer.data import Array, Rows
 from trainer.errors import UserError
 from trainer.statistics import Statistics
@@ -40,7 +41,8 @@ class Encoded:
     Attributes:
         numbers: float32 [rows, numbers], of mean 0 and variance 1 over the training rows, then
             the booleans and the gaps' own features, 0 or 1.
-        codes: int32 [rows, categories]; 0 is a missing, rare or unknown value.
+        codes: int32 [rows, codes], in the order of the vocabularies; 0 is a missing, rare or
+            unknown value.
         labels: int32 [rows], indices of classes; of a number float32 [rows], in its own unit.
     """
 
@@ -61,9 +63,8 @@ class Preprocessor(tf.Module):  # type: ignore[misc]
         super().__init__(name="preprocessor")
         self.table = table
         self.statistics = statistics
-        kinds = {column.name: column.kind for column in table.columns}
         self.lookups = {
-            name: _lookup(vocabulary, kinds[name] == "integer")
+            name: _lookup(vocabulary)
             for name, vocabulary in statistics.vocabulary.items()
             if vocabulary  # of none, as where all values are gaps or rare, no lookup can be made
         }
@@ -86,24 +87,30 @@ class Preprocessor(tf.Module):  # type: ignore[misc]
             features: tensors [rows] by column: float32, int64, string or bool.
 
         Returns:
-            float32 [rows, numbers] and int32 [rows, categories], as in `Encoded`.
+            float32 [rows, numbers] and int32 [rows, codes], as in `Encoded`.
         """
-        numbers, flags, codes = [], [], []
+        numbers, flags, codes = [], [], {}
         rows = tf.shape(next(iter(features.values())))[0]
         for column in self.table.columns:
             values = features[column.name]
             if column.kind == "boolean":
                 flags.append(tf.cast(values, tf.float32))
-            elif column.kind != "number":
-                codes.append(self._code(column, values))
+            elif column.kind in ("category", "integer"):
+                codes[column.name] = self._code(column.name, values, column.missing)
             else:
+                if column.kind == "timestamp":
+                    parts = timestamps.parts(values)
+                    names = {part: f"{column.name}.{part}" for part in timestamps.PARTS}
+                    codes |= {n: self._code(n, parts[part], -1) for part, n in names.items()}
+                    values = self._days(column.name, parts)
                 known = tf.math.is_finite(values)
                 mean, scale = self.statistics.mean[column.name], self.statistics.scale[column.name]
                 scaled = tf.clip_by_value((values - mean) / scale, -LIMIT, LIMIT)
                 numbers.append(tf.where(known, scaled, 0.0))
                 if self.statistics.has_gaps[column.name]:
                     flags.append(tf.cast(~known, tf.float32))
-        return _columns(numbers + flags, rows, tf.float32), _columns(codes, rows, tf.int32)
+        ordered = [codes[name] for name in self.statistics.vocabulary]
+        return _columns(numbers + flags, rows, tf.float32), _columns(ordered, rows, tf.int32)
 
     def encode(self, rows: Rows) -> Encoded:
         """Encodes rows into memory."""
@@ -139,21 +146,27 @@ class Preprocessor(tf.Module):  # type: ignore[misc]
                 at += len(values)
         return encoded
 
-    def _code(self, column: Column, values: Tensor) -> Tensor:
+    def _code(self, name: str, values: Tensor, missing: int | str) -> Tensor:
         """Returns the codes of categories: places in the vocabulary, or hashes."""
-        buckets = self.statistics.buckets.get(column.name)
-        if buckets is None and column.name not in self.lookups:
+        buckets = self.statistics.buckets.get(name)
+        if buckets is None and name not in self.lookups:
             return tf.zeros_like(values, tf.int32)
         if buckets is None:
-            return self.lookups[column.name].lookup(values)
-        text = tf.strings.as_string(values) if column.kind == "integer" else values
+            return self.lookups[name].lookup(values)
+        text = values if values.dtype == tf.string else tf.strings.as_string(values)
         hashes = tf.strings.to_hash_bucket_fast(text, buckets)
-        missing = tf.equal(values, tf.constant(column.missing, values.dtype))
-        return tf.where(missing, 0, tf.cast(hashes + 1, tf.int32))
+        gaps = tf.equal(values, tf.constant(missing, values.dtype))
+        return tf.where(gaps, 0, tf.cast(hashes + 1, tf.int32))
+
+    def _days(self, name: str, parts: Mapping[str, Tensor]) -> Tensor:
+        """Returns a timestamp's days after its reference, which float32 has room for."""
+        whole = tf.cast(parts["day"] - self.statistics.references[name], tf.float32)
+        fractions = tf.cast(parts["second"], tf.float32) / timestamps.SECONDS
+        return tf.where(parts["known"], whole + fractions, math.nan)
 
 
-def _lookup(vocabulary: list[Any], integers: bool) -> tf.lookup.StaticHashTable:
-    keys = tf.constant(vocabulary, tf.int64 if integers else tf.string)
+def _lookup(vocabulary: list[Any]) -> tf.lookup.StaticHashTable:
+    keys = tf.constant(vocabulary, tf.string if isinstance(vocabulary[0], str) else tf.int64)
     codes = tf.range(1, len(vocabulary) + 1, dtype=tf.int32)
     return tf.lookup.StaticHashTable(tf.lookup.KeyValueTensorInitializer(keys, codes), 0)
 

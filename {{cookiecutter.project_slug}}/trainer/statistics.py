@@ -4,12 +4,14 @@ import math
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import date, timedelta
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from trainer.columns import Column, Table
+from trainer import timestamps
+from trainer.columns import Table
 from trainer.data import Array, Rows
 from trainer.errors import UserError
 
@@ -26,11 +28,15 @@ class Statistics:
     """What preprocessing, the network and its head take from the training rows; saved as JSON.
 
     Attributes:
-        mean: of each number column, in its own unit.
+        mean: of each number column, in its own unit; of each timestamp, in days after its
+            reference.
         scale: its standard deviation; 1 for a constant column.
         has_gaps: whether it has gaps, which then are a feature of their own.
         vocabulary: values of each category and integer column that are frequent enough, the most
-            frequent first; the code of a value is its place, from 1.
+            frequent first; the code of a value is its place, from 1. Of a timestamp `when` also
+            `when.month`, `when.weekday` and `when.hour`, where there are two such values or more.
+        references: of each timestamp a day near the middle, in days since 1970-01-01.
+        dates: first and last day of each timestamp that has any, such as 2013-01-31.
         ranges: smallest and largest value of each number column that has any.
         buckets: codes of each category and integer column that the description gives buckets, or
             that has too many values for a vocabulary; the code is a hash of the value.
@@ -52,6 +58,8 @@ class Statistics:
     label_scale: float = 1.0
     warnings: tuple[str, ...] = ()
     ranges: dict[str, tuple[float, float]] = field(default_factory=dict)
+    references: dict[str, int] = field(default_factory=dict)
+    dates: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def codes(self, name: str) -> int:
         """Returns how many codes a category or integer column has, 0 for a gap among them."""
@@ -73,19 +81,25 @@ def measure(
     Raises:
         UserError: all labels are the same.
     """
-    numbers = {column.name: _Moments() for column in table.columns if column.kind == "number"}
+    kinds = {column.name: column.kind for column in table.columns}
+    dated = [name for name, kind in kinds.items() if kind == "timestamp"]
+    numbers = {name: _Moments() for name, kind in kinds.items() if kind in ("number", "timestamp")}
     categories = {
-        column.name: _Counts(column)
+        column.name: _Counts(column.missing)
         for column in table.columns
         if column.kind in ("integer", "category")
     }
+    parts = {f"{name}.{part}": _Counts(-1) for name in dated for part in timestamps.PARTS}
     labels = _Moments()
     class_rows = np.zeros(len(table.label.classes), np.int64)
     for block in blocks:
+        values = dict(block.features)
+        for name in dated:
+            values |= _parts(name, values[name])
         for name, moments in numbers.items():
-            moments.add(block.features[name])
-        for name, counts in categories.items():
-            counts.add(block.features[name])
+            moments.add(values[name])
+        for name, counts in (categories | parts).items():
+            counts.add(values[name])
         labels.add(block.labels)
         if len(class_rows):
             class_rows += np.bincount(block.labels, minlength=len(class_rows))
@@ -101,21 +115,41 @@ def measure(
         for name, values in vocabulary.items()
         if len(values) > max_vocabulary and name not in buckets
     }
+    vocabulary = {name: [] if name in buckets else each for name, each in vocabulary.items()}
+    frequent = {name: counts.frequent(min_count) for name, counts in parts.items()}
+    vocabulary |= {name: values for name, values in frequent.items() if len(values) > 1}
+    references = {name: round(numbers[name].mean) for name in dated}
+    ranges = {name: moments.range for name, moments in numbers.items() if moments.rows}
     warnings = {name: moments.fault(labels.rows) for name, moments in numbers.items()}
     warnings |= {name: counts.fault(labels.rows) for name, counts in categories.items()}
     return Statistics(
-        mean={name: moments.mean for name, moments in numbers.items()},
+        mean={name: each.mean - references.get(name, 0) for name, each in numbers.items()},
         scale={name: moments.scale or 1.0 for name, moments in numbers.items()},
         has_gaps={name: moments.rows < labels.rows for name, moments in numbers.items()},
-        vocabulary={name: [] if name in buckets else each for name, each in vocabulary.items()},
+        vocabulary=vocabulary,
         buckets=buckets,
-        ranges={name: moments.range for name, moments in numbers.items() if moments.rows},
+        ranges={name: ends for name, ends in ranges.items() if name not in dated},
+        references=references,
+        dates={name: _dates(*ranges[name]) for name in dated if name in ranges},
         rows=labels.rows,
         class_rows=tuple(class_rows.tolist()),
         label_mean=0.0 if table.label.classes else labels.mean,
         label_scale=1.0 if table.label.classes else labels.scale,
         warnings=tuple(f"Column {name!r} {fault}" for name, fault in warnings.items() if fault),
     )
+
+
+def _parts(name: str, texts: Array) -> dict[str, Array]:
+    """Returns a timestamp's days since 1970-01-01 by its name, and its categories by theirs."""
+    found = timestamps.parts(texts)
+    return {name: timestamps.days(found)} | {
+        f"{name}.{part}": found[part].numpy() for part in timestamps.PARTS
+    }
+
+
+def _dates(*days: float) -> tuple[str, ...]:
+    """Writes days since 1970-01-01, such as 2013-01-31."""
+    return tuple((date(1970, 1, 1) + timedelta(math.floor(day))).isoformat() for day in days)
 
 
 class _Moments:
@@ -161,8 +195,8 @@ class _Moments:
 class _Counts:
     """How many rows have each value of a category or integer column."""
 
-    def __init__(self, column: Column) -> None:
-        self._missing = column.missing
+    def __init__(self, missing: Any) -> None:
+        self._missing = missing
         self._counts: Counter[Any] = Counter()
 
     def add(self, values: Array) -> None:

@@ -7,12 +7,13 @@ import csv
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import date
 from typing import Any
 
 from trainer.columns import Column, Kind
 
-# Words for a missing value, in any case. For a category the empty text alone is missing: NA may be
-# Namibia.
+# Words for a missing value, in any case. For a category and a text the empty one alone is missing:
+# NA may be Namibia.
 GAPS = ("", "na", "n/a", "#n/a", "<na>", "nan", "-nan", "null", "none")
 TRUE = ("true", "t", "yes", "y", "1", "1.0")
 FALSE = ("false", "f", "no", "n", "0", "0.0")
@@ -36,6 +37,12 @@ INTEGERS = range(-(2**63), 2**63)  # of an int64
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _WHOLE = re.compile(r"([+-]?\d+)(\.0*)?", re.ASCII)
 _HEXADECIMAL = re.compile(r"0[xX][0-9a-fA-F]+")
+# ISO 8601, as a pattern of RE2 and of Python; how many days a month has, and that there is no year
+# 0, is checked apart.
+_TIME = r"(?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:\.[0-9]+)?)?"
+_ZONE = r"(?:Z|[+-](?:[01][0-9]|2[0-3])(?::?[0-5][0-9])?)?"
+TIMESTAMP = rf"[0-9]{{4}}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])(?:[T ]{_TIME}{_ZONE})?"
+_TIMESTAMP = re.compile(TIMESTAMP)
 
 
 def read(kind: Kind, text: str) -> Any:
@@ -48,7 +55,7 @@ def read(kind: Kind, text: str) -> Any:
         ValueError: it is no value of this kind.
     """
     text = text.strip()
-    if text == "" or (kind != "category" and text.lower() in GAPS):
+    if text == "" or (kind not in ("category", "text") and text.lower() in GAPS):
         return None
     return _READ[kind](text)
 
@@ -58,11 +65,16 @@ def of_json(column: Column, value: Any) -> Any:
 
     Returns:
         None where it is a gap.
+
+    Raises:
+        ValueError: a text is no date or time, which the model server would take for a gap.
     """
     if isinstance(value, str):
         try:
             return read(column.kind, value)
         except ValueError:
+            if column.kind == "timestamp":
+                raise
             return value
     if column.kind == "integer" and isinstance(value, float) and value.is_integer():
         return int(value)
@@ -199,11 +211,21 @@ def _boolean(text: str) -> bool:
     return text.lower() in TRUE
 
 
+def _timestamp(text: str) -> str:
+    if not _TIMESTAMP.fullmatch(text):
+        raise ValueError(f"expected {EXPECTED['timestamp']}, got {text!r}")
+    try:
+        date.fromisoformat(text[:10])
+    except ValueError as error:
+        raise ValueError(f"expected a date of the calendar, got {text!r}") from error
+    return text
+
+
 _READ: dict[Kind, Callable[[str], Any]] = {
     "number": _number,
     "integer": _integer,
     "category": str,
     "boolean": _boolean,
-    "timestamp": str,
+    "timestamp": _timestamp,
     "text": str,
 }

@@ -44,6 +44,9 @@ def of_json(table: Table, found: Instance) -> Instance:
     """Returns an instance as the model takes it: gaps left out, whole numbers without a point.
 
     What is no feature, or of another kind, stays as it is: the model server says what is wrong.
+
+    Raises:
+        UserError: a text is no date or time where the column has them.
     """
     described = {column.name for column in table.columns}
     others = {name: value for name, value in found.items() if name not in described}
@@ -259,5 +262,8 @@ def _objects(path: Path, values_by_place: Iterable[tuple[str, Any]], table: Tabl
                 f"{path}, {place}: expected an object of features, got {json.dumps(value)[:40]}."
             )
         named |= value.keys()
-        found.append(of_json(table, value))
+        try:
+            found.append(of_json(table, value))
+        except UserError as error:
+            raise UserError(f"{path}, {place}: {error}") from error
     return found, named

@@ -21,10 +21,12 @@ class TrainingValues:
     Attributes:
         vocabulary: the values of category and integer columns that the model tells apart.
         ranges: the smallest and the largest value of number columns.
+        dates: the first and the last day of timestamp columns, such as 2013-01-31.
     """
 
     vocabulary: dict[str, list[Any]] = field(default_factory=dict)
     ranges: dict[str, tuple[float, float]] = field(default_factory=dict)
+    dates: dict[str, tuple[str, str]] = field(default_factory=dict)
 
     def surprises(self, instance: Instance) -> list[str]:
         """Says of each value of an instance that the training rows did not have, how it differs."""
@@ -45,6 +47,13 @@ class TrainingValues:
                         f"{name} {value:g} is outside the range of the training rows,"
                         f" {low:g} to {high:g}."
                     )
+            if name in self.dates and isinstance(value, str):
+                first, last = self.dates[name]
+                if not first <= value[: len(last)] <= last:
+                    found.append(
+                        f"{name} {value} is outside the range of the training rows, {first} to"
+                        f" {last}."
+                    )
         return found
 
 
@@ -61,6 +70,7 @@ def read(client: Client, folder: str) -> TrainingValues:
         return TrainingValues(
             {name: values for name, values in document["vocabulary"].items() if name not in hashed},
             {name: (low, high) for name, (low, high) in document.get("ranges", {}).items()},
+            {name: (first, last) for name, (first, last) in document.get("dates", {}).items()},
         )
     except (exceptions.NotFound, ValueError, KeyError, AttributeError):
         return TrainingValues()

@@ -54,6 +54,27 @@ def test_a_feature_that_no_row_names_is_refused_with_its_likely_name(
     )
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "place"),
+    [
+        ("rows.csv", "when\n2013-01-31\n31.1.2013\n", "line 3"),
+        ("rows.jsonl", '{"when": "2013-01-31"}\n{"when": "31.1.2013"}\n', "line 2"),
+        ("rows.json", '[{"when": "31.1.2013"}]', "instance 1"),
+    ],
+)
+def test_a_text_that_is_no_date_is_refused(
+    tmp_path: Path, name: str, content: str, place: str
+) -> None:
+    table = Table("trips", "trip", TABLE.label, (Column("when", "timestamp", "departure"),))
+    (tmp_path / name).write_text(content)
+    with pytest.raises(UserError) as raised:
+        instances.read(tmp_path / name, table)
+    assert str(raised.value) == (
+        f"{tmp_path / name}, {place}: when: expected a date such as 2013-01-31 or a date and time"
+        " such as 2013-01-31 17:05 (departure), got '31.1.2013'."
+    )
+
+
 def test_a_feature_that_some_rows_leave_out_is_a_gap_there(tmp_path: Path) -> None:
     (tmp_path / "rows.jsonl").write_text(
         '{"key": 1, "month": 2}\n{"town": "Rome"}\n{"night": true}\n'

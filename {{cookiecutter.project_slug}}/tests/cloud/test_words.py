@@ -77,6 +77,12 @@ def test_values_that_training_never_saw_are_named() -> None:
         "month 13 was not seen in training, or too seldom to learn from; known values: 1, 2.",
         "temp 212 is outside the range of the training rows, 8.1 to 100.",
     ]
+    values = TrainingValues(dates={"when": ("2013-01-31", "2013-12-31")})
+    assert values.surprises({"when": "2013-01-31"}) == []
+    assert values.surprises({"when": "2013-12-31T23:59Z"}) == []
+    assert values.surprises({"when": "2014-01-01 00:00"}) == [
+        "when 2014-01-01 00:00 is outside the range of the training rows, 2013-01-31 to 2013-12-31."
+    ]
 
 
 def test_a_number_is_told_bare_or_by_its_name() -> None:
