@@ -67,7 +67,8 @@ def export(
     """Writes the SavedModel; the folder appears when it is whole.
 
     `serving_default` takes a tensor [rows] for each column, by name. A feature that a request
-    leaves out takes the default that the signature carries: the column's missing value. Source:
+    leaves out takes the default that the signature carries: the column's missing value. A timestamp
+    is its text, and any text that is no date of ISO 8601 is a gap. Source:
     `SignatureDef.defaults` in tensorflow/core/protobuf/meta_graph.proto. `serving_examples` takes
     `examples`, serialized tf.Example [rows]; features they leave out are missing too. Both answer
     `label`, the likeliest class, string [rows], with `probability`, that of the second of two

@@ -146,7 +146,7 @@ class Preprocessor(tf.Module):  # type: ignore[misc]
                 at += len(values)
         return encoded
 
-    def _code(self, name: str, values: Tensor, missing: int | str) -> Tensor:
+    def _code(self, name: str, values: Tensor, missing: Any) -> Tensor:
         """Returns the codes of categories: places in the vocabulary, or hashes."""
         buckets = self.statistics.buckets.get(name)
         if buckets is None and name not in self.lookups:

@@ -119,7 +119,8 @@ def test_a_timestamp_is_days_and_the_parts_that_vary() -> None:
     }
     assert found.warnings == ()
     encoded = Preprocessor(table, found).encode(rows_of([texts[0], texts[3] + " 12:00", "", "?"]))
-    np.testing.assert_allclose(encoded.numbers, [[-1.5, 0], [0.25, 0], [0, 1], [0, 1]])
+    numbers = np.array([[-1.5, 0], [0.25, 0], [0, 1], [0, 1]])
+    np.testing.assert_allclose(encoded.numbers, numbers)
     codes = encoded.codes.tolist()
     assert codes[2:] == [[0, 0], [0, 0]]
     vocabulary = found.vocabulary
@@ -135,5 +136,5 @@ def test_moments_of_one_day_are_told_apart() -> None:
     texts = [f"2026-11-27T10:00:{second:02}" for second in range(60)]
     found = measure([rows_of(texts)], table, min_count=1)
     numbers = Preprocessor(table, found).encode(rows_of(texts)).numbers[:, 0]
-    np.testing.assert_allclose(np.diff(numbers), np.full(59, numbers[1] - numbers[0]), rtol=0.02)
+    np.testing.assert_allclose(np.diff(numbers), numbers[1] - numbers[0], rtol=0.02)
     assert found.vocabulary == {}
