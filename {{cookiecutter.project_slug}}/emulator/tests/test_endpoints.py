@@ -166,7 +166,7 @@ def test_another_image_is_not_emulated(clients: Clients, exports: Path) -> None:
     ).result(timeout=60)
     with pytest.raises(exceptions.GoogleAPICallError, match="TensorFlow Serving's image") as caught:
         deploy(clients, endpoint.name, uploaded.model, {"0": 100})
-    assert caught.value.code == 501
+    assert caught.value.code == 400
 
 
 def test_deployed_models_come_back(exports: Path, tmp_path: Path) -> None:

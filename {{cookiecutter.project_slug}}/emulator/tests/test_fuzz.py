@@ -31,10 +31,9 @@ EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "10000"))
 LOCATION = "projects/test-project/locations/us-central1"
 COLLECTIONS = ("customJobs", "models", "endpoints", "operations")
 STATUSES = {
-    400: {"INVALID_ARGUMENT", "FAILED_PRECONDITION"},
+    400: {"INVALID_ARGUMENT", "FAILED_PRECONDITION", "UNIMPLEMENTED"},
     404: {"NOT_FOUND"},
     413: {"INVALID_ARGUMENT"},
-    501: {"UNIMPLEMENTED"},
 }
 
 

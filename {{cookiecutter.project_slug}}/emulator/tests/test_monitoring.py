@@ -239,9 +239,9 @@ def test_a_distribution_says_where_its_values_lie() -> None:
         ({"view": "HALF"}, "INVALID_ARGUMENT", "view: expected FULL or HEADERS"),
         ({"pageSize": "-1"}, "INVALID_ARGUMENT", "pageSize"),
         ({"pageToken": "!"}, "INVALID_ARGUMENT", "pageToken"),
-        ({"aggregation.perSeriesAligner": "ALIGN_MEAN"}, "UNIMPLEMENTED", "does not aggregate"),
-        ({"colour": "red"}, "INVALID_ARGUMENT", "no field 'colour'"),
-        ({"orderBy": "value"}, "INVALID_ARGUMENT", "no field 'orderBy' to set"),
+        ({"aggregation.perSeriesAligner": "ALIGN_MEAN"}, "UNIMPLEMENTED", "neither aggregates"),
+        ({"colour": "red"}, "INVALID_ARGUMENT", "has no such parameter"),
+        ({"orderBy": "value"}, "UNIMPLEMENTED", "orderBy: the emulator"),
     ],
 )
 def test_a_bad_request_is_refused(

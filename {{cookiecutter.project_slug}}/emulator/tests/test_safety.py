@@ -88,14 +88,14 @@ def test_deep_nesting_is_refused(clients: Clients, depth: int) -> None:
 )
 def test_what_is_not_emulated_says_so(clients: Clients, method: str, path: str) -> None:
     status, answer = ask(clients, path.format(location=clients.location), method)
-    assert (status, answer["error"]["status"]) == (501, "UNIMPLEMENTED")
+    assert (status, answer["error"]["status"]) == (400, "UNIMPLEMENTED")
     assert answer["error"]["message"].startswith(f"{method} /v")
 
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE", "OPTIONS"])
 def test_another_method_is_not_emulated_either(clients: Clients, method: str) -> None:
     status, answer = ask(clients, f"/v1/{clients.location}/customJobs", method)
-    assert (status, answer["error"]["status"]) == (501, "UNIMPLEMENTED")
+    assert (status, answer["error"]["status"]) == (400, "UNIMPLEMENTED")
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from vertex_emulator.errors import ApiError, internal, unimplemented
+from vertex_emulator.errors import ApiError, internal, not_emulated
 from vertex_emulator.gateway import routes as gateway_routes
 from vertex_emulator.gateway.gateway import Gateway
 from vertex_emulator.guard import Guard
@@ -177,7 +177,7 @@ async def _api_error(_request: Request, error: Exception) -> Response:
 
 async def _no_route(request: Request, error: Exception) -> Response:
     """Says of what no route serves that it is not emulated, rather than that it does not exist."""
-    refused = unimplemented(
+    refused = not_emulated(
         f"{request.method} {request.url.path} is not emulated; emulator/README.md lists what is."
     )
     assert isinstance(error, HTTPException)  # noqa: S101, registered for this type

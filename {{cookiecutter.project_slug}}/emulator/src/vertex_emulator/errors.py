@@ -130,13 +130,11 @@ def internal(message: str) -> ApiError:
     return ApiError(500, "INTERNAL", message)
 
 
-def unimplemented(message: str) -> ApiError:
-    """Google Cloud may serve this request; the emulator does not (501)."""
-    return ApiError(501, "UNIMPLEMENTED", message)
-
-
 def not_emulated(message: str) -> ApiError:
-    """As `unimplemented`, for clients that send a 501 again for half a minute (Cloud Storage)."""
+    """Google Cloud may serve this request; the emulator does not (400).
+
+    Not 501, which gcloud and gcsfs send again for half a minute.
+    """
     return ApiError(400, "UNIMPLEMENTED", message, "NotImplemented")
 
 

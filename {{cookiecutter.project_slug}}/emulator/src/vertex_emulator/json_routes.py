@@ -4,14 +4,17 @@ A method names the arguments that it wants:
 
 - `name`: the resource's name, the path without the API's version and without `:verb`;
 - `location`, `parent`, `project`: what the collection in the path belongs to;
-- `query`: the query's parameters, in camel case;
+- `query`: the query's parameters that its row names, in camel case;
 - `mask`, `timeout`: the parameters `updateMask` and `timeout`, or None;
 - `body`: the decoded JSON body;
 - `api`: the version of the API, such as `v1beta1`.
+
+What a request gives beside that is refused. Every method has Google's parameters
+(https://cloud.google.com/apis/docs/system-parameters); of these, `fields` cuts the answer down.
 """
 
 import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -19,10 +22,19 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from vertex_emulator.errors import invalid_argument, not_emulated
+from vertex_emulator.field_masks import select
 from vertex_emulator.names import camel
 from vertex_emulator.requests import json_body
 
-Row = tuple[str, str, Callable[..., Any]]  # HTTP method, path, method that answers
+# HTTP method, path, method that answers, names of the query's parameters that it has.
+Row = tuple[str, str, Callable[..., Any], *tuple[str, ...]]
+WITHOUT_EFFECT = (
+    "accessToken", "key", "oauthToken", "prettyPrint", "quotaUser", "trace", "uploadProtocol",
+    "uploadType", "userProject", ".xgafv",
+)  # fmt: skip
+WITH_EFFECT = ("alt", "callback", "fields")
+OF_ARGUMENTS = {"mask": "updateMask", "timeout": "timeout"}
 
 
 def json_routes(*table: Row) -> list[BaseRoute]:
@@ -31,23 +43,56 @@ def json_routes(*table: Row) -> list[BaseRoute]:
     Raises:
         TypeError: a method wants an argument that no request has.
     """
-    return [Route(path, _served(call), methods=[method]) for method, path, call in table]
+    return [
+        Route(path, _served(call, parameters), methods=[method])
+        for method, path, call, *parameters in table
+    ]
 
 
-def _served(call: Callable[..., Any]) -> Callable[[Request], Awaitable[Response]]:
+def _served(
+    call: Callable[..., Any], parameters: list[str]
+) -> Callable[[Request], Awaitable[Response]]:
     wanted = list(inspect.signature(call).parameters)
     unknown = set(wanted) - _ARGUMENTS.keys() - {"body"}
     if unknown:
         raise TypeError(f"{call} wants {unknown}; a request has {', '.join(_ARGUMENTS)} and body.")
+    known = (*parameters, *(name for key, name in OF_ARGUMENTS.items() if key in wanted))
 
     async def handle(request: Request) -> Response:
+        fields = _check_query(request, known)
         given = {name: _ARGUMENTS[name](request) for name in wanted if name != "body"}
         if "body" in wanted:
             given["body"] = await json_body(request)
+        elif await json_body(request):
+            raise invalid_argument(f"{request.method} {request.url.path} takes an empty body.")
         # A method reads and writes the disk, so beside the event loop.
-        return JSONResponse(await run_in_threadpool(call, **given))
+        answer = await run_in_threadpool(call, **given)
+        return JSONResponse(select(answer, fields) if fields else answer)
 
     return handle
+
+
+def _check_query(request: Request, known: Collection[str]) -> str:
+    """Refuses a parameter that the method does not have; returns `fields`, or "".
+
+    Raises:
+        ApiError: 400 INVALID_ARGUMENT; 400 UNIMPLEMENTED for another form of the answer.
+    """
+    fields = request.headers.get("x-goog-fieldmask", "")
+    for name, value in request.query_params.items():
+        common = camel(name.removeprefix("$"))
+        if camel(name) in known or common in WITHOUT_EFFECT:
+            continue
+        if common not in WITH_EFFECT:
+            raise invalid_argument(
+                f"{name}: {request.method} {request.url.path} has no such parameter; it has"
+                f" {', '.join(known) or 'none'}, and fields."
+            )
+        if common == "callback" or (common == "alt" and value.partition(";")[0] != "json"):
+            raise not_emulated(f"{name}={value}: the emulator answers in JSON; leave it out.")
+        if common == "fields":
+            fields = value
+    return fields.replace(".", "/")  # both are taken; names here have no dots
 
 
 def _query(request: Request) -> dict[str, str]:

@@ -6,10 +6,10 @@ from starlette.routing import BaseRoute
 
 from vertex_emulator.json_routes import json_routes
 from vertex_emulator.monitoring.series import Series
-from vertex_emulator.monitoring.time_series import list_time_series
+from vertex_emulator.monitoring.time_series import PARAMETERS, list_time_series
 
 
 def routes(series: Series) -> list[BaseRoute]:
     """Returns the routes of the `timeSeries` collection."""
     path = "/v3/projects/{project}/timeSeries"
-    return json_routes(("GET", path, partial(list_time_series, series)))
+    return json_routes(("GET", path, partial(list_time_series, series), *PARAMETERS))

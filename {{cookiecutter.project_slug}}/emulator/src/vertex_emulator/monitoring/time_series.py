@@ -13,18 +13,28 @@ from typing import Any
 import orjson
 
 from vertex_emulator import filters
-from vertex_emulator.errors import ApiError, invalid_argument, unimplemented
+from vertex_emulator.errors import ApiError, invalid_argument, not_emulated
 from vertex_emulator.monitoring.series import METRICS, Sample, Series
 from vertex_emulator.pages import Position, Window, page, window
 
 LANGUAGE = filters.Language(fields=frozenset({"metric", "resource", "project"}))
-FIELDS = {"filter", "interval.startTime", "interval.endTime", "view", "pageSize", "pageToken"}
-COMMON = {"alt", "prettyPrint", "key", "quotaUser", "$.xgafv"}  # what every method of Google takes
+# What is not emulated, and the values that ask for nothing.
 NEUTRAL = {
     "aggregation.perSeriesAligner": ("", "ALIGN_NONE"),
     "aggregation.crossSeriesReducer": ("", "REDUCE_NONE"),
+    "secondaryAggregation.perSeriesAligner": ("", "ALIGN_NONE"),
+    "secondaryAggregation.crossSeriesReducer": ("", "REDUCE_NONE"),
     "orderBy": ("",),
 }
+# Google ignores these where the others ask for nothing.
+IGNORED = (
+    "aggregation.alignmentPeriod", "aggregation.groupByFields",
+    "secondaryAggregation.alignmentPeriod", "secondaryAggregation.groupByFields",
+)  # fmt: skip
+PARAMETERS = (
+    "filter", "interval.startTime", "interval.endTime", "view", "pageSize", "pageToken", *NEUTRAL,
+    *IGNORED,
+)  # fmt: skip
 MAX_A_PAGE = 100_000
 
 
@@ -32,10 +42,10 @@ def list_time_series(series: Series, project: str, query: Mapping[str, str]) -> 
     """Answers `GET /v3/projects/PROJECT/timeSeries`.
 
     Raises:
-        ApiError: 400 INVALID_ARGUMENT for a bad filter, interval, view or page; 501 UNIMPLEMENTED
+        ApiError: 400 INVALID_ARGUMENT for a bad filter, interval, view or page; 400 UNIMPLEMENTED
             for another metric, or an aggregation.
     """
-    _check_fields(query)
+    _check_emulated(query)
     # Filters may say label for labels.
     text = re.sub(r"\b(metric|resource)\.label\.", r"\1.labels.", query.get("filter", ""))
     wanted = filters.parse(text, LANGUAGE)
@@ -46,7 +56,7 @@ def list_time_series(series: Series, project: str, query: Mapping[str, str]) -> 
             f'utilization", got {query.get("filter", "")!r}.'
         )
     if metric not in METRICS:
-        raise unimplemented(
+        raise not_emulated(
             f"filter: the emulator has the metrics {', '.join(METRICS)}, got {metric!r}."
         )
     end = _moment(query, "interval.endTime")
@@ -67,16 +77,12 @@ def list_time_series(series: Series, project: str, query: Mapping[str, str]) -> 
     return _page(samples, part, headers=view in ("HEADERS", "1"))
 
 
-def _check_fields(query: Mapping[str, str]) -> None:
-    for name, value in query.items():
-        if value in NEUTRAL.get(name, ()) or name in FIELDS or name in COMMON:
-            continue
-        if name.startswith(("aggregation.", "secondaryAggregation.")):
-            raise unimplemented(f"{name}: the emulator does not aggregate; leave it out.")
-        raise invalid_argument(
-            f"ListTimeSeriesRequest has no field {name!r} to set; it has"
-            f" {', '.join(sorted(FIELDS))}."
-        )
+def _check_emulated(query: Mapping[str, str]) -> None:
+    for name, values in NEUTRAL.items():
+        if query.get(name, "") not in values:
+            raise not_emulated(
+                f"{name}: the emulator neither aggregates nor orders time series; leave it out."
+            )
 
 
 def _moment(query: Mapping[str, str], name: str) -> int:

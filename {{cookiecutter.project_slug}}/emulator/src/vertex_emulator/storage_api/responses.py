@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from vertex_emulator.errors import ApiError, invalid_argument
-from vertex_emulator.storage_api.fields import select
+from vertex_emulator.field_masks import select
 
 JSON = "application/json; charset=UTF-8"
 XML = "application/xml; charset=UTF-8"

@@ -10,7 +10,7 @@ from typing import Any
 
 from vertex_emulator import filters
 from vertex_emulator.batch.rows import FORMATS
-from vertex_emulator.errors import ApiError, invalid_argument, unimplemented
+from vertex_emulator.errors import ApiError, invalid_argument, not_emulated
 from vertex_emulator.object_store.listing import glob_pattern
 from vertex_emulator.object_store.objects import Objects, Ref
 from vertex_emulator.state.documents import Document, Documents
@@ -21,15 +21,27 @@ from vertex_emulator.vertex.batch_execution import KIND, BatchRunner, Source
 from vertex_emulator.vertex.messages import normalise
 from vertex_emulator.vertex.models import Models
 from vertex_emulator.vertex.operations import Operations
-from vertex_emulator.vertex.resources import check_display_name, listing, new_id, newest, require
+from vertex_emulator.vertex.resources import (
+    check_display_name,
+    check_labels,
+    listing,
+    new_id,
+    newest,
+    require,
+    taken,
+)
 
 WILDCARD = re.compile(r"[*?\[]")
 OUTPUT_FORMATS = ("jsonl", "csv", "bigquery")
-GIVEN = (
-    "displayName", "model", "inputConfig", "instanceConfig", "modelParameters", "outputConfig",
-    "dedicatedResources", "serviceAccount", "manualBatchTuningParameters", "labels",
-    "encryptionSpec", "disableContainerLogging",
+OUTPUT_ONLY = (
+    "name", "modelVersionId", "outputInfo", "state", "error", "partialFailures",
+    "resourcesConsumed", "completionStats", "createTime", "startTime", "endTime", "updateTime",
+    "satisfiesPzs", "satisfiesPzi",
 )  # fmt: skip
+REFUSED = dict.fromkeys(
+    ("unmanagedContainerModel", "generateExplanation", "explanationSpec"),
+    "not emulated; leave it out",
+)
 OWN = ("sources", "modelDisplayName")  # what the emulator remembers beside Google's fields
 LANGUAGE = filters.Language(
     fields=frozenset({"displayName", "modelDisplayName", "state", "createTime", "labels"}),
@@ -61,11 +73,12 @@ class BatchJobs:
         Raises:
             ApiError: 400 INVALID_ARGUMENT for a malformed job, an input URI without objects or an
                 output bucket that does not exist; 400 FAILED_PRECONDITION for a container that
-                Vertex AI would not reach; 404 NOT_FOUND for the model; 501 UNIMPLEMENTED
+                Vertex AI would not reach; 404 NOT_FOUND for the model; 400 UNIMPLEMENTED
                 for what is not emulated.
         """
-        job = normalise("BatchPredictionJob", body)
+        job = taken(normalise("BatchPredictionJob", body), OUTPUT_ONLY, REFUSED)
         check_display_name(job)
+        check_labels(job)
         _check_emulated(job)
         if not job.get("model", "").startswith(f"{location}/models/"):
             raise invalid_argument(
@@ -81,7 +94,7 @@ class BatchJobs:
         sources = self._sources(job.get("inputConfig", {}))
         output = self._output(job.get("outputConfig", {}), version["displayName"])
         moment = now()
-        document = {key: job[key] for key in GIVEN if key in job} | {
+        document = job | {
             "name": f"{location}/batchPredictionJobs/{new_id()}",
             "modelVersionId": version["versionId"],
             "modelDisplayName": version["displayName"],
@@ -102,9 +115,7 @@ class BatchJobs:
     def list_page(self, location: str, query: dict[str, str]) -> dict[str, Any]:
         """Returns a page of jobs, newest first. Raises ApiError 400 for a bad query."""
         scan = newest(self._documents, KIND, location)
-        answer = listing("batchPredictionJobs", scan, query, LANGUAGE)
-        answer["batchPredictionJobs"] = [_public(each) for each in answer["batchPredictionJobs"]]
-        return answer
+        return listing("batchPredictionJobs", scan, query, LANGUAGE, shown=_public)
 
     def cancel(self, name: str) -> dict[str, Any]:
         """Asks for the end of a job; one that has ended stays as it is.
@@ -170,13 +181,10 @@ class BatchJobs:
 
 
 def _check_emulated(job: Document) -> None:
-    """Refuses formats that Vertex AI does not have (400), and what is not emulated (501)."""
-    for field in ("unmanagedContainerModel", "generateExplanation", "explanationSpec"):
-        if job.get(field):
-            raise unimplemented(f"{field}: not emulated; leave it out.")
+    """Refuses formats that Vertex AI does not have (400), and what is not emulated."""
     given, wanted = job.get("inputConfig", {}), job.get("outputConfig", {})
     if "bigquerySource" in given or given.get("instancesFormat") == "bigquery":
-        raise unimplemented("inputConfig: BigQuery is not emulated; use gcsSource.")
+        raise not_emulated("inputConfig: BigQuery is not emulated; use gcsSource.")
     if given.get("instancesFormat") not in FORMATS:
         raise invalid_argument(
             f"inputConfig.instancesFormat: expected one of {', '.join(FORMATS)}, got"
@@ -188,7 +196,7 @@ def _check_emulated(job: Document) -> None:
             f" {wanted.get('predictionsFormat', '')!r}."
         )
     if wanted["predictionsFormat"] != "jsonl" or "bigqueryDestination" in wanted:
-        raise unimplemented("outputConfig: only jsonl to gcsDestination is emulated.")
+        raise not_emulated("outputConfig: only jsonl to gcsDestination is emulated.")
 
 
 def _check_instance_config(job: Document) -> None:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from vertex_emulator.errors import failed_precondition, unimplemented
+from vertex_emulator.errors import failed_precondition, not_emulated
 from vertex_emulator.state.documents import Document
 
 EMULATED_IMAGE = re.compile(r"(^|/)tensorflow/serving(:|@|$)")
@@ -63,13 +63,13 @@ def of(version: Document) -> Container:
         version: the Model.
 
     Raises:
-        ApiError: 501 UNIMPLEMENTED for another image or command; 400 FAILED_PRECONDITION for what
+        ApiError: 400 UNIMPLEMENTED for another image or command; 400 FAILED_PRECONDITION for what
             TensorFlow Serving would not start with, or would not be reached at by Vertex AI.
     """
     container = version.get("containerSpec", {})
     image = container.get("imageUri", "")
     if not EMULATED_IMAGE.search(image):
-        raise unimplemented(
+        raise not_emulated(
             f"containerSpec.imageUri: the emulator serves with TensorFlow Serving's image"
             f" (…/tensorflow/serving:TAG) only, got {image!r}."
         )
@@ -90,7 +90,7 @@ def _image_arguments(container: Document, environment: Mapping[str, str]) -> lis
     command: list[str] = container.get("command", [])
     if command:
         if command[0].rpartition("/")[2] != SERVER:
-            raise unimplemented(
+            raise not_emulated(
                 f"containerSpec.command: the emulator runs {SERVER} only, got {command[0]!r}; leave"
                 " the command out."
             )

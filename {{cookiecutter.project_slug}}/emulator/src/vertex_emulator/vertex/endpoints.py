@@ -26,12 +26,14 @@ from vertex_emulator.vertex.operations import Operations
 from vertex_emulator.vertex.request_log import RequestLogs, check_config
 from vertex_emulator.vertex.resources import (
     check_display_name,
+    check_labels,
     in_order,
     listing,
     mask_fields,
     new_id,
     newest,
     require,
+    taken,
     unversioned,
 )
 from vertex_emulator.vertex.scaling import Bounds
@@ -41,10 +43,29 @@ ENDPOINT_ID = re.compile(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?|[1-9][0-9]{0,8}")
 DEPLOYED_ID = re.compile(r"[0-9]{1,19}")  # documented up to 10; those that Vertex AI makes have 19
 THIS = "0"  # in a traffic split: the model that the same request deploys
 WHOLE = 100  # percent
-GIVEN = (
-    "displayName", "description", "labels", "encryptionSpec",
-    "predictRequestResponseLoggingConfig",
+OUTPUT_ONLY = (
+    "name", "deployedModels", "createTime", "updateTime", "modelDeploymentMonitoringJob",
+    "dedicatedEndpointDns", "satisfiesPzs", "satisfiesPzi",
 )  # fmt: skip
+NO_NETWORK = "the emulator has no networks, and serves at one address; leave it out"
+REFUSED = {
+    "etag": "the emulator has none; leave it out",
+    "network": NO_NETWORK,
+    "enablePrivateServiceConnect": NO_NETWORK,
+    "privateServiceConnectConfig": NO_NETWORK,
+    "dedicatedEndpointEnabled": NO_NETWORK,
+    "privateModelServerEnabled": NO_NETWORK,
+    "clientConnectionConfig": "a request has 60 s here; leave it out",
+    "genAiAdvancedFeaturesConfig": "not emulated; leave it out",
+}
+DEPLOYED_OUTPUT_ONLY = ("modelVersionId", "createTime", "privateEndpoints", "status")
+DEPLOYED_REFUSED = {
+    "automaticResources": "models have dedicatedResources here",
+    "sharedResources": "pools of resources are not emulated; use dedicatedResources",
+    "checkpointId": "checkpoints of tuned models are not emulated; leave it out",
+    "fasterDeploymentConfig": "not emulated; leave it out",
+    "speculativeDecodingSpec": "not emulated; leave it out",
+}
 CHANGEABLE = (
     "display_name", "description", "labels", "traffic_split",
     "predict_request_response_logging_config",
@@ -98,8 +119,10 @@ class Endpoints:
         Raises:
             ApiError: 400 INVALID_ARGUMENT for a malformed endpoint or an `endpointId` in use.
         """
-        endpoint = normalise("Endpoint", body)
+        endpoint = taken(normalise("Endpoint", body), OUTPUT_ONLY, REFUSED)
         check_display_name(endpoint)
+        check_labels(endpoint)
+        _check_split(endpoint.get("trafficSplit", {}), [])
         check_config(endpoint)
         given = query.get("endpointId")
         if given and not ENDPOINT_ID.fullmatch(given):
@@ -108,7 +131,7 @@ class Endpoints:
                 f" ending with -, or a number of up to 9 digits, got {given!r}."
             )
         moment = now()
-        document = {key: endpoint[key] for key in GIVEN if key in endpoint} | {
+        document = endpoint | {
             "name": f"{location}/endpoints/{given or new_id()}",
             "createTime": moment,
             "updateTime": moment,
@@ -137,7 +160,7 @@ class Endpoints:
         Raises:
             ApiError: 404 NOT_FOUND; 400 INVALID_ARGUMENT for a bad field or split.
         """
-        given = normalise("Endpoint", body)
+        given = taken(normalise("Endpoint", body), OUTPUT_ONLY, REFUSED)
         fields = mask_fields(mask, CHANGEABLE)
 
         def change(endpoint: Document) -> None:
@@ -146,6 +169,7 @@ class Endpoints:
                 if field in given:
                     endpoint[field] = given[field]
             check_display_name(endpoint)
+            check_labels({"labels": given.get("labels", {}) if "labels" in fields else {}})
             check_config(endpoint)
             if "trafficSplit" in fields:
                 _check_split(endpoint.get("trafficSplit", {}), _deployed_ids(endpoint))
@@ -173,11 +197,16 @@ class Endpoints:
         Raises:
             ApiError: 404 NOT_FOUND for the endpoint or the model; 400 INVALID_ARGUMENT for a
                 malformed request or split, FAILED_PRECONDITION for a container that Vertex AI
-                would not reach; 501 UNIMPLEMENTED for an image that is not emulated.
+                would not reach; 400 UNIMPLEMENTED for an image that is not emulated.
         """
         request = _normalise_deployment("DeployModelRequest", body, api)
         endpoint = self.get(name)
-        deployed = request.get("deployedModel", {})
+        deployed = taken(
+            request.get("deployedModel", {}),
+            DEPLOYED_OUTPUT_ONLY,
+            DEPLOYED_REFUSED,
+            "deployedModel.",
+        )
         if not DEPLOYED_ID.fullmatch(deployed.get("id", "1")) or deployed.get("id") == THIS:
             raise invalid_argument(
                 f"deployedModel.id: expected digits that are not 0, got {deployed['id']!r}."
@@ -366,7 +395,8 @@ def _check_split(split: dict[str, int], known: list[str]) -> None:
     for key, share in split.items():
         if key not in known:
             raise invalid_argument(
-                f"trafficSplit: {key!r} is not deployed here; expected some of {', '.join(known)}."
+                f"trafficSplit: {key!r} is not deployed here; expected some of"
+                f" {', '.join(known) or 'none'}."
             )
         if not 0 <= share <= WHOLE:
             raise invalid_argument(

@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 from vertex_emulator import filters
-from vertex_emulator.errors import invalid_argument, unimplemented
+from vertex_emulator.errors import invalid_argument, not_emulated
 from vertex_emulator.state.documents import Document, Documents
 from vertex_emulator.state.log_entries import Entries
 from vertex_emulator.times import now
@@ -24,6 +24,7 @@ from vertex_emulator.vertex.resources import (
     new_id,
     newest,
     require,
+    taken,
 )
 
 LANGUAGE = filters.Language(
@@ -33,6 +34,10 @@ LANGUAGE = filters.Language(
     ranks={"state": states.RANKS},
     times=frozenset({"createTime", "startTime", "endTime", "updateTime"}),
 )
+OUTPUT_ONLY = (
+    "name", "state", "createTime", "startTime", "endTime", "updateTime", "error", "webAccessUris",
+    "satisfiesPzs", "satisfiesPzi",
+)  # fmt: skip
 PACKAGE = re.compile(r"gs://[^/]+/(.*/)?(?!\.{1,2}$)[^/]+", re.DOTALL)
 MAX_POOLS = 4
 MAX_REPLICAS = 32  # processes of one job on this machine
@@ -53,25 +58,21 @@ class Jobs:
         """Queues a job; `location` is `projects/P/locations/L`.
 
         Raises:
-            ApiError: 400 INVALID_ARGUMENT for a malformed job; 501 UNIMPLEMENTED for a container
+            ApiError: 400 INVALID_ARGUMENT for a malformed job; 400 UNIMPLEMENTED for a container
                 without a command, as the emulator has no containers.
         """
-        job = normalise("CustomJob", body)
+        job = taken(normalise("CustomJob", body), OUTPUT_ONLY, {})
         check_display_name(job)
         check_labels(job)
         _check_spec(job.get("jobSpec", {}))
         check_texts("jobSpec", job["jobSpec"])
         moment = now()
-        document = {
+        document = job | {
             "name": f"{location}/customJobs/{new_id()}",
-            "displayName": job["displayName"],
-            "jobSpec": job["jobSpec"],
             "state": "JOB_STATE_QUEUED",
             "createTime": moment,
             "updateTime": moment,
         }
-        if "labels" in job:
-            document["labels"] = job["labels"]
         self._documents.create("customJob", location, document)
         self._runner.submit(document["name"])
         return document
@@ -171,7 +172,7 @@ def _check_container(container: Document, path: str) -> None:
     if not container.get("imageUri"):
         raise invalid_argument(f"{path}.imageUri: expected a value, got none.")
     if not container.get("command"):
-        raise unimplemented(
+        raise not_emulated(
             f"{path}.command: the emulator runs commands, not images; name the command that"
             f" {container['imageUri']} would run."
         )

@@ -13,6 +13,8 @@ from google.cloud import aiplatform_v1
 from google.protobuf import json_format
 
 from vertex_emulator.errors import invalid_argument
+from vertex_emulator.field_masks import Path
+from vertex_emulator.names import camel
 from vertex_emulator.requests import kind_of
 
 
@@ -46,3 +48,31 @@ def normalise(message: str, body: Any, api: str = "v1") -> dict[str, Any]:
         raise invalid_argument(f"Invalid {message}: {error}") from error
     document: dict[str, Any] = json_format.MessageToDict(target)
     return document
+
+
+def read_mask(message: str, mask: str) -> list[Path]:
+    """Reads a `readMask`, whose paths may be in camel or snake case.
+
+    Args:
+        message: that the paths go through, such as `CustomJob`.
+        mask: paths between commas, such as `name,jobSpec.scheduling`; `*` stands for all.
+
+    Returns:
+        The paths, in camel case.
+
+    Raises:
+        ApiError: 400 INVALID_ARGUMENT for a path that the message does not have.
+    """
+    if mask == "*":
+        return [["*"]]
+    paths = []
+    for path in mask.split(","):
+        parts = camel(path.strip()).split(".")
+        descriptor = getattr(aiplatform_v1, message).pb().DESCRIPTOR
+        for part in parts:
+            field = descriptor and descriptor.fields_by_camelcase_name.get(part)
+            if field is None:
+                raise invalid_argument(f"readMask: expected fields of {message}, got {path!r}.")
+            descriptor = None if field.is_repeated else field.message_type
+        paths.append(parts)
+    return paths

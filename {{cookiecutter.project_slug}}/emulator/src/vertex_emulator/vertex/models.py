@@ -30,17 +30,19 @@ from vertex_emulator.vertex.resources import (
     mask_fields,
     new_id,
     newest,
-    refuse,
+    taken,
     unversioned,
 )
 
 DEFAULT = "default"
 ALIAS = re.compile(r"[a-z][a-zA-Z0-9-]{0,126}[a-z0-9]")
 MODEL_ID = re.compile(r"[a-z_][a-z0-9_-]{0,62}")
-GIVEN = (
-    "displayName", "description", "versionDescription", "containerSpec", "artifactUri", "labels",
-    "metadata", "metadataSchemaUri", "predictSchemata", "explanationSpec", "encryptionSpec",
-    "pipelineJob", "baseModelSource", "dataStats",
+OUTPUT_ONLY = (
+    "name", "versionId", "versionCreateTime", "versionUpdateTime", "supportedExportFormats",
+    "trainingPipeline", "supportedDeploymentResourcesTypes", "supportedInputStorageFormats",
+    "supportedOutputStorageFormats", "createTime", "updateTime", "deployedModels",
+    "modelSourceInfo", "originalModelInfo", "metadataArtifact", "satisfiesPzs", "satisfiesPzi",
+    "checkpoints",
 )  # fmt: skip
 VERSION_ORDERS = {"create_time": "versionCreateTime", "update_time": "versionUpdateTime"}
 OF_MODEL = ("displayName", "description")  # the same in all versions
@@ -77,8 +79,7 @@ class Models:
                 objects; 404 NOT_FOUND for an unknown parent.
         """
         request = normalise("UploadModelRequest", body)
-        model = request.get("model", {})
-        refuse(model, REFUSED)
+        model = taken(request.get("model", {}), OUTPUT_ONLY, REFUSED)
         check_display_name(model)
         check_labels(model)
         self._check_artifact(model.get("artifactUri"))
@@ -100,7 +101,7 @@ class Models:
                 shared = {key: model.get(key, versions[0].get(key)) for key in OF_MODEL}
                 model |= {key: value for key, value in shared.items() if value is not None}
                 self._change_model(versions, model, OF_MODEL)
-            version = {key: model[key] for key in GIVEN if key in model} | {
+            version = model | {
                 MODEL_LABELS: versions[0].get(MODEL_LABELS, {}) if versions else {},
                 "name": f"{name}@{number}",
                 "versionId": str(number),
@@ -195,8 +196,7 @@ class Models:
             ApiError: 404 NOT_FOUND; 400 INVALID_ARGUMENT for another field, FAILED_PRECONDITION for
                 one that is of the other.
         """
-        given = normalise("Model", body)
-        refuse(given, REFUSED)
+        given = taken(normalise("Model", body), OUTPUT_ONLY, REFUSED)
         fields = mask_fields(mask, (*OF_MODEL, *OF_VERSION, *OF_BOTH))
         name, _, version_id = name.partition("@")
         is_version = version_id not in ("", "-")

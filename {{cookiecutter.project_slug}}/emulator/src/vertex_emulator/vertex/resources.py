@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from vertex_emulator import filters
-from vertex_emulator.errors import invalid_argument, missing, unimplemented
+from vertex_emulator.errors import invalid_argument, missing, not_emulated
+from vertex_emulator.field_masks import keep
 from vertex_emulator.names import camel
 from vertex_emulator.pages import Position, page, window
 from vertex_emulator.state.documents import INDEXED, Document, Documents
+from vertex_emulator.vertex.messages import read_mask
 
 Items = Iterable[tuple[Position, Document]]
 # What follows a position of a list; of that, at least what has these texts in these fields.
@@ -20,6 +22,12 @@ ORDERS = {
     "display_name": "displayName",
     "create_time": "createTime",
     "update_time": "updateTime",
+}
+MESSAGES = {
+    "batchPredictionJobs": "BatchPredictionJob",
+    "customJobs": "CustomJob",
+    "endpoints": "Endpoint",
+    "models": "Model",
 }
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 MAX_NAME_CHARACTERS = 128
@@ -81,19 +89,25 @@ def check_labels(document: Document) -> None:
             raise invalid_argument(f"labels.{key}: expected {LABEL_RULE}, got {value!r}.")
 
 
-def refuse(document: Document, fields: Mapping[str, str]) -> None:
-    """Refuses what is not emulated, rather than to leave it out in silence.
+def taken(
+    document: Document, output_only: Iterable[str], refused: Mapping[str, str], path: str = ""
+) -> Document:
+    """Returns all that a request gives of a resource, so that nothing vanishes in silence.
 
     Args:
-        document: what a request gives.
-        fields: why, and what to do instead, by field.
+        document: the resource in the request.
+        output_only: fields that Google's reference says so of: what a request gives there does not
+            count.
+        refused: by field that is not emulated, why, and what to do instead.
+        path: of the resource in the request, with a dot behind it.
 
     Raises:
-        ApiError: 501 UNIMPLEMENTED.
+        ApiError: 400 UNIMPLEMENTED.
     """
-    for field, reason in fields.items():
+    for field, reason in refused.items():
         if document.get(field):
-            raise unimplemented(f"{field}: {reason}.")
+            raise not_emulated(f"{path}{field}: {reason}.")
+    return {key: value for key, value in document.items() if key not in output_only}
 
 
 def check_environment(path: str, container: Document) -> None:
@@ -152,7 +166,7 @@ def listing(
     shown: Callable[[Document], Document] = lambda document: document,
     seen: Callable[[Document], Document] = lambda document: document,
 ) -> dict[str, Any]:
-    """Answers a list method: `filter`, `pageSize` and `pageToken` of the query.
+    """Answers a list method: `filter`, `pageSize`, `pageToken` and `readMask` of the query.
 
     Args:
         key: the field of the answer that holds the items.
@@ -163,14 +177,16 @@ def listing(
         seen: makes of a stored document what the filter sees.
 
     Raises:
-        ApiError: 400 INVALID_ARGUMENT for a bad filter, size or token.
+        ApiError: 400 INVALID_ARGUMENT for a bad filter, size, token or mask.
     """
+    mask = query.get("readMask")
+    paths = read_mask(MESSAGES[key], mask) if mask else [["*"]]
     wanted = filters.parse(query.get("filter", ""), language)
     part = window(query.get("pageSize", 0), query.get("pageToken"), MAX_A_PAGE)
     texts = {name: wanted.required[name] for name in INDEXED if name in wanted.required}
     kept = (item for item in scan(part.after, texts) if wanted.matches(seen(item[1])))
     answer = page(key, kept, part)
-    answer[key] = [shown(each) for each in answer[key]]
+    answer[key] = [keep(shown(each), paths) for each in answer[key]]
     return answer
 
 
@@ -193,11 +209,11 @@ def in_order(found: Iterable[Document], order: str, fields: Mapping[str, str] = 
         fields: the document's field for each name that may be asked for.
 
     Raises:
-        ApiError: 501 UNIMPLEMENTED for another order.
+        ApiError: 400 UNIMPLEMENTED for another order.
     """
     name, _, direction = order.strip().partition(" ")
     if name not in fields or direction not in ("", "asc", "desc"):
-        raise unimplemented(
+        raise not_emulated(
             f"orderBy: the emulator orders by one of {', '.join(fields)}, with 'desc' after it or"
             f" without; got {order!r}."
         )

@@ -46,6 +46,8 @@ _MODELS = f"{_LOCATION}/models"
 _ENDPOINTS = f"{_LOCATION}/endpoints"
 _OPERATIONS = f"{_LOCATION}/{{nesting:nesting}}operations"
 _ID = "/{id:id}"
+_PAGE = ("filter", "pageSize", "pageToken")
+_LIST = (*_PAGE, "readMask")
 
 
 def routes(
@@ -58,33 +60,33 @@ def routes(
 ) -> list[BaseRoute]:
     """Returns the routes of all collections; predictions have theirs in `gateway`."""
     return json_routes(
-        ("GET", _JOBS, jobs.list_page),
+        ("GET", _JOBS, jobs.list_page, *_LIST),
         ("POST", _JOBS, jobs.create),
         ("GET", _JOBS + _ID, jobs.get),
         ("DELETE", _JOBS + _ID, jobs.delete),
         ("POST", _JOBS + _ID + ":cancel", jobs.cancel),
-        ("GET", _BATCH_JOBS, batch_jobs.list_page),
+        ("GET", _BATCH_JOBS, batch_jobs.list_page, *_LIST),
         ("POST", _BATCH_JOBS, batch_jobs.create),
         ("GET", _BATCH_JOBS + _ID, batch_jobs.get),
         ("DELETE", _BATCH_JOBS + _ID, batch_jobs.delete),
         ("POST", _BATCH_JOBS + _ID + ":cancel", batch_jobs.cancel),
-        ("GET", _MODELS, models.list_page),
+        ("GET", _MODELS, models.list_page, *_LIST, "orderBy"),
         ("POST", _MODELS + ":upload", models.upload),
         ("GET", _MODELS + _ID, models.get),
-        ("GET", _MODELS + _ID + ":listVersions", models.list_versions),
+        ("GET", _MODELS + _ID + ":listVersions", models.list_versions, *_LIST, "orderBy"),
         ("PATCH", _MODELS + _ID, models.patch),
         ("DELETE", _MODELS + _ID, models.delete),
         ("DELETE", _MODELS + _ID + ":deleteVersion", models.delete_version),
         ("POST", _MODELS + _ID + ":mergeVersionAliases", models.merge_version_aliases),
-        ("GET", _ENDPOINTS, endpoints.list_page),
-        ("POST", _ENDPOINTS, endpoints.create),
+        ("GET", _ENDPOINTS, endpoints.list_page, *_LIST, "orderBy"),
+        ("POST", _ENDPOINTS, endpoints.create, "endpointId"),
         ("GET", _ENDPOINTS + _ID, endpoints.get),
         ("PATCH", _ENDPOINTS + _ID, endpoints.patch),
         ("DELETE", _ENDPOINTS + _ID, endpoints.delete),
         ("POST", _ENDPOINTS + _ID + ":deployModel", endpoints.deploy),
         ("POST", _ENDPOINTS + _ID + ":undeployModel", endpoints.undeploy),
         ("POST", _ENDPOINTS + _ID + ":mutateDeployedModel", endpoints.mutate),
-        ("GET", _OPERATIONS, operations.list_page),
+        ("GET", _OPERATIONS, operations.list_page, *_PAGE, "returnPartialSuccess"),
         ("GET", _OPERATIONS + _ID, operations.get),
         ("POST", _OPERATIONS + _ID + ":wait", operations.wait),
     )

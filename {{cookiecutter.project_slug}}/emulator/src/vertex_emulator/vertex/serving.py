@@ -114,7 +114,7 @@ class ModelServers:
             flags: of the package, beside the container's own.
 
         Raises:
-            ApiError: 400 FAILED_PRECONDITION or 501 UNIMPLEMENTED, as `container.of`.
+            ApiError: 400 FAILED_PRECONDITION or 400 UNIMPLEMENTED, as `container.of`.
             OSError: the process cannot start.
         """
         spec = container.of(version)

@@ -1,15 +1,18 @@
-"""Partial responses: the `fields` parameter of Google's JSON APIs.
+"""The part of an answer that a request asks for: `fields` of Google's JSON APIs, and `readMask`.
 
-Source: https://cloud.google.com/storage/docs/json_api#partial-response
+Sources: https://cloud.google.com/storage/docs/json_api#partial-response and
+https://protobuf.dev/reference/protobuf/google.protobuf/#field-mask.
 """
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from vertex_emulator import errors
 
-# What to keep below each name; an empty mask keeps everything.
-Mask = dict[str, "Mask"]
+Path = list[str]  # the names from the top to a field
+# What to keep below each name; None keeps everything.
+Mask = dict[str, "Mask"] | None
 
 _MAX_DEPTH = 50  # of parentheses and slashes
 _TOKEN = re.compile(r"[^\s,/()]+|[,/()]")
@@ -23,10 +26,18 @@ def select(document: dict[str, Any], fields: str) -> dict[str, Any]:
     """
     tokens = _TOKEN.findall(fields)
     _check_depth(tokens)
-    mask = _parse_list(tokens, fields)
+    paths = _parse_list(tokens, fields)
     if tokens:
         raise _malformed(fields)
-    kept: dict[str, Any] = _apply(document, mask)
+    return keep(document, paths)
+
+
+def keep(document: dict[str, Any], paths: Iterable[Path]) -> dict[str, Any]:
+    """Returns what lies at some paths of a document; they go into each item of a list.
+
+    `*` in a path stands for every name. What a path does not find is left out.
+    """
+    kept: dict[str, Any] = _apply(document, _mask(paths))
     return kept
 
 
@@ -39,32 +50,46 @@ def _check_depth(tokens: list[str]) -> None:
         raise errors.invalid_argument(f"fields: expected at most {_MAX_DEPTH} levels.")
 
 
-def _parse_list(tokens: list[str], fields: str) -> Mask:
-    mask: Mask = {}
-    while True:
-        _parse_path(tokens, mask, fields)
-        if not tokens or tokens[0] != ",":
-            return mask
+def _parse_list(tokens: list[str], fields: str) -> list[Path]:
+    paths = _parse_path(tokens, fields)
+    while tokens and tokens[0] == ",":
         tokens.pop(0)
+        paths += _parse_path(tokens, fields)
+    return paths
 
 
-def _parse_path(tokens: list[str], mask: Mask, fields: str) -> None:
+def _parse_path(tokens: list[str], fields: str) -> list[Path]:
     if not tokens or tokens[0] in ",/()":
         raise _malformed(fields)
     name = tokens.pop(0)
-    below = mask.setdefault(name, {})
+    below: list[Path] = [[]]
     if tokens and tokens[0] == "/":
         tokens.pop(0)
-        _parse_path(tokens, below, fields)
+        below = _parse_path(tokens, fields)
     elif tokens and tokens[0] == "(":
         tokens.pop(0)
-        below.update(_parse_list(tokens, fields))
+        below = _parse_list(tokens, fields)
         if not tokens or tokens.pop(0) != ")":
             raise _malformed(fields)
+    return [[name, *rest] for rest in below]
+
+
+def _mask(paths: Iterable[Path]) -> Mask:
+    mask: dict[str, Mask] = {}
+    for *parents, last in paths:
+        at = mask
+        for name in parents:
+            below = at.setdefault(name, {})
+            if below is None:  # another path keeps all of it
+                break
+            at = below
+        else:
+            at[last] = None
+    return mask
 
 
 def _apply(value: Any, mask: Mask) -> Any:
-    if not mask:
+    if mask is None:
         return value
     if isinstance(value, list):
         return [_apply(item, mask) for item in value]
