@@ -121,10 +121,10 @@ def tests(session: nox.Session) -> None:
     else:
         tensorboard = str(Path(install_tensorboard(session)).absolute())
         variables = {"TENSORBOARD_PYTHON": tensorboard}
-        # Files of tests share the processors, and one more at a time, as they wait for jobs; what
-        # one asks for runs in this process.
+        # The tests share the processors, and one more at a time, as they wait for jobs; what one
+        # asks for runs in this process.
         at_once = f"--numprocesses={(os.cpu_count() or 1) + 1}"
-        arguments = session.posargs or (at_once, "--dist=loadfile")
+        arguments = session.posargs or (at_once,)
         session.run(python, "-m", "pytest", *arguments, env=variables, **PATIENT)
 
 
