@@ -1,8 +1,9 @@
-"""python -m tests.command_server SOCKET
+"""python -m tests.command_server SOCKET [-m cloud COMMAND …]
 
 Runs commands of cloud/ for the tests: each in a process of its own, forked from this one, which has
 imported the libraries that a command would import for a second. Of the project itself it has
 imported nothing. Linux alone, as elsewhere system libraries do not promise to live through a fork.
+With a command it asks the server of the socket to run that one, in the place of a Python.
 """
 
 import atexit
@@ -11,6 +12,7 @@ import importlib
 import json
 import os
 import runpy
+import shlex
 import shutil
 import socket
 import socketserver
@@ -32,6 +34,7 @@ LIBRARIES = (
     *("google.protobuf.json_format", "vertex_emulator.testing.contract"),
     *("psutil", "filelock", "rich.console", "rich.progress", "rich.table"),
 )
+CHECKED = "tests.checked_cloud"  # the module that is `cloud` with its requests checked
 
 
 def run(arguments: list[str], environment: dict[str, str]) -> bytes:
@@ -40,9 +43,23 @@ def run(arguments: list[str], environment: dict[str, str]) -> bytes:
     Returns:
         JSON of three: the exit code, and what was written to stdout and to stderr.
     """
+    return _ask(_server(), arguments, environment)
+
+
+def python() -> str:
+    """Returns an executable for `python -m cloud COMMAND` that has the server run the command."""
+    address = _server()
+    executable = Path(address).with_name("python")
+    words = shlex.join([sys.executable, "-IS", __file__, address])
+    executable.write_text(f'#!/bin/sh\nexec {words} "$@"\n', encoding="utf-8")
+    executable.chmod(0o700)
+    return str(executable)
+
+
+def _ask(address: str, arguments: list[str], environment: dict[str, str]) -> bytes:
     request = json.dumps({"arguments": arguments, "environment": environment})
     with socket.socket(socket.AF_UNIX) as connection, connection.makefile("rb") as answer:
-        connection.connect(_server())
+        connection.connect(address)
         connection.sendall(request.encode() + b"\n")
         return answer.read()
 
@@ -115,7 +132,7 @@ def _become(arguments: list[str]) -> int:
     return code if isinstance(code, int) else 0 if code is None else 1
 
 
-def main(address: str) -> None:
+def serve(address: str) -> None:
     for name in LIBRARIES:
         importlib.import_module(name)
     with _Server(address, _Command) as server:
@@ -123,6 +140,17 @@ def main(address: str) -> None:
         server.serve_forever()
 
 
+def main(address: str, *command: str) -> int:
+    if not command:
+        with contextlib.suppress(KeyboardInterrupt):
+            serve(address)
+        return 0
+    assert command[:2] == ("-m", "cloud"), command
+    code, out, err = json.loads(_ask(address, [CHECKED, *command[2:]], dict(os.environ)))
+    sys.stdout.write(out)
+    sys.stderr.write(err)
+    return int(code)
+
+
 if __name__ == "__main__":
-    with contextlib.suppress(KeyboardInterrupt):
-        main(sys.argv[1])
+    sys.exit(main(*sys.argv[1:]))

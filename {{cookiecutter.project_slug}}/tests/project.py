@@ -43,11 +43,11 @@ class Project:
 
     def call(self, *words: str) -> subprocess.CompletedProcess[str]:
         if command_server.IS_SUPPORTED:
-            arguments = ["tests.checked_cloud", *words]
+            arguments = [command_server.CHECKED, *words]
             code, out, err = json.loads(command_server.run(arguments, self.environment))
             return subprocess.CompletedProcess(arguments, code, out, err)
         return subprocess.run(
-            [sys.executable, "-m", "tests.checked_cloud", *words],
+            [sys.executable, "-m", command_server.CHECKED, *words],
             cwd=ROOT,
             env=self.environment,
             capture_output=True,

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import command_server
 import psutil
 import pytest
 from conftest import ROOT
@@ -70,6 +71,8 @@ def run(project: Project, command: str) -> str:
     environment = project.environment | {"CLOUD_PYTHON": sys.executable, "NO_COLOR": "1"}
     if words_of(command)[0] == "tensorboard":
         return first_line_of_tensorboard(words, environment)
+    if command_server.IS_SUPPORTED:
+        environment |= {"CLOUD_PYTHON": command_server.python()}
     ran = subprocess.run(
         words, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
     )
