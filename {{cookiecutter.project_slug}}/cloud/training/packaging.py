@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from cloud.client import Client
 from cloud.config import ROOT
@@ -58,7 +58,7 @@ def upload(client: Client) -> str:
     """
     with tempfile.TemporaryDirectory() as scratch:
         with step("Building the trainer package"):
-            sdist, wheel = build(Path(scratch))
+            wheel = build(Path(scratch), "wheel")
         name = object_name(wheel)
         blob = client.bucket.blob(name)
         if blob.exists():
@@ -66,6 +66,7 @@ def upload(client: Client) -> str:
         else:
             with step("Importing every module of it in a clean process"):
                 check_imports(wheel)
+            sdist = build(Path(scratch), "sdist")
             source = client.bucket.blob(f"{name.rpartition('/')[0]}/{sdist.name}")
             source.upload_from_filename(sdist, content_type=content_type(sdist.name))
             blob.upload_from_filename(wheel, content_type=content_type(wheel.name))
@@ -79,7 +80,7 @@ def uri(client: Client) -> str:
         UserError: it does not build.
     """
     with tempfile.TemporaryDirectory() as scratch, step("Building the trainer package"):
-        _sdist, wheel = build(Path(scratch))
+        wheel = build(Path(scratch), "wheel")
         return f"gs://{client.config.bucket}/{object_name(wheel)}"
 
 
@@ -92,20 +93,20 @@ def object_name(wheel: Path) -> str:
     return f"packages/{hashlib.sha256(wheel.read_bytes()).hexdigest()[:12]}/{wheel.name}"
 
 
-def build(scratch: Path, root: Path = ROOT) -> tuple[Path, Path]:
-    """Builds the sdist and the wheel of `trainer/` in a scratch folder, leaving none in the tree.
+def build(scratch: Path, kind: Literal["wheel", "sdist"], root: Path = ROOT) -> Path:
+    """Builds `trainer/` in a scratch folder, leaving nothing in the tree.
 
     Raises:
         UserError: the build fails; the message holds its last lines.
     """
-    source = scratch / "source"
+    source, output = scratch / f"{kind}-source", scratch / kind
     source.mkdir()
     shutil.copy(root / "pyproject.toml", source)
     shutil.copytree(
         root / "trainer", source / "trainer", ignore=shutil.ignore_patterns("__pycache__")
     )
     built = subprocess.run(
-        [sys.executable, "-m", "build", "--no-isolation", "--outdir", scratch / "dist", source],
+        [sys.executable, "-m", "build", f"--{kind}", "--no-isolation", "--outdir", output, source],
         env=os.environ | {"SOURCE_DATE_EPOCH": ZIP_EPOCH},
         capture_output=True,
         text=True,
@@ -114,9 +115,8 @@ def build(scratch: Path, root: Path = ROOT) -> tuple[Path, Path]:
     if built.returncode:
         lines = (built.stdout + built.stderr).strip().splitlines()
         raise UserError("The trainer package does not build:\n" + "\n".join(lines[-5:]))
-    [sdist] = (scratch / "dist").glob("*.tar.gz")
-    [wheel] = (scratch / "dist").glob("*.whl")
-    return sdist, wheel
+    [package] = output.iterdir()
+    return package
 
 
 def check_imports(wheel: Path) -> None:

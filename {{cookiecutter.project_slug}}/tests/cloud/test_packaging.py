@@ -16,8 +16,7 @@ def wheel_of(folder: Path, **modules: str) -> Path:
     for name, text in {"__init__": '"""A trainer."""\n', "task": "", **modules}.items():
         (folder / "trainer" / f"{name}.py").write_text(text)
     (folder / "scratch").mkdir()
-    _sdist, wheel = packaging.build(folder / "scratch", root=folder)
-    return wheel
+    return packaging.build(folder / "scratch", "wheel", root=folder)
 
 
 @pytest.mark.parametrize(
@@ -65,6 +64,5 @@ def test_the_same_sources_make_the_same_package(tmp_path: Path) -> None:
     contents = []
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
-        _sdist, wheel = packaging.build(tmp_path / name)
-        contents.append(wheel.read_bytes())
+        contents.append(packaging.build(tmp_path / name, "wheel").read_bytes())
     assert contents[0] == contents[1]
