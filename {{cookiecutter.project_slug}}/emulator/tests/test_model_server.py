@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import signal
 import socket
 import sys
@@ -410,3 +411,19 @@ def test_a_model_in_a_bucket_is_served(emulator: RunningEmulator, model_dir: Pat
         assert (process.returncode, out) == (1, "")
         assert reason in err
         assert err.count("\n") == 1
+
+
+@pytest.mark.skipif(
+    not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read everywhere"
+)
+@pytest.mark.parametrize("below", ["", "1"])
+def test_a_folder_that_may_not_be_read_is_one_sentence(tmp_path: Path, below: str) -> None:
+    folder = tmp_path / "model"
+    (folder / "1").mkdir(parents=True)
+    (folder / below).chmod(0)
+    process = run_model_server("--model-dir", str(folder), "--port", "0")
+    _out, err = process.communicate(timeout=60)
+    (folder / below).chmod(0o700)
+    assert process.returncode == 1
+    assert err.startswith(f"error: The model folder {folder} cannot be read: ")
+    assert err.count("\n") == 1

@@ -19,14 +19,14 @@ from pathlib import Path
 
 import filelock
 import uvicorn
+from starlette.applications import Starlette
 
+from vertex_emulator.data_folder import DataFolderError, prepare, reporting_unusable
 from vertex_emulator.guard import Guard
 from vertex_emulator.limits import allow_many_files
 from vertex_emulator.pace import Pace
 
 HOST = "127.0.0.1"
-# SQLite opens paths of up to 512 bytes, Windows mostly of 260; the names below the folder need 110.
-MAX_PATH = 150 if os.name == "nt" else 400
 IN_USE = 75  # EX_TEMPFAIL of sysexits.h: the same command may succeed later
 
 
@@ -61,16 +61,15 @@ def main() -> None:
         )
     options = parser.parse_args()
     data_dir = options.data_dir.absolute()
-    _check_length(data_dir)
-    lock = filelock.FileLock(data_dir / "lock")
+    pace = Pace(
+        options.autoscaling_period,
+        options.autoscaling_window,
+        options.idle_scaledown_period,
+    )
     try:
-        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)  # jobs' variables are in there
-        with lock.acquire(blocking=False):
-            pace = Pace(
-                options.autoscaling_period,
-                options.autoscaling_window,
-                options.idle_scaledown_period,
-            )
+        prepare(data_dir)
+        lock = filelock.FileLock(data_dir / "lock")
+        with reporting_unusable(data_dir), lock.acquire(blocking=False):
             serve(_listen(options.port), data_dir, pace)
     except filelock.Timeout:
         print(
@@ -79,20 +78,10 @@ def main() -> None:
             file=sys.stderr,
         )
         sys.exit(IN_USE)
-    except OSError as error:
-        if error.filename is None:
-            raise
-        sys.exit(f"--data-dir {data_dir}: {error.filename} cannot be used: {error.strerror}.")
-
-
-def _check_length(data_dir: Path) -> None:
-    """Ends with one sentence where the paths below the folder would be too long to open."""
-    length = len(os.fsencode(data_dir))
-    if length > MAX_PATH:
-        sys.exit(
-            f"--data-dir {data_dir}: expected a path of up to {MAX_PATH} bytes, got {length}; take"
-            " a shorter one, as SQLite and the system open none that is much longer."
-        )
+    except DataFolderError as error:
+        sys.exit(str(error))
+    except KeyboardInterrupt:  # before the server has taken over the signal
+        sys.exit(128 + signal.SIGINT)
 
 
 def _seconds(text: str) -> float:
@@ -118,8 +107,10 @@ def serve(listener: socket.socket, data_dir: Path, pace: Pace) -> None:
     address = {"url": url, "pid": os.getpid(), "identity": identity}
     guard = Guard(port)
     gateway = Gateway(guard.refusal)
+    app = create_app(data_dir, url, guard, gateway, pace, identity=identity)
     config = uvicorn.Config(
-        create_app(data_dir, url, guard, gateway, pace, identity=identity),
+        app,
+        lifespan="off",  # `_serve` sees to it, as uvicorn would print what raises in it
         log_level="warning",
         access_log=False,
         http=partial(Front, gateway),  # type: ignore[arg-type]  # it makes one for each connection
@@ -128,7 +119,7 @@ def serve(listener: socket.socket, data_dir: Path, pace: Pace) -> None:
     server = _Server(config)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, server.handle_exit)
-    asyncio.run(_serve(server, listener, address, _address_file(data_dir)))
+    asyncio.run(_serve(server, app, listener, address, _address_file(data_dir)))
 
 
 class _Server(uvicorn.Server):
@@ -139,25 +130,30 @@ class _Server(uvicorn.Server):
 
 
 async def _serve(
-    server: uvicorn.Server, listener: socket.socket, address: Mapping[str, object], file: Path
+    server: uvicorn.Server,
+    app: Starlette,
+    listener: socket.socket,
+    address: Mapping[str, object],
+    file: Path,
 ) -> None:
     """Serves, and says where in the address file.
 
     The file may outlive this process, and its port and its number may go to another: whoever reads
     it asks the address for the same identity.
     """
-    serving = asyncio.create_task(server.serve(sockets=[listener]))
-    while not server.started and not serving.done():
-        await asyncio.sleep(0.01)
-    if server.started:
-        part = file.with_suffix(".part")
-        part.write_text(json.dumps(address), encoding="utf-8")
-        part.replace(file)
-        print(f"Emulator ready on {address['url']}", flush=True)
-    try:
-        await serving
-    finally:
-        file.unlink(missing_ok=True)
+    async with app.router.lifespan_context(app):
+        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        while not server.started and not serving.done():
+            await asyncio.sleep(0.01)
+        if server.started:
+            part = file.with_suffix(".part")
+            part.write_text(json.dumps(address), encoding="utf-8")
+            part.replace(file)
+            print(f"Emulator ready on {address['url']}", flush=True)
+        try:
+            await serving
+        finally:
+            file.unlink(missing_ok=True)
 
 
 def _listen(port: int) -> socket.socket:

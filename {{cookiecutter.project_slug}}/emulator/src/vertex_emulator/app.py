@@ -15,6 +15,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from vertex_emulator.data_folder import DATABASE
 from vertex_emulator.errors import ApiError, internal, not_emulated
 from vertex_emulator.gateway import routes as gateway_routes
 from vertex_emulator.gateway.gateway import Gateway
@@ -74,7 +75,7 @@ def create_app(
             another emulator left behind.
     """
     data_dir.mkdir(parents=True, exist_ok=True)
-    database = Database(data_dir / "emulator.sqlite")
+    database = Database(data_dir / DATABASE)
     documents, entries = Documents(database), Entries(database)
     objects = Objects(database, data_dir / "blobs")
     runner = JobRunner(documents, entries, objects, data_dir / "jobs", url)

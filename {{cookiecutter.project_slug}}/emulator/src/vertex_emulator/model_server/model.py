@@ -259,6 +259,6 @@ def _refusal(error: Exception) -> RequestError:
 
 
 def _reason(error: Exception) -> str:
-    """Returns the first line of TensorFlow's message, which goes on with the graph's nodes."""
-    message = getattr(error, "message", None) or str(error)
-    return str(message).strip().partition("\n")[0][:500]
+    """Returns the first line of TensorFlow's message that says something of this graph."""
+    message = str(getattr(error, "message", None) or error)
+    return message.removeprefix("Graph execution error:").strip().partition("\n")[0][:500]

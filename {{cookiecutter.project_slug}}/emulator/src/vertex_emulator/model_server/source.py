@@ -1,5 +1,6 @@
 """Where the model comes from: a local folder or gs://, with one numbered folder a version."""
 
+import stat
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path, PurePosixPath
@@ -28,8 +29,21 @@ def find(base: str, stack: ExitStack) -> Path:
         raise StartError(
             f"The model folder {base} does not exist; give the folder above 1/{_FILE}."
         )
-    names = [path.parent.name for path in folder.glob(f"*/{_FILE}")]
-    return folder / _highest(base, names, bare=(folder / _FILE).exists())
+    try:
+        names = [path.name for path in folder.iterdir() if _is_file(path / _FILE)]
+        return folder / _highest(base, names, bare=_is_file(folder / _FILE))
+    except OSError as error:
+        raise StartError(
+            f"The model folder {base} cannot be read: {error.strerror}: {error.filename}."
+        ) from None
+
+
+def _is_file(path: Path) -> bool:
+    """Whether a file is there. Raises OSError where nobody may look, which Path leaves out."""
+    try:
+        return stat.S_ISREG(path.stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
 
 
 def _highest(base: str, names: list[str], *, bare: bool) -> str:
