@@ -26,6 +26,8 @@ from trainer.tables import TABLES
 from vertex_emulator.testing.running import RunningEmulator
 
 MakeSettings = Callable[..., Settings]
+# Settings with which a training of each table beats the baselines.
+LEARNING: dict[str, Any] = {"epochs": 3, "learning_rate": 0.05}
 _numbers = itertools.count(1)
 
 
@@ -124,10 +126,15 @@ def trained(
     """A training of each table that several tests look at, and none changes."""
     name: str = request.param
     folder = shared / f"trained_{name}"
-    made_once(folder, lambda at: train(settings_in(str(at), data[name], table=name, epochs=3)))
-    settings = settings_in(str(folder), data[name], table=name, epochs=3)
+    made_once(folder, lambda at: train(settings_in(str(at), data[name], table=name, **LEARNING)))
+    settings = settings_in(str(folder), data[name], table=name, **LEARNING)
     evaluation = Path(settings.model_dir, "evaluation.json").read_text(encoding="utf-8")
     return Trained(settings, json.loads(evaluation))
+
+
+def trained_on(table: str) -> pytest.MarkDecorator:
+    """Returns the mark of a test that looks at the training of one table alone."""
+    return pytest.mark.parametrize("trained", [table], indirect=True)
 
 
 def without_speed(document: dict[str, Any]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +17,16 @@ from trainer.errors import StopRequestedError, UserError
 from trainer.run import run
 from trainer.settings import Settings
 
-from .conftest import MakeSettings, Trained, stop_after_steps, train, weights_of, without_speed
+from .conftest import (
+    LEARNING,
+    MakeSettings,
+    Trained,
+    stop_after_steps,
+    train,
+    trained_on,
+    weights_of,
+    without_speed,
+)
 
 KILLS = 20
 
@@ -152,36 +162,43 @@ def downloaded(settings: Settings, bucket: Any, folder: Path) -> Settings:
     return dataclasses.replace(settings, model_dir=str(folder / prefix))
 
 
-@pytest.mark.parametrize(("window_rows", "calls"), [(1_000, 3), (100, 4)], ids=["memory", "disk"])
+@trained_on("penguins")
 def test_stopped_within_an_epoch_it_ends_with_the_same_weights(
-    window_rows: int,
-    calls: int,
-    make_settings: MakeSettings,
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
+    trained: Trained, make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The steps that XLA compiles; the test of random points has the others."""
-    undisturbed = make_settings("penguins", window_rows=window_rows)
-    expected = train(undisturbed)
-    stopped = make_settings("penguins", at=str(tmp_path / "stopped"), window_rows=window_rows)
+    settings = make_settings("penguins", **LEARNING)
     with monkeypatch.context() as patch, pytest.raises(StopRequestedError):
-        run(stopped, stop_after_steps(patch, calls))
+        run(settings, stop_after_steps(patch, 3))
+    assert without_speed(train(settings)) == without_speed(trained.document)
+    assert weights_of(settings) == weights_of(trained.settings)
+
+
+def test_stopped_within_a_window_on_disk_it_ends_with_the_same_weights(
+    make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    undisturbed = make_settings("penguins", window_rows=100)
+    expected = train(undisturbed)
+    stopped = make_settings("penguins", at=str(tmp_path / "stopped"), window_rows=100)
+    with monkeypatch.context() as patch, pytest.raises(StopRequestedError):
+        run(stopped, stop_after_steps(patch, 4))
     assert without_speed(train(stopped)) == without_speed(expected)
     assert weights_of(stopped) == weights_of(undisturbed)
 
 
+@trained_on("penguins")
 def test_going_on_before_a_damaged_checkpoint_ends_the_same(
-    make_settings: MakeSettings, capsys: pytest.CaptureFixture[str]
+    trained: Trained, make_settings: MakeSettings, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    settings = make_settings("penguins")
-    expected = train(settings)
+    settings, expected = make_settings("penguins", **LEARNING), trained.document
     folder = Path(settings.checkpoint_dir)
+    shutil.copytree(trained.settings.checkpoint_dir, folder)
     newest = folder / json.loads((folder / POINTER).read_text())["newest_first"][0]
     newest.write_bytes(newest.read_bytes()[:2_000])
     assert without_speed(train(settings)) == without_speed(expected)
     said = capsys.readouterr().out
     assert f"Skipped the damaged checkpoint {newest.name}" in said
-    assert "Continuing after epoch 1, step 0" in said
+    assert "Continuing after epoch 2, step 0" in said
     # A finished run has no steps left: it is evaluated and exported again.
     assert without_speed(train(settings)) == without_speed(expected)
 

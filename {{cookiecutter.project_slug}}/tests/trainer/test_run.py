@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,25 @@ import pandas as pd
 import pytest
 import tensorflow as tf
 
+from trainer.checkpoint import Progress
 from trainer.columns import Column, Label, Table
-from trainer.errors import UserError
-from trainer.settings import FOLDERS
+from trainer.errors import StopRequestedError, UserError
+from trainer.loop import Loop
+from trainer.run import run
+from trainer.settings import FOLDERS, Settings
 from trainer.tables import TABLES
 from trainer.tensorboard_log import TensorBoardLog, run_name
 
-from .conftest import MakeSettings, Trained, read_table, train, weights_of, without_speed
+from .conftest import (
+    LEARNING,
+    MakeSettings,
+    Trained,
+    read_table,
+    train,
+    trained_on,
+    weights_of,
+    without_speed,
+)
 
 
 def events(folder: str | Path) -> list[tuple[int, Any]]:
@@ -31,29 +44,46 @@ def events(folder: str | Path) -> list[tuple[int, Any]]:
     ]
 
 
-def test_flights_are_predicted_better_than_by_both_baselines(make_settings: MakeSettings) -> None:
-    settings = make_settings(epochs=6, hidden_units=(32,), learning_rate=0.01)
-    document = train(settings)
+def first_epoch(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
+    """Returns the metrics of a training's first epoch, after which it is stopped."""
+    stop, finish = threading.Event(), Loop._finish_epoch
+    history: list[dict[str, float]] = []
+
+    def finish_and_stop(self: Loop, progress: Progress, *arguments: Any) -> None:
+        finish(self, progress, *arguments)
+        history.extend(progress.history)
+        stop.set()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Loop, "_finish_epoch", finish_and_stop)
+        with pytest.raises(StopRequestedError):
+            run(settings, stop)
+    [metrics] = history
+    return metrics
+
+
+@trained_on("flights")
+def test_flights_are_predicted_better_than_by_both_baselines(trained: Trained) -> None:
+    document = trained.document
     for baseline in ("majority class", "dep_delay alone"):
         assert document["test"]["log_loss"] < document["baselines"][baseline]["log_loss"]
         assert document["test"]["auc"] > document["baselines"][baseline]["auc"]
-    written = json.loads(Path(settings.model_dir, "evaluation.json").read_text())
-    assert written == json.loads(json.dumps(document))
-    assert written["rows"]["train"] == len(read_table(settings.train_data, TABLES["flights"]))
-    assert written["settings"]["epochs"] == 6
+    rows = read_table(trained.settings.train_data, TABLES["flights"])
+    assert document["rows"]["train"] == len(rows)
+    assert document["settings"]["epochs"] == trained.settings.epochs
 
 
-def test_penguins_pass_through_the_same_code(make_settings: MakeSettings) -> None:
-    settings = make_settings("penguins", epochs=30, learning_rate=0.02)
-    document = train(settings)
+@trained_on("penguins")
+def test_penguins_pass_through_the_same_code(trained: Trained) -> None:
+    document = trained.document
     assert document["test"]["accuracy"] > 0.9
     assert document["test"]["auc"] > 0.97
     assert (document["kind"], document["primary"]["metric"]) == ("multiclass", "auc")
 
 
-def test_minutes_of_delay_pass_through_the_same_code(make_settings: MakeSettings) -> None:
-    settings = make_settings("flights_delay", epochs=8, hidden_units=(32,), learning_rate=0.01)
-    document = train(settings)
+@trained_on("flights_delay")
+def test_minutes_of_delay_pass_through_the_same_code(trained: Trained) -> None:
+    settings, document = trained.settings, trained.document
     assert document["kind"] == "regression"
     assert document["primary"] == {"metric": "rmse", "higher_is_better": False}
     for baseline in document["baselines"].values():
@@ -65,39 +95,43 @@ def test_minutes_of_delay_pass_through_the_same_code(make_settings: MakeSettings
     assert statistics["label_scale"] == pytest.approx(delays.std(ddof=0), rel=1e-6)
 
 
+@trained_on("penguins")
 def test_the_same_settings_give_the_same_numbers(
-    make_settings: MakeSettings, tmp_path: Path
+    trained: Trained, make_settings: MakeSettings
 ) -> None:
-    first = make_settings("penguins")
-    again = make_settings("penguins", at=str(tmp_path / "again"))
-    expected = train(first)
-    assert without_speed(train(again)) == without_speed(expected)
-    assert weights_of(again) == weights_of(first)
+    again = make_settings("penguins", **LEARNING)
+    document = train(again)
+    assert without_speed(document) == without_speed(trained.document)
+    assert weights_of(again) == weights_of(trained.settings)
+    written = json.loads(Path(again.model_dir, "evaluation.json").read_text())
+    assert written == json.loads(json.dumps(document))
     for name in ("trainer", "tensorflow", "keras"):
-        assert expected["versions"][name]
-    assert expected["settings"]["seed"] == 0
-    assert len(expected["data"]) == 3
-    other = make_settings("penguins", at=str(tmp_path / "other"), seed=1)
-    train(other)
-    assert weights_of(other) != weights_of(first)
+        assert document["versions"][name]
+    assert document["settings"]["seed"] == 0
+    assert len(document["data"]) == 3
 
 
-def test_shards_and_windows_on_disk_train_as_well(
-    make_settings: MakeSettings, tmp_path: Path
+@trained_on("penguins")
+def test_another_seed_gives_other_numbers(
+    trained: Trained, make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = make_settings(epochs=4, learning_rate=0.01)
+    other = first_epoch(make_settings("penguins", **LEARNING, seed=1), monkeypatch)
+    assert other["loss"] != trained.document["history"][0]["loss"]
+
+
+@trained_on("flights")
+def test_shards_and_windows_on_disk_train_as_well(
+    trained: Trained, make_settings: MakeSettings, tmp_path: Path
+) -> None:
+    settings = make_settings(**LEARNING)
     lines = Path(settings.train_data).read_bytes().splitlines(keepends=True)
     for shard in range(3):
         part = b"".join([lines[0], *lines[1 + shard :: 3]])
         (tmp_path / f"train-{shard}.csv").write_bytes(part)
-    sharded = dataclasses.replace(
-        settings,
-        train_data=str(tmp_path / "train-*.csv"),
-        model_dir=str(tmp_path / "sharded"),
-        checkpoint_dir=str(tmp_path / "sharded-checkpoints"),
-        window_rows=500,
+    windows = train(
+        dataclasses.replace(settings, train_data=str(tmp_path / "train-*.csv"), window_rows=500)
     )
-    whole, windows = train(settings), train(sharded)
+    whole = trained.document
     assert windows["rows"] == whole["rows"]
     assert windows["test"]["auc"] == pytest.approx(whole["test"]["auc"], abs=0.02)
     assert len(windows["data"]) == 5
@@ -285,29 +319,33 @@ def test_the_watched_metric_decides_the_best_epoch(make_settings: MakeSettings) 
     assert document["best_epoch"] == 1 + int(np.argmax(accuracies))
 
 
-def test_gradients_are_cut_to_a_length(make_settings: MakeSettings, tmp_path: Path) -> None:
+@trained_on("penguins")
+def test_gradients_are_cut_to_a_length(
+    trained: Trained, make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """So a rate that is no number otherwise goes on; Adam itself takes steps of one size."""
-    cut = make_settings("penguins", clip_norm=1e-12)
-    free = make_settings("penguins", at=str(tmp_path / "free"))
-    first, second = (train(s)["history"][0]["eval_log_loss"] for s in (cut, free))
-    assert first > second  # gradients far below Adam's epsilon hardly move a weight
+    cut = first_epoch(make_settings("penguins", **LEARNING, clip_norm=1e-12), monkeypatch)
+    free = trained.document["history"][0]
+    # Gradients far below Adam's epsilon hardly move a weight.
+    assert cut["eval_log_loss"] > free["eval_log_loss"]
 
 
-def test_a_penalty_keeps_the_weights_small(make_settings: MakeSettings, tmp_path: Path) -> None:
-    plain = make_settings("penguins", epochs=10, learning_rate=0.05)
-    kept_small = make_settings(
-        "penguins", at=str(tmp_path / "l2"), epochs=10, learning_rate=0.05, l2=1.0
-    )
+@trained_on("penguins")
+def test_a_penalty_keeps_the_weights_small(trained: Trained, make_settings: MakeSettings) -> None:
+    kept_small = make_settings("penguins", **LEARNING, l2=1.0)
+    train(kept_small)
     sizes = []
-    for settings in (plain, kept_small):
-        train(settings)
+    for settings in (trained.settings, kept_small):
         loaded = tf.saved_model.load(f"{settings.model_dir}/1")
         sizes.append(sum(float(tf.reduce_sum(weight**2)) for weight in loaded.weights))
     assert sizes[1] < sizes[0] / 2
 
 
 def test_rows_that_do_not_parse_are_left_out_up_to_a_share(
-    make_settings: MakeSettings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    make_settings: MakeSettings,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     settings = make_settings("penguins", epochs=1)
     content = Path(settings.train_data).read_text().replace("Adelie", "adelie", 1)
@@ -317,15 +355,20 @@ def test_rows_that_do_not_parse_are_left_out_up_to_a_share(
     bad = dataclasses.replace(settings, train_data=str(path))
     with pytest.raises(UserError, match=f"{path}: 1 of the 275 rows read cannot be parsed"):
         train(bad)
-    assert train(dataclasses.replace(bad, max_bad_share=0.01))["rows"]["train"] == 274
-    assert "They are left out." in capsys.readouterr().out
+    first_epoch(dataclasses.replace(bad, max_bad_share=0.01), monkeypatch)
+    said = capsys.readouterr().out
+    assert "Read 274 training" in said
+    assert "They are left out." in said
 
 
 def test_a_column_that_teaches_nothing_is_said(
-    make_settings: MakeSettings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    make_settings: MakeSettings,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     settings = make_settings("penguins", epochs=1)
     rows = pd.read_csv(settings.train_data).assign(year=2007)
     rows.to_csv(tmp_path / "train.csv", index=False)
-    train(dataclasses.replace(settings, train_data=str(tmp_path / "train.csv")))
+    first_epoch(dataclasses.replace(settings, train_data=str(tmp_path / "train.csv")), monkeypatch)
     assert "Column 'year' has only one value in the training rows" in capsys.readouterr().out

@@ -11,11 +11,10 @@ from typing import Any
 import pytest
 from conftest import ROOT
 
-from trainer.run import run
 from trainer.settings import Settings
 from vertex_emulator.testing.clients import Clients
 
-from .conftest import MakeSettings, settings_in, without_speed
+from .conftest import MakeSettings, made_once, settings_in, train, without_speed
 
 TWO_DEVICES = """
 import sys, threading
@@ -59,14 +58,14 @@ def check_same(found: list[dict[str, float]], expected: list[dict[str, float]]) 
 
 
 @pytest.fixture(scope="module")
-def alone(
-    data: dict[str, dict[str, Path]], tmp_path_factory: pytest.TempPathFactory
-) -> list[dict[str, float]]:
+def alone(data: dict[str, dict[str, Path]], shared: Path) -> list[dict[str, float]]:
     """The history of one worker, with gradients cut, which needs the sum over all replicas."""
-    base = str(tmp_path_factory.mktemp("alone"))
-    settings = settings_in(base, data["penguins"], table="penguins", clip_norm=0.05, epochs=4)
-    run(settings, threading.Event())
-    return history(settings)
+
+    def settings_at(place: Path) -> Settings:
+        return settings_in(str(place), data["penguins"], table="penguins", clip_norm=0.05, epochs=4)
+
+    made_once(shared / "alone", lambda place: train(settings_at(place)))
+    return history(settings_at(shared / "alone"))
 
 
 def test_devices_of_one_machine_share_the_same_batches(
