@@ -15,6 +15,10 @@ from trainer.statistics import Statistics
 
 Tensor = Any
 
+# The length of a text's vector of weights. Of 1, as is usual, the weights of words would have to
+# grow to eight times what they are here, for which Adam's steps are too small and too few.
+TEXT_WEIGHT = 8.0
+
 
 def build(preprocessor: Preprocessor, head: "Head", settings: Settings) -> keras.Model:
     """Returns a wide and deep model of `(numbers, codes)`, as in `Encoded`.
@@ -41,22 +45,33 @@ def build(preprocessor: Preprocessor, head: "Head", settings: Settings) -> keras
         )
 
     numbers = keras.Input([preprocessor.numbers], name="numbers")
-    codes = keras.Input([len(statistics.vocabulary)], name="codes", dtype="int32")
+    codes = keras.Input([preprocessor.codes], name="codes", dtype="int32")
     wide, deep = [], [numbers]
     if preprocessor.numbers:
         wide.append(dense(head.outputs, "wide_numbers", 0)(numbers))
-    for place, name in enumerate(statistics.vocabulary):
-        size = min(settings.embedding_size, (statistics.codes(name) + 1) // 2)
+
+    def embed(name: str, values: int, places: Any) -> Any:
+        size = min(settings.embedding_size, (values + 1) // 2)
         # Looked up once, for both parts: the first numbers are the wide part's.
-        found = keras.layers.Embedding(
-            statistics.codes(name),
+        return keras.layers.Embedding(
+            values,
             head.outputs + size,
             embeddings_initializer="zeros",
             embeddings_regularizer=penalty,
             name=f"embed_{name}",
-        )(codes[:, place])
-        wide.append(found[:, : head.outputs])
-        deep.append(found[:, head.outputs :])
+        )(places)
+
+    found = [
+        embed(name, statistics.codes(name), codes[:, place])
+        for place, name in enumerate(statistics.vocabulary)
+    ]
+    at = len(found)
+    for name, weights in statistics.words.items():
+        places = codes[:, at : at + statistics.lengths[name]]
+        found.append(_summed(embed(name, 1 + len(weights), places), places, [*weights.values()]))
+        at += statistics.lengths[name]
+    wide += [each[:, : head.outputs] for each in found]
+    deep += [each[:, head.outputs :] for each in found]
     hidden = keras.layers.Concatenate(name="features")(deep)
     for layer, units in enumerate(settings.hidden_units, start=1):
         hidden = dense(units, f"hidden_{layer}", layer, "relu")(hidden)
@@ -65,6 +80,20 @@ def build(preprocessor: Preprocessor, head: "Head", settings: Settings) -> keras
             hidden = keras.layers.Dropout(settings.dropout, seed=seed, name=f"drop_{layer}")(hidden)
     outputs = dense(head.outputs, "deep", len(settings.hidden_units) + 1)(hidden)
     return keras.Model([numbers, codes], keras.layers.Add(name="outputs")([outputs, *wide]))
+
+
+def _summed(embedded: Any, places: Any, weights: Sequence[float]) -> Any:
+    """Returns the weighted sum of a text's words, as a long text weighs no more than a short one.
+
+    Args:
+        embedded: float32 [rows, words, size].
+        places: int32 [rows, words], places of the words in the vocabulary from 1; 0 is none.
+        weights: of the vocabulary's words.
+    """
+    weight = keras.ops.take(np.array([0, *weights], np.float32), places, axis=0)
+    squares = keras.ops.sum(keras.ops.square(weight), axis=1, keepdims=True)
+    weight *= TEXT_WEIGHT / keras.ops.sqrt(squares + keras.config.epsilon())
+    return keras.ops.sum(embedded * weight[..., None], axis=1)
 
 
 def _seed(settings: Settings, layer: int) -> int:

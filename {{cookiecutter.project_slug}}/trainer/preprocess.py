@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from trainer import timestamps
+from trainer import texts, timestamps
 from trainer.columns import Kind, Table
 from trainer.data import Array, Rows
 from trainer.errors import UserError
@@ -41,8 +41,8 @@ class Encoded:
     Attributes:
         numbers: float32 [rows, numbers], of mean 0 and variance 1 over the training rows, then
             the booleans and the gaps' own features, 0 or 1.
-        codes: int32 [rows, codes], in the order of the vocabularies; 0 is a missing, rare or
-            unknown value.
+        codes: int32 [rows, codes], one for each vocabulary, then the words of each text; 0 is a
+            missing, rare or unknown value, and fills up the words.
         labels: int32 [rows], indices of classes; of a number float32 [rows], in its own unit.
     """
 
@@ -63,9 +63,10 @@ class Preprocessor(tf.Module):  # type: ignore[misc]
         super().__init__(name="preprocessor")
         self.table = table
         self.statistics = statistics
+        vocabularies = statistics.vocabulary | {n: [*w] for n, w in statistics.words.items()}
         self.lookups = {
             name: _lookup(vocabulary)
-            for name, vocabulary in statistics.vocabulary.items()
+            for name, vocabulary in vocabularies.items()
             if vocabulary  # of none, as where all values are gaps or rare, no lookup can be made
         }
         # One trace for any number of rows: the same row has the same bits each time.
@@ -80,6 +81,11 @@ class Preprocessor(tf.Module):  # type: ignore[misc]
         booleans = sum(column.kind == "boolean" for column in self.table.columns)
         return len(self.statistics.mean) + booleans + sum(self.statistics.has_gaps.values())
 
+    @property
+    def codes(self) -> int:
+        """How many codes the network takes of a row."""
+        return len(self.statistics.vocabulary) + sum(self.statistics.lengths.values())
+
     def __call__(self, features: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
         """Encodes raw columns.
 
@@ -89,7 +95,7 @@ class Preprocessor(tf.Module):  # type: ignore[misc]
         Returns:
             float32 [rows, numbers] and int32 [rows, codes], as in `Encoded`.
         """
-        numbers, flags, codes = [], [], {}
+        numbers, flags, codes, words = [], [], {}, []
         rows = tf.shape(next(iter(features.values())))[0]
         for column in self.table.columns:
             values = features[column.name]
@@ -97,6 +103,8 @@ class Preprocessor(tf.Module):  # type: ignore[misc]
                 flags.append(tf.cast(values, tf.float32))
             elif column.kind in ("category", "integer"):
                 codes[column.name] = self._code(column.name, values, column.missing)
+            elif column.kind == "text":
+                words.append(self._words(column.name, values))
             else:
                 if column.kind == "timestamp":
                     parts = timestamps.parts(values)
@@ -110,7 +118,9 @@ class Preprocessor(tf.Module):  # type: ignore[misc]
                 if self.statistics.has_gaps[column.name]:
                     flags.append(tf.cast(~known, tf.float32))
         ordered = [codes[name] for name in self.statistics.vocabulary]
-        return _columns(numbers + flags, rows, tf.float32), _columns(ordered, rows, tf.int32)
+        categories = _columns(ordered, rows, tf.int32)
+        whole = tf.concat([categories, *words], axis=1) if words else categories
+        return _columns(numbers + flags, rows, tf.float32), whole
 
     def encode(self, rows: Rows) -> Encoded:
         """Encodes rows into memory."""
@@ -131,13 +141,13 @@ class Preprocessor(tf.Module):  # type: ignore[misc]
         make = _in_memory if scratch is None else functools.partial(_on_disk, scratch)
         encoded = Encoded(
             make("numbers", (rows, self.numbers), np.float32),
-            make("codes", (rows, len(self.statistics.vocabulary)), np.int32),
+            make("codes", (rows, self.codes), np.int32),
             make("labels", (rows,), label),
         )
-        at = 0
+        at, size = 0, texts.BLOCK if self.statistics.words else BLOCK
         for block in blocks:
-            for start in range(0, len(block), BLOCK):
-                part = slice(start, start + BLOCK)
+            for start in range(0, len(block), size):
+                part = slice(start, start + size)
                 raw = {name: tf.constant(values[part]) for name, values in block.features.items()}
                 for array, values in zip(
                     encoded.arrays, (*self._encode(raw), block.labels[part]), strict=True
@@ -157,6 +167,13 @@ class Preprocessor(tf.Module):  # type: ignore[misc]
         hashes = tf.strings.to_hash_bucket_fast(text, buckets)
         gaps = tf.equal(values, tf.constant(missing, values.dtype))
         return tf.where(gaps, 0, tf.cast(hashes + 1, tf.int32))
+
+    def _words(self, name: str, values: Tensor) -> Tensor:
+        """Returns the codes of a text's words and pairs, int32 [rows, length]."""
+        length = self.statistics.lengths[name]
+        if name not in self.lookups:
+            return tf.zeros([tf.size(values), length], tf.int32)
+        return texts.codes(values, self.lookups[name], length)
 
     def _days(self, name: str, parts: Mapping[str, Tensor]) -> Tensor:
         """Returns a timestamp's days after its reference, which float32 has room for."""

@@ -187,6 +187,7 @@ def _document(settings: Settings, table: Table, data: _Data, progress: Progress)
         "primary": {"metric": primary, "higher_is_better": primary in metrics.RISING},
         "label": table.label.name,
         "classes": table.label.classes,
+        "inputs": {column.name: data.statistics.told(column) for column in table.columns},
         "data": {name: f"sha256:{digest}" for name, digest in data.digests.items()},
         "rows": {
             "train": data.statistics.rows,

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from trainer import timestamps
-from trainer.columns import Table
+from trainer import texts, timestamps
+from trainer.columns import Column, Table
 from trainer.data import Array, Rows
 from trainer.errors import UserError
 
@@ -37,6 +37,9 @@ class Statistics:
             `when.month`, `when.weekday` and `when.hour`, where there are two such values or more.
         references: of each timestamp a day near the middle, in days since 1970-01-01.
         dates: first and last day of each timestamp that has any, such as 2013-01-31.
+        words: words and pairs of words of each text that are frequent enough, the most frequent
+            first, with what each weighs: the logarithm of one in how many rows has it.
+        lengths: codes that the network takes of a row of each text, at most.
         ranges: smallest and largest value of each number column that has any.
         buckets: codes of each category and integer column that the description gives buckets, or
             that has too many values for a vocabulary; the code is a hash of the value.
@@ -60,6 +63,28 @@ class Statistics:
     ranges: dict[str, tuple[float, float]] = field(default_factory=dict)
     references: dict[str, int] = field(default_factory=dict)
     dates: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    words: dict[str, dict[str, float]] = field(default_factory=dict)
+    lengths: dict[str, int] = field(default_factory=dict)
+
+    def told(self, column: Column) -> str:
+        """Says what the network gets of a column."""
+        name = column.name
+        if column.kind == "boolean":
+            return "0 or 1"
+        if column.kind == "text":
+            return (
+                f"the {self.lengths[name]} rarest, of each row, of {len(self.words[name]):,} words"
+                f" and pairs of words that {texts.MIN_ROWS} training rows or more have"
+            )
+        if column.kind in ("category", "integer"):
+            if name in self.buckets:
+                return f"one of {self.buckets[name]:,} codes, the value's hash"
+            return f"one of {len(self.vocabulary[name]):,} known values"
+        gaps = ", and whether it is a gap" if self.has_gaps[name] else ""
+        if column.kind == "number":
+            return f"the number in standard deviations from the mean{gaps}"
+        parts = [part for part in timestamps.PARTS if f"{name}.{part}" in self.vocabulary]
+        return f"{', '.join(['days', *parts])} as written, in any time zone{gaps}"
 
     def codes(self, name: str) -> int:
         """Returns how many codes a category or integer column has, 0 for a gap among them."""
@@ -90,6 +115,7 @@ def measure(
         if column.kind in ("integer", "category")
     }
     parts = {f"{name}.{part}": _Counts(-1) for name in dated for part in timestamps.PARTS}
+    words = {name: texts.Counts() for name, kind in kinds.items() if kind == "text"}
     labels = _Moments()
     class_rows = np.zeros(len(table.label.classes), np.int64)
     for block in blocks:
@@ -98,7 +124,7 @@ def measure(
             values |= _parts(name, values[name])
         for name, moments in numbers.items():
             moments.add(values[name])
-        for name, counts in (categories | parts).items():
+        for name, counts in (categories | parts | words).items():
             counts.add(values[name])
         labels.add(block.labels)
         if len(class_rows):
@@ -118,10 +144,12 @@ def measure(
     vocabulary = {name: [] if name in buckets else each for name, each in vocabulary.items()}
     frequent = {name: counts.frequent(min_count) for name, counts in parts.items()}
     vocabulary |= {name: values for name, values in frequent.items() if len(values) > 1}
+    frequent_words = {name: counts.frequent() for name, counts in words.items()}
     references = {name: round(numbers[name].mean) for name in dated}
     ranges = {name: moments.range for name, moments in numbers.items() if moments.rows}
     warnings = {name: moments.fault(labels.rows) for name, moments in numbers.items()}
     warnings |= {name: counts.fault(labels.rows) for name, counts in categories.items()}
+    warnings |= {name: counts.fault() for name, counts in words.items()}
     return Statistics(
         mean={name: each.mean - references.get(name, 0) for name, each in numbers.items()},
         scale={name: moments.scale or 1.0 for name, moments in numbers.items()},
@@ -130,6 +158,11 @@ def measure(
         buckets=buckets,
         ranges={name: ends for name, ends in ranges.items() if name not in dated},
         references=references,
+        words={
+            name: {word: math.log((1 + labels.rows) / (1 + rows)) for word, rows in each.items()}
+            for name, each in frequent_words.items()
+        },
+        lengths={name: counts.length() for name, counts in words.items()},
         dates={name: _dates(*ranges[name]) for name in dated if name in ranges},
         rows=labels.rows,
         class_rows=tuple(class_rows.tolist()),
@@ -139,9 +172,9 @@ def measure(
     )
 
 
-def _parts(name: str, texts: Array) -> dict[str, Array]:
+def _parts(name: str, values: Array) -> dict[str, Array]:
     """Returns a timestamp's days since 1970-01-01 by its name, and its categories by theirs."""
-    found = timestamps.parts(texts)
+    found = timestamps.parts(values)
     return {name: timestamps.days(found)} | {
         f"{name}.{part}": found[part].numpy() for part in timestamps.PARTS
     }
