@@ -19,7 +19,7 @@ from trainer.errors import UserError
 from trainer.loop import Loop
 from trainer.tables import TABLES
 
-from .conftest import settings_in, train
+from .conftest import made_once, settings_in, train
 
 TABLE = Table(
     "visits",
@@ -108,8 +108,9 @@ def write_files(folder: Path) -> dict[str, Path]:
     return files
 
 
-def train_noting(folder: Path) -> np.ndarray[Any, Any]:
-    """Trains, and returns the trainer's own predictions of the test rows."""
+def train_noting(folder: Path) -> None:
+    """Trains, and writes the trainer's own predictions of the test rows beside the model."""
+    folder.mkdir()
     predict, found = Loop.predict, []
 
     def noted(self: Loop, rows: Any) -> np.ndarray[Any, Any]:
@@ -121,16 +122,17 @@ def train_noting(folder: Path) -> np.ndarray[Any, Any]:
         patch.setattr(Loop, "predict", noted)
         settings = settings_in(str(folder), write_files(folder), table=TABLE.name)
         train(settings)
-    return next(each for each in found if len(each) == 120)
+    first = next(each for each in found if len(each) == 120)
+    np.save(Path(settings.model_dir, "predictions.npy"), first)
 
 
 @pytest.fixture(scope="module")
-def visits(tmp_path_factory: pytest.TempPathFactory) -> Visits:
-    folder = tmp_path_factory.mktemp("visits")
-    predictions = train_noting(folder)
+def visits(shared: Path) -> Visits:
+    folder = shared / "visits"
+    made_once(folder, train_noting)
     model = folder / "model_dir"
     document = json.loads((model / "evaluation.json").read_text(encoding="utf-8"))
-    return Visits(folder / "test.csv", document, predictions, model)
+    return Visits(folder / "test.csv", document, np.load(model / "predictions.npy"), model)
 
 
 def features_of(rows: Rows) -> dict[str, Any]:
