@@ -184,19 +184,19 @@ def _saved(figure: Figure, kind: str, **options: Any) -> bytes:
     return file.getvalue()
 
 
-def _axes(
-    title: str, x: str, y: str, size: tuple[float, float], layout: str = "constrained"
-) -> Any:
+def _axes(title: str, x: str, y: str, size: tuple[float, float]) -> Any:
+    """Returns axes in a figure that finds room for their labels."""
     from matplotlib.figure import Figure as New
 
-    axes = New(figsize=size, layout=layout).add_subplot()
+    axes = New(figsize=size, layout="constrained").add_subplot()
     axes.set(title=title, xlabel=x, ylabel=y)
     return axes
 
 
 def _unit_axes(title: str, x: str, y: str) -> Any:
     """Returns axes of shares and probabilities, both from 0 to 1."""
-    axes = _axes(title, x, y, SQUARE, layout="none")
+    axes = _axes(title, x, y, SQUARE)
+    axes.figure.set_layout_engine("none")
     axes.figure.subplots_adjust(**UNIT_PLACE)
     axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.02))
     return axes
