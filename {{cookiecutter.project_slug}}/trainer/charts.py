@@ -196,7 +196,7 @@ def _axes(title: str, x: str, y: str, size: tuple[float, float]) -> Any:
 def _unit_axes(title: str, x: str, y: str) -> Any:
     """Returns axes of shares and probabilities, both from 0 to 1."""
     axes = _axes(title, x, y, SQUARE)
-    axes.figure.set_layout_engine("none")
+    axes.figure.set_layout_engine(None)
     axes.figure.subplots_adjust(**UNIT_PLACE)
     axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.02))
     return axes
