@@ -42,6 +42,11 @@ class Column:
         heading: what the column is called in a person's own file; by default its name.
         buckets: where above 0, so many codes share the values of a category or integer, each by its
             hash, in place of a vocabulary; two values may share a code.
+        written: how a person's own file writes its values, by an example or a pattern that
+            `cloud/datasets/written.py` explains, such as `1.234,5` or `%d.%m.%Y`; empty as the
+            CSV files have them.
+        gaps: words that a person's own file has for a missing value, beside those of
+            `trainer/values.py`.
     """
 
     name: str
@@ -49,6 +54,8 @@ class Column:
     about: str
     heading: str = ""
     buckets: int = 0
+    written: str = ""
+    gaps: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "heading", self.heading or self.name)
@@ -84,13 +91,20 @@ class Label:
         classes: every value it has; of two, the model gives the probability of the second. None
             at all make it a number, which the model estimates: a regression.
         about: what it means, with its unit.
+        heading: what the column is called in a person's own file; by default its name.
+        written: how a number is written there, as of a column.
+        left_out: classes whose rows are left out, as too few have them.
     """
 
     name: str
     classes: tuple[str, ...]
     about: str
+    heading: str = ""
+    written: str = ""
+    left_out: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "heading", self.heading or self.name)
         if len(self.classes) == 1 or len(set(self.classes)) < len(self.classes):
             raise ValueError(
                 f"Label {self.name!r}: expected two different classes or more, or none for a"
@@ -103,6 +117,75 @@ class Label:
         if not self.classes:
             return "regression"
         return "binary" if len(self.classes) == 2 else "multiclass"
+
+
+@dataclass(frozen=True)
+class Source:
+    """A person's own files, which a data set is made of; `cloud/datasets/source.py` reads them.
+
+    Attributes:
+        files: paths, relative to the project's folder, or gs:// URIs.
+        key: heading of the column that tells the rows apart; empty where there is none, and they
+            are numbered.
+        encoding: of the text; empty to find out.
+        delimiter: between the cells of a line; empty to find out.
+        headings: of the columns, for files whose first line is a row already.
+        sheet: of an Excel workbook; empty for the first.
+        skip_bad: whether rows that cannot be read are left out.
+        line_breaks: whether line breaks within quotes are right even where the lines look like
+            rows.
+    """
+
+    files: tuple[str, ...]
+    key: str = ""
+    encoding: str = ""
+    delimiter: str = ""
+    headings: tuple[str, ...] = ()
+    sheet: str = ""
+    skip_bad: bool = False
+    line_breaks: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.files:
+            raise ValueError("source: expected one file at least, got none.")
+
+
+@dataclass(frozen=True)
+class Split:
+    """How the rows are divided into those to train on, to evaluate on and to test with.
+
+    Attributes:
+        by: `row`; `group`, whose rows stay together; or `time`, so that the tests are of later
+            rows than the training's.
+        column: heading of the group or of the time.
+        written: how the time is written, as of a column.
+        salt: another number divides the rows otherwise.
+    """
+
+    by: Literal["row", "group", "time"] = "row"
+    column: str = ""
+    written: str = ""
+    salt: int = 0
+
+    def __post_init__(self) -> None:
+        if self.by not in ("row", "group", "time"):
+            raise ValueError(f"split.by: expected 'row', 'group' or 'time', got {self.by!r}.")
+        if bool(self.column) == (self.by == "row"):
+            needs = "no column" if self.by == "row" else "the heading of a column"
+            raise ValueError(f"split by {self.by}: expected {needs}, got {self.column!r}.")
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A column of a person's own file that the model does not get.
+
+    Attributes:
+        heading: of the column.
+        why: the reason.
+    """
+
+    heading: str
+    why: str
 
 
 @dataclass(frozen=True)
@@ -120,6 +203,10 @@ class Table:
         limits: what a reader of the model card should know of the data, in whole sentences.
         defaults: settings that suit it, by their names in `trainer/settings.py`, for when the
             command line does not say.
+        source: a person's own files; None where a maker of `cloud/datasets/makers.py` makes the
+            rows.
+        split: how rows of a source are divided.
+        left_out: columns of a source that the model does not get.
     """
 
     name: str
@@ -129,6 +216,9 @@ class Table:
     slices: tuple[str, ...] = ()
     limits: tuple[str, ...] = ()
     defaults: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    source: Source | None = None
+    split: Split = Split()
+    left_out: tuple[LeftOut, ...] = ()
 
     def __post_init__(self) -> None:
         if not NAME.fullmatch(self.name):

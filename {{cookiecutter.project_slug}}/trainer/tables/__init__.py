@@ -1,32 +1,28 @@
 """The tables: each is described by a file `NAME.toml` in this folder, which people read and edit.
 
-Keys of a file, with the meaning that `trainer/columns.py` gives them:
-
-- `key`: column that tells the rows apart.
-- `label`: `name`, `about`, and `classes` where it is no number.
-- `columns`: a list, each with `name`, `kind` and `about`; `heading` and `buckets` may be left out.
-- `slices`, `limits` and `defaults`, which may be left out.
+Its keys are the attributes of `Table`, `Label`, `Column`, `Source`, `Split` and `LeftOut` in
+`trainer/columns.py`, with the meaning that is given there. What has a default may be left out, and
+so may the classes of a label that is a number.
 """
 
+import dataclasses
 import re
 import tomllib
-from collections.abc import Iterator, Mapping, MutableMapping
+import typing
+from collections.abc import Iterator, MutableMapping
 from importlib.resources import files
 from importlib.resources.abc import Traversable
-from typing import Any, get_args
+from typing import Any
 
-from trainer.columns import Column, Kind, Label, Table
+from trainer.columns import Column, Kind, Label, LeftOut, Source, Split, Table
 from trainer.errors import UserError
 
-COLUMN = {"name": str, "kind": str, "about": str, "heading": str, "buckets": int}
-LABEL = {"name": str, "about": str, "classes": list}
-TABLE = {
-    "key": str, "label": dict, "columns": list, "slices": list, "limits": list, "defaults": dict,
-}  # fmt: skip
-OPTIONAL = {"classes", "slices", "limits", "defaults", "heading", "buckets"}
+# What TOML has for the type of an attribute.
+WRITTEN: dict[Any, type] = {str: str, int: int, bool: bool, tuple: list, typing.Literal: str}
 TYPES: dict[type[Any], str] = {
     str: "a text",
     int: "a whole number",
+    bool: "true or false",
     list: "a list",
     dict: "a table of keys and values",
 }
@@ -106,43 +102,40 @@ class _Description:
             raise UserError(f"{file}: is not TOML: {error}.") from error
 
     def table(self, name: str) -> Table:
-        values = self._checked(self._values, TABLE, "")
-        label = self._checked(values["label"], LABEL, "label")
-        columns = []
-        for number, value in enumerate(values["columns"]):
-            column = self._checked(value, COLUMN, f"columns[{number}]")
-            if column["kind"] not in get_args(Kind):
-                kinds = ", ".join(get_args(Kind))
-                raise self._error(
-                    f"expected a kind of {kinds}, got {column['kind']!r}", column["name"]
-                )
-            columns.append(self._made(column["name"], Column, column))
-        for key in ("slices", "limits"):
-            self._check_texts(values.get(key, []), key)
-        classes = label.get("classes", [])
-        self._check_texts(classes, "label.classes")
+        values = self._checked(self._values, Table, "")
+        label = values["label"]
+        parts: dict[str, Any] = {"label": self._part(Label, label, "label")}
+        for key, kind in (("columns", Column), ("left_out", LeftOut)):
+            listed = enumerate(values.get(key, []))
+            parts[key] = tuple(self._part(kind, each, f"{key}[{n}]") for n, each in listed)
+        for key, part in (("source", Source), ("split", Split)):
+            if key in values:
+                parts[key] = self._part(part, values[key], key)
         defaults = {
             setting: tuple(value) if isinstance(value, list) else value
             for setting, value in values.get("defaults", {}).items()
         }
-        made = {
-            "name": name,
-            "key": values["key"],
-            "label": self._made(label["name"], Label, label | {"classes": tuple(classes)}),
-            "columns": tuple(columns),
-            "slices": tuple(values.get("slices", ())),
-            "limits": tuple(values.get("limits", ())),
-            "defaults": defaults,
-        }
-        table: Table = self._made("", Table, made)
+        table: Table = self._made("", Table, values | parts | {"name": name, "defaults": defaults})
         return table
 
-    def _checked(self, values: Any, known: Mapping[str, type], place: str) -> dict[str, Any]:
-        """Returns keys and values of the types that are known.
+    def _part(self, kind: type[Any], values: Any, place: str) -> Any:
+        """Makes a part of the table out of its keys and values."""
+        values = self._checked(values, kind, place)
+        if kind is Column and values["kind"] not in typing.get_args(Kind):
+            kinds = ", ".join(typing.get_args(Kind))
+            raise self._error(f"expected a kind of {kinds}, got {values['kind']!r}", values["name"])
+        if kind is Label:
+            values = {"classes": ()} | values
+        text = next((value for value in values.values() if isinstance(value, str)), "")
+        return self._made(text, kind, values)
+
+    def _checked(self, values: Any, kind: type[Any], place: str) -> dict[str, Any]:
+        """Returns the attributes of a part; lists of texts become tuples.
 
         Raises:
             UserError: one is missing, unknown, or of another type.
         """
+        known = _types(kind)
         if not isinstance(values, dict):
             raise self._error(f"{place}: expected {', '.join(known)}, got {values!r}", str(values))
         inside = f"{place}." if place else ""
@@ -151,16 +144,20 @@ class _Description:
                 raise self._error(
                     f"{inside}{key}: expected a key of {', '.join(known)}", key, is_key=True
                 )
-            if not isinstance(value, known[key]) or isinstance(value, bool):
+            if not isinstance(value, known[key]) or (known[key] is int and isinstance(value, bool)):
                 expected = TYPES[known[key]]
                 raise self._error(
                     f"{inside}{key}: expected {expected}, got {value!r}", key, is_key=True
                 )
         for key in known:
-            if key not in values and key not in OPTIONAL:
+            if key not in values and key not in _optional(kind):
                 of = f" of {values['name']!r}" if "name" in values else ""
                 raise self._error(f"{inside}{key}{of}: is missing", str(values.get("name", "")))
-        return values
+        texts = {key for key in known if key not in ("columns", "left_out")}
+        lists = {key: value for key, value in values.items() if isinstance(value, list)}
+        for key in texts & lists.keys():
+            self._check_texts(lists[key], f"{inside}{key}")
+        return values | {key: tuple(value) for key, value in lists.items()}
 
     def _check_texts(self, values: list[Any], key: str) -> None:
         for value in values:
@@ -183,3 +180,23 @@ class _Description:
         lines = [n for n, line in enumerate(self._lines, 1) if text and re.search(found, line)]
         line = f", line {lines[0]}" if lines else ""
         return UserError(f"{self._file}{line}: {message}.")
+
+
+def _types(kind: type[Any]) -> dict[str, type]:
+    """Returns the type that each attribute of a part has in TOML; a table's name is its file's."""
+    hints = typing.get_type_hints(kind)
+    return {
+        field.name: WRITTEN.get(typing.get_origin(hints[field.name]) or hints[field.name], dict)
+        for field in dataclasses.fields(kind)
+        if kind is not Table or field.name != "name"
+    }
+
+
+def _optional(kind: type[Any]) -> set[str]:
+    """Returns the attributes of a part that may be left out."""
+    missing = dataclasses.MISSING
+    return {"classes"} | {
+        field.name
+        for field in dataclasses.fields(kind)
+        if field.default is not missing or field.default_factory is not missing
+    }
