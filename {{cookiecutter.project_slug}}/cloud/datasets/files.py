@@ -8,12 +8,15 @@ from typing import Any
 
 import filelock
 import google_crc32c
+from google.api_core import exceptions
 
 from cloud.client import Client
-from cloud.config import Config
-from cloud.console import say, step
+from cloud.config import ROOT, Config
+from cloud.console import counted, say, step
+from cloud.errors import UserError
+from trainer.columns import Table
 from trainer.settings import SPLITS
-from trainer.storage import content_type
+from trainer.storage import content_type, is_uri
 from trainer.tables import TABLES
 
 # Beside the files: what they were made by.
@@ -92,11 +95,9 @@ def _lock(config: Config) -> filelock.BaseFileLock:
 
 
 def _make(config: Config, rows: int | None, split_by: str) -> dict[str, Path]:
-    from cloud.datasets import makers
-
     recipe = _recipe(config)
     with step(f"Making the data set {config.data_set!r}"):
-        paths = makers.write_csvs(config.data_set, folder(config), rows, split_by)
+        paths = _write(config, rows, split_by)
     made = {"recipe": recipe, "rows": rows, "split_by": split_by}
     unfinished = folder(config) / f"{MADE_BY}.partial"
     unfinished.write_text(json.dumps(made), encoding="utf-8")
@@ -104,11 +105,76 @@ def _make(config: Config, rows: int | None, split_by: str) -> dict[str, Path]:
     return paths
 
 
+def _write(config: Config, rows: int | None, split_by: str) -> dict[str, Path]:
+    """Writes the files, of a person's own files or as a maker makes them."""
+    table = TABLES.get(config.data_set)
+    if table is None or table.source is None:
+        from cloud.datasets import makers
+
+        return makers.write_csvs(config.data_set, folder(config), rows, split_by)
+    from cloud.datasets import conversion
+
+    if split_by != "row":
+        raise UserError(
+            f"--split-by {split_by}: expected 'row', as trainer/tables/{table.name}.toml says how"
+            " its rows are split; change 'split' there."
+        )
+    paths, made = conversion.write_csvs(table, _sources(config, table), folder(config), rows)
+    counts = ", ".join(f"{count:,} {split}" for split, count in made.rows.items())
+    say(f"Rows: {counts}.")
+    for count, why in (
+        (made.without_label, "have no label"),
+        (made.of_left_out_classes, "are of classes that are left out"),
+        (made.bad, "cannot be read"),
+    ):
+        if count:
+            say(f"{counted(count, 'row')} left out: they {why}.", "yellow")
+    return paths
+
+
+def _sources(config: Config, table: Table) -> list[Path]:
+    """Returns a person's own files on this machine; those of a bucket are copied."""
+    names = table.source.files if table.source else ()
+    return [fetch(Client(config), name) if is_uri(name) else ROOT / name for name in names]
+
+
+def fetch(client: Client, uri: str) -> Path:
+    """Copies an object to this machine, unless it has it already, and returns the file.
+
+    Raises:
+        UserError: there is no such object.
+    """
+    blob = client.blob(uri)
+    try:
+        blob.reload()
+    except exceptions.NotFound as error:
+        raise UserError(f"{uri}: there is no such object or bucket; check the URI.") from error
+    folder = client.config.data_folder / "sources" / blob.bucket.name / str(blob.generation)
+    path: Path = folder / Path(blob.name).name
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = path.with_name(f".{path.name}")
+        with step(f"Copying {uri} ({blob.size / 1e6:,.1f} MB)"):
+            blob.download_to_filename(unfinished, raw_download=True)
+        unfinished.replace(path)
+    return path
+
+
+def is_made(path: Path) -> bool:
+    """Whether a file is one of a data set, and not a person's own."""
+    return path.with_name(MADE_BY).exists()
+
+
 def _recipe(config: Config) -> str:
-    """Returns a checksum of what decides the files: the table's description, and the makers."""
+    """Returns a checksum of what decides the files: the description, the code, the source."""
     description = TABLES.folder / f"{config.data_set}.toml"
-    makers = Path(__file__).with_name("makers.py")
-    contents = [file.read_bytes() for file in (description, makers) if file.is_file()]
+    code = [Path(__file__).with_name(f"{name}.py") for name in ("makers", "conversion", "written")]
+    contents = [file.read_bytes() for file in (description, *code) if file.is_file()]
+    table = TABLES.get(config.data_set)
+    for name in table.source.files if table and table.source else ():
+        path = ROOT / name  # an object of a bucket is looked at when 'data' is called
+        if path.is_file():
+            contents.append(f"{path.stat().st_size} {path.stat().st_mtime_ns}".encode())
     return hashlib.sha256(b"\0".join(contents)).hexdigest()
 
 

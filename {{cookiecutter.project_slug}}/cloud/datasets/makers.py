@@ -1,8 +1,8 @@
-"""The data sets: real tables out of packages, split by a hash of each row's key, or of its day.
+"""The data sets that code makes: of packages, split by a hash of each row's key, or of its day.
 
 Each maker takes a table's name and returns one data frame: the key, the features and the label
-that `trainer/tables/` describes. Another data set is another maker here, and its description
-there.
+that `trainer/tables/` describes. A table of one's own files needs no maker: 'nox -s adopt'
+describes it, and `conversion.py` makes its data set.
 """
 
 import importlib.util
@@ -41,8 +41,8 @@ def make(name: str, rows: int | None = None, split_by: str = "row") -> dict[str,
     """
     if name not in MAKERS:
         raise UserError(
-            f"Expected a data set of {', '.join(MAKERS)}, got {name!r}; another one needs a"
-            f" description, trainer/tables/{name}.toml, and a maker in cloud/datasets/makers.py."
+            f"Expected a data set of {', '.join(MAKERS)}, got {name!r}; another one needs the files"
+            f" that 'nox -s adopt' describes, or a maker in cloud/datasets/makers.py."
         )
     if rows is not None and rows < 1:
         raise UserError(f"Expected a sample of at least one row, got {rows}.")
