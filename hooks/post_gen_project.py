@@ -1,4 +1,4 @@
-"""Prints the next three commands; Cookiecutter renders and runs it in the new project's folder."""
+"""Prints the next commands; Cookiecutter renders and runs it in the new project's folder."""
 
 from __future__ import annotations
 
@@ -14,16 +14,21 @@ from pathlib import Path
 ANSWERS = r"""{{ cookiecutter | tojson }}"""
 
 
-def next_commands(project: Path) -> list[str]:
+ADOPT = "nox -s adopt -- FILE.csv --label COLUMN"
+
+
+def next_commands(project: Path, data_set: str) -> list[str]:
     """Return the commands to type next, quoted for this machine's shell."""
     folder = str(project)
     quoted = subprocess.list2cmdline([folder]) if os.name == "nt" else shlex.quote(folder)
-    return [f"cd {quoted}", 'python -m pip install "nox[uv]"', "nox -s demo"]
+    adopt = [ADOPT] if data_set == "own" else []
+    return [f"cd {quoted}", 'python -m pip install "nox[uv]"', *adopt, "nox -s demo"]
 
 
 if __name__ == "__main__":
-    name = json.loads(ANSWERS)["project_name"]
+    answers = json.loads(ANSWERS)
     # A terminal that cannot spell the name still gets the commands.
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
-    print(f"{name} is ready. Next:", *next_commands(Path.cwd()), sep="\n    ")
+    commands = next_commands(Path.cwd(), answers["data_set"])
+    print(f"{answers['project_name']} is ready. Next:", *commands, sep="\n    ")

@@ -61,6 +61,7 @@ def refusals(**answers: Any) -> list[str]:
         ("project_slug", "console"),
         ("licence", "Proprietary"),
         ("data_set", "penguins"),
+        ("data_set", "own"),
     ],
 )
 def test_good_answers_pass(name: str, answer: str) -> None:

@@ -75,7 +75,7 @@ def test_no_python_file_of_the_template_holds_jinja(template: Path) -> None:
     assert [path for path in python if tags.search(path.read_text(encoding="utf-8"))] == []
 
 
-@pytest.mark.parametrize("data_set", ["flights", "penguins"])
+@pytest.mark.parametrize("data_set", ["flights", "penguins", "own"])
 @pytest.mark.parametrize("licence", ["MIT", "Apache-2.0", "BSD-3-Clause", "Proprietary"])
 def test_every_choice_bakes_and_leaves_no_trace_of_cookiecutter(
     template: Path, project: Path, tmp_path: Path, licence: str, data_set: str
@@ -197,6 +197,15 @@ def test_the_next_three_commands_are_printed(template: Path, tmp_path: Path) -> 
     assert Path(there).resolve() == (folder / "zofia_s_flights").resolve()
     assert install.strip() == 'python -m pip install "nox[uv]"'
     assert demo.strip() == "nox -s demo"
+
+
+def test_who_brings_a_table_is_told_how(template: Path, tmp_path: Path) -> None:
+    run = run_cookiecutter(template, tmp_path, "--no-input", "data_set=own")
+    assert run.returncode == 0, run.stderr
+    assert [line.strip() for line in run.stdout.splitlines()[-2:]] == [
+        "nox -s adopt -- FILE.csv --label COLUMN",
+        "nox -s demo",
+    ]
 
 
 def test_a_second_bake_renews_the_files_and_keeps_what_runs_have_made(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from cloud.console import err, fail, text
 from cloud.errors import UserError
 
 # These start before there is a target to talk to.
-WITHOUT_CLIENT = {"demo", "train", "tensorboard", "emulator"}
+WITHOUT_CLIENT = {"adopt", "demo", "train", "tensorboard", "emulator"}
 # These pass flags on to the trainer, after a --.
 WITH_TRAINER = {"demo", "train", "submit"}
 

@@ -54,7 +54,8 @@ def table(config: Config) -> Table:
     if config.data_set not in TABLES:
         raise UserError(
             f"[tool.cloud] data_set: expected one of {', '.join(TABLES)}, the tables of"
-            f" trainer/tables/, got {config.data_set!r}."
+            f" trainer/tables/, got {config.data_set!r}. For a table of your own:"
+            " nox -s adopt -- FILE.csv --label COLUMN"
         )
     return TABLES[config.data_set]
 

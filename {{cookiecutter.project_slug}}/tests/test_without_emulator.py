@@ -29,7 +29,7 @@ print(json.dumps(printed))
 """
 NEEDED = {"cancel": ["a-job"], "promote": ["2"]}
 # These need no account: they run here, or say what is missing here.
-LOCAL = {"emulator", "tensorboard", "train"}
+LOCAL = {"adopt", "emulator", "tensorboard", "train"}
 
 
 @pytest.fixture(scope="module")

@@ -1,12 +1,15 @@
 """demo: every step once on the target, from the data to a prediction by REST."""
 
 import argparse
+import dataclasses
 import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from cloud import emulator, lookup
+from cloud.adoption import flags
+from cloud.adoption.adopt import adopt
 from cloud.client import Client
 from cloud.config import Config
 from cloud.console import next_commands, say, step
@@ -22,12 +25,23 @@ STEPS = 6
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rows", type=int, help="train on a sample of about so many rows")
+    parser.add_argument(
+        "--csv",
+        metavar="FILE",
+        action="append",
+        help="adopt a table of your own first; --label names what is predicted",
+    )
+    flags.add_arguments(parser)
     parser.add_argument("trainer", nargs="*", help="flags for python -m trainer.task, after a --")
 
 
 def run(config: Config, options: argparse.Namespace) -> int:
     """Runs every step; stops the emulator where it started it."""
     begun = time.monotonic()
+    if options.csv:
+        name = adopt(config, options.csv, options)
+        config = dataclasses.replace(config, data_set=name)
+    lookup.table(config)
     ours = config.target == "emulator" and emulator.address(config) is None
     try:
         with numbered(1, "Target"), step("Connecting"):

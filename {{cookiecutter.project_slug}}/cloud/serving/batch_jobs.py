@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -89,7 +90,7 @@ def read_file(client: Client, path: Path | None, *, allow_missing: bool = False)
                 " the row; rename the field."
             )
     # The rows of a CSV file keep their other columns, such as the label, for the joined file.
-    rows: list[Any] = instances.csv_rows(path) if ".csv" in path.suffixes else found
+    rows: Sequence[Any] = instances.rows_of(path, table) or found
     keys = [str(number) for number in range(len(found))]
     return Inputs(dict(zip(keys, rows, strict=True)), dict(zip(keys, found, strict=True)))
 

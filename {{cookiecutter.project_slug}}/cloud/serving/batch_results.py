@@ -139,12 +139,12 @@ def summary(table: Table, results: Results) -> None:
     say(f"{counted(len(predictions), 'row')} predicted, {len(failed):,} failed.", "bold")
     if predictions and table.label.kind == "regression":
         mean = sum(each["value"] for each in predictions) / len(predictions)
-        say(f"  mean {table.label.name}: {mean:.2f}")
+        say(f"  mean {table.label.heading}: {mean:.2f}")
     elif predictions:
         for name in table.label.classes:
             count = sum(each["label"] == name for each in predictions)
             share = 100 * count / len(predictions)
-            say(f"  {table.label.name} {name}: {count:,} ({share:.1f} %)")
+            say(f"  {table.label.heading} {name}: {count:,} ({share:.1f} %)")
     for key, reason in list(results.errors.items())[:SHOWN_ERRORS]:
         say(f"  row {key} failed: {reason}", "red")
     for reason in results.nameless[:SHOWN_ERRORS]:

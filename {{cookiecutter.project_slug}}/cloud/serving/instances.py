@@ -3,16 +3,17 @@
 import difflib
 import json
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from cloud.config import Config
-from cloud.datasets import files
+from cloud.datasets import files, written
+from cloud.datasets.source import Dialect, SourceFile
 from cloud.errors import UserError
 from trainer import files as data_files
 from trainer import values
-from trainer.columns import Column, Table
+from trainer.columns import Column, Source, Table
 from trainer.errors import UserError as DataError
 
 Instance = dict[str, Any]
@@ -49,8 +50,15 @@ def of_json(table: Table, found: Instance) -> Instance:
         UserError: a text is no date or time where the column has them.
     """
     described = {column.name for column in table.columns}
+    found = _named(table, found)
     others = {name: value for name, value in found.items() if name not in described}
     return _features(table, found, values.of_json) | others
+
+
+def _named(table: Table, row: dict[str, Any]) -> dict[str, Any]:
+    """Returns a row with names in place of headings: it may have either."""
+    names = {column.heading: column.name for column in table.columns if column.name not in row}
+    return {names.get(heading, heading): value for heading, value in row.items()}
 
 
 def _features(table: Table, row: Instance, read: Callable[[Column, Any], Any]) -> Instance:
@@ -107,7 +115,8 @@ def read(path: Path, table: Table, *, allow_missing: bool = False) -> list[Insta
 
     Args:
         path: .csv with the features' names in its first line, .jsonl with an object a line, or
-            .json with an object, a list of them, or a request's body.
+            .json with an object, a list of them, or a request's body. For a table of a person's
+            own files, one written as those are, with their headings.
         table: kinds of the features.
         allow_missing: whether a feature may be named nowhere in the file, and so be a gap in all
             its rows.
@@ -116,6 +125,13 @@ def read(path: Path, table: Table, *, allow_missing: bool = False) -> list[Insta
         UserError: it cannot be read, is of another kind, holds no instance, or names a feature
             nowhere.
     """
+    if _is_own(path, table):
+        rows = own_rows(path, table)
+        readers = {column.name: written.reader(column) for column in table.columns}
+        found = [_of_own_row(path, table, readers, each) for each in rows]
+        named = set(_named(table, rows[0][1])) if rows else set()
+        _check_names(path, table, named, allow_missing=allow_missing)
+        return found
     kinds = {".csv": _read_csv, ".json": _read_json, ".jsonl": _read_jsonl}
     kind = path.with_suffix("").suffix if path.suffix == ".gz" else path.suffix
     if kind not in kinds:
@@ -127,6 +143,51 @@ def read(path: Path, table: Table, *, allow_missing: bool = False) -> list[Insta
     return found
 
 
+def _is_own(path: Path, table: Table) -> bool:
+    """Whether a file is written as a person's own files are, and not as those of a data set."""
+    is_json = any(each in (".json", ".jsonl") for each in path.suffixes)
+    return table.source is not None and not is_json and not files.is_made(path)
+
+
+def own_rows(path: Path, table: Table) -> list[tuple[str, Row]]:
+    """Returns the rows of a file that is written as a person's own files are.
+
+    Returns:
+        The place of each, and its cells by heading.
+
+    Raises:
+        UserError: it cannot be read.
+    """
+    source = table.source or Source((str(path),))
+    dialect = Dialect(headings=source.headings, line_breaks=source.line_breaks)
+    file = SourceFile(path, dialect)
+    return [(row.place, dict(zip(file.headings, row.cells, strict=True))) for row in file.rows()]
+
+
+def _of_own_row(
+    path: Path, table: Table, readers: Mapping[str, written.Reader], placed: tuple[str, Row]
+) -> Instance:
+    place, row = placed
+    found = _named(table, row)
+    canonical = {}
+    for column in table.columns:
+        if column.name not in found:
+            continue
+        try:
+            text = readers[column.name].read(found[column.name])
+        except ValueError as error:
+            raise UserError(f"{path}, {place}, column {column.heading!r}: {error}.") from error
+        canonical[column.name] = text or ""
+    return of_row(table, canonical)
+
+
+def rows_of(path: Path, table: Table) -> list[Row] | None:
+    """Returns the rows of a file as they are, by heading; None of a file of JSON."""
+    if _is_own(path, table):
+        return [row for _place, row in own_rows(path, table)]
+    return csv_rows(path) if ".csv" in path.suffixes else None
+
+
 def _check_names(path: Path, table: Table, named: set[str], *, allow_missing: bool) -> None:
     """Raises UserError where all rows would lack a feature that they may have by another name."""
     described = [column.name for column in table.columns]
@@ -134,7 +195,8 @@ def _check_names(path: Path, table: Table, named: set[str], *, allow_missing: bo
     if not missing or (allow_missing and len(missing) < len(described)):
         return
     others = named - set(described)
-    wanted = ", ".join(_with_guess(name, others) for name in missing)
+    headings = {column.name: column.heading for column in table.columns}
+    wanted = ", ".join(_with_guess(headings[name], others) for name in missing)
     if len(missing) == len(described):
         raise UserError(f"{path}: expected the features {wanted}, got none of them.")
     raise UserError(

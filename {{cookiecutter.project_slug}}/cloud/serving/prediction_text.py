@@ -19,7 +19,9 @@ def in_words(table: Table, row: Row | None, prediction: Prediction) -> str:
     """
     named = outputs(prediction)
     if row is None:
-        return f"The model says {as_text(table, named)}; {table.label.name} is {table.label.about}."
+        label = table.label
+        about = f"; {label.heading} is {label.about}" if label.about != label.heading else ""
+        return f"The model says {as_text(table, named)}{about}."
     describe = {"flights": flight_in_words, "flights_delay": delay_in_words}.get(
         table.name, row_in_words
     )
@@ -47,7 +49,7 @@ def delay_in_words(_table: Table, row: Row, prediction: Outputs) -> str:
 
 def row_in_words(table: Table, row: Row, prediction: Outputs) -> str:
     """Tells the prediction for a row and the truth."""
-    name, truth = table.label.name, row[table.label.name]
+    name, truth = table.label.heading, row[table.label.name]
     sentence = f"The model says {as_text(table, prediction)}; the {name} is {truth}"
     if table.label.kind == "regression":
         return f"{sentence}."

@@ -1,0 +1,86 @@
+"""Adopts a table: looks at it, says what was found, writes its description, and chooses it."""
+
+import argparse
+from pathlib import Path
+
+from cloud import config
+from cloud.adoption import description, flags, report
+from cloud.adoption.look import Adoption, Look, relative
+from cloud.client import Client
+from cloud.config import Config
+from cloud.console import say, step
+from cloud.datasets import files
+from cloud.errors import UserError
+from trainer.storage import is_uri
+from trainer.tables import TABLES
+
+TABLES_FOLDER = config.ROOT / "trainer" / "tables"
+
+
+def adopt(
+    values: Config,
+    names: list[str],
+    options: argparse.Namespace,
+    *,
+    dry_run: bool = False,
+    replace: bool = False,
+) -> str:
+    """Describes the table of files, and makes it the project's; returns its name.
+
+    Args:
+        values: the project's.
+        names: files, folders or gs:// URIs.
+        options: as `flags.add_arguments` describes them.
+        dry_run: whether nothing is written.
+        replace: whether a description that somebody has edited is written over.
+
+    Raises:
+        UserError: a file cannot be read, there is nothing to learn, or the table's name is taken.
+    """
+    wishes = flags.wishes_of(options)
+    local = [files.fetch(Client(values), name) if is_uri(name) else Path(name) for name in names]
+    with step(f"Looking at {', '.join(names)}"):
+        look = Look(local, wishes)
+    recorded = [name if is_uri(name) else relative(name, config.ROOT) for name in names]
+    found = look.adoption(
+        recorded, flags.put_question if flags.asks(options) else flags.take_default
+    )
+    report.show(found)
+    _write(found, dry_run=dry_run, replace=replace)
+    if not dry_run:
+        page = values.data_folder / found.table.name / "report.html"
+        report.write(page, found)
+        say(f"A picture of each column: {page}")
+    return found.table.name
+
+
+def _write(found: Adoption, *, dry_run: bool, replace: bool) -> None:
+    """Writes the description, unless somebody has edited the one that is there.
+
+    Raises:
+        UserError: the name is of a table that has no files of its own.
+    """
+    name = found.table.name
+    path = TABLES_FOLDER / f"{name}.toml"
+    shown = path.relative_to(config.ROOT).as_posix()
+    new, old = description.text(found.table), ""
+    if path.exists():
+        old = path.read_text(encoding="utf-8")
+        if TABLES[name].source is None:
+            raise UserError(
+                f"{shown} describes another table, which is no file's; give yours another name with"
+                " --name."
+            )
+        if changes := description.difference(old, new, shown):
+            say(f"\n{changes}")
+        else:
+            say(f"\n{shown} stays as it is.")
+    if dry_run:
+        say(new if not old else "Nothing is written: --dry-run.")
+        return
+    if old and description.is_edited(old) and not replace:
+        say(f"{shown} stays as you edited it; --replace writes what is new over it.", "bold")
+    else:
+        description.write(path, new)
+        say(f"Wrote {shown}: read it, and edit what you know better.", "bold")
+    description.choose(config.ROOT / "pyproject.toml", name)

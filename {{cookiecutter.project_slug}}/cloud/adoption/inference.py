@@ -1,0 +1,350 @@
+"""What a column of a person's own file is, told from a sample of its cells."""
+
+import itertools
+import keyword
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Literal
+
+from cloud.datasets.written import EPOCHS, Reader
+from trainer import values
+from trainer.columns import NAME, Kind
+
+# Words for a missing value that no reader takes for one unless a description says so.
+OTHER_GAPS = ("?", "-", "--", ".", "unknown", "missing", "nil", "#null!", "#value!", "#div/0!")
+# Those that are no category either: NA may be Namibia, and unknown is an answer.
+CATEGORY_GAPS = ("?", "-", "--", ".", "n/a", "#n/a", "<na>", "nan", "null")
+TRUTH = [{true, false} for true, false in zip(values.TRUE, values.FALSE, strict=True)]
+HEXADECIMAL = re.compile("0[xX][0-9a-fA-F]+")
+
+# How files write 1234.5, the usual way first.
+NUMBERS = ("1234.5", "1,234.5", "1.234,5", "1234,5", "1 234.5", "1 234,5", "1'234.5")
+AMOUNTS = tuple(style for style in NUMBERS if not style.startswith("1234"))
+SIGNS = re.compile(
+    r"^(?P<prefix>[$€£¥₹]|(?:USD|EUR|GBP|CHF)\s)?\s*(?P<plain>[^$€£¥₹%]*?)"
+    r"\s*(?P<suffix>[$€£¥₹%]|(?:USD|EUR|GBP|CHF))?$"
+)
+DAYS_FIRST, MONTHS_FIRST = "d/m", "m/d"
+DateOrder = Literal["d/m", "m/d"]
+DATES = {
+    DAYS_FIRST: ("%d/%m/%Y", "%d-%m-%Y", "%d/%m/%y", "%d.%m.%Y", "%d.%m.%y"),
+    MONTHS_FIRST: ("%m/%d/%Y", "%m-%d-%Y", "%m/%d/%y"),
+}
+OTHER_DATES = (
+    *("%Y/%m/%d", "%Y.%m.%d", "%d %b %Y", "%d-%b-%Y", "%d-%b-%y", "%d %B %Y"),
+    *("%b %d, %Y", "%B %d, %Y", "%b %d %Y"),
+)
+TIMES = ("", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", " %I:%M %p", " %I:%M:%S %p", ", %H:%M")
+ISO = re.compile(r"\d{4}-\d\d-\d\d")
+COMPACT_DATE = "%Y%m%d"
+TIME_WORDS = re.compile(r"date|time|day|stamp|epoch|created|updated|_at$|_on$|datum|datetime", re.I)
+ID_WORDS = re.compile(
+    r"(^|[\W_])(id|ids|key|uuid|guid|no|nr|num|number|index|idx)($|[\W_])|[a-z]I[Dd]$|^Unnamed: \d"
+    r"|^rownames$",
+)
+# Digits that name something and count nothing: a postal code, or what begins with a zero.
+CODE_WORDS = re.compile(r"(^|[\W_])(zip|zipcode|plz|postal|postcode|code|phone)($|[\W_])", re.I)
+LEADING_ZERO = re.compile(r"0\d+")
+EPOCH_YEARS = range(1990, 2041)
+
+# A whole number with so few values, each of so many rows, names a category.
+FEW_VALUES = 12
+ROWS_A_VALUE = 10
+VOCABULARY = 1000  # with more values a category is hashed
+MAX_BUCKETS = 1 << 17
+WORDS_OF_TEXT = 3  # on average, from which on a text is free text
+
+
+@dataclass(frozen=True)
+class Guess:
+    """What a column is.
+
+    Attributes:
+        kind: of the column, as `trainer/columns.py` knows it.
+        why: the reason, in words.
+        written: how the file writes its values, as a description says it.
+        gaps: words for a missing value that only this column has.
+        buckets: of a hashed category; 0 for a vocabulary.
+        missing: how many cells of the sample are gaps.
+        distinct: how many values the others have.
+        examples: the most frequent values, as the file writes them.
+        is_id: whether each row has a value of its own that means nothing else.
+        other_order: whether the days and months of its dates may be the other way round.
+    """
+
+    kind: Kind
+    why: str
+    written: str = ""
+    gaps: tuple[str, ...] = ()
+    buckets: int = 0
+    missing: int = 0
+    distinct: int = 0
+    examples: tuple[str, ...] = ()
+    is_id: bool = False
+    other_order: bool = False
+
+
+@dataclass(frozen=True)
+class Habits:
+    """How a file writes what its single cells leave open.
+
+    Attributes:
+        decimal_comma: whether `1,234` is less than two.
+        dates: whether days or months come first.
+    """
+
+    decimal_comma: bool
+    dates: DateOrder = "d/m"
+
+
+class Cells:
+    """The cells of a column in a sample, without the blanks around them.
+
+    Args:
+        heading: of the column.
+        texts: a cell a row.
+    """
+
+    def __init__(self, heading: str, texts: Sequence[str]) -> None:
+        self.heading = heading
+        self.texts = [text.strip() for text in texts]
+        self.counts = Counter(self.texts)
+        words = {*values.GAPS, *OTHER_GAPS}
+        self.gaps = {text for text in self.counts if text.casefold() in words}
+        self.values = [text for text in self.counts if text not in self.gaps]
+        self.rows = sum(self.counts[text] for text in self.values)
+        self.all_differ = len(self.values) == self.rows > ROWS_A_VALUE
+
+    def number_styles(self) -> list[str]:
+        """Returns the ways of `NUMBERS` in which all values are numbers, with their signs."""
+        if not self.values:
+            return []
+        signed = [text for text in self.values if not text[0].isdigit() or not text[-1].isdigit()]
+        found = [SIGNS.match(text) for text in signed]
+        affixes = {
+            name: Counter(each[name].strip() for each in found if each and each[name])
+            for name in ("prefix", "suffix")
+        }
+        if any(len(counted) > 1 for counted in affixes.values()):
+            return []
+        prefix, suffix = (next(iter(affixes[name]), "") for name in ("prefix", "suffix"))
+        space = " " if suffix not in ("", "%") else ""
+        styles = []
+        # Amounts have marks between thousands once they are large enough.
+        for style in AMOUNTS if prefix or suffix else NUMBERS:
+            written = f"{prefix}{style}{space}{suffix}"
+            reader = Reader("number", "" if written == NUMBERS[0] else written)
+            if _reads(reader, self.values):
+                styles.append(written)
+        return styles
+
+
+def habits(columns: Collection[Cells], delimiter: str | None, dates: DateOrder | None) -> Habits:
+    """Returns how a file writes what single columns leave open."""
+    commas = points = 0
+    for cells in columns:
+        styles = cells.number_styles() if "," in "".join(cells.values[:1000]) else []
+        kinds = {"1234,5" in style or "1.234,5" in style for style in styles}
+        commas += kinds == {True}
+        points += kinds == {False}
+    return Habits(commas > points or (commas == points and delimiter == ";"), dates or "d/m")
+
+
+def guess(cells: Cells, habits: Habits) -> Guess:
+    """Tells what a column is."""
+    found = _kind(cells, habits)
+    missing = len(cells.texts) - sum(cells.counts[text] for text in _values_of(cells, found))
+    examples = [text for text, _count in cells.counts.most_common(20) if text not in cells.gaps]
+    return replace(found, missing=missing, distinct=len(cells.values), examples=tuple(examples[:3]))
+
+
+def _values_of(cells: Cells, found: Guess) -> Collection[str]:
+    if found.kind not in ("category", "text"):
+        return cells.values
+    words = {word.casefold() for word in found.gaps} | {""}
+    return [text for text in cells.counts if text.casefold() not in words]
+
+
+def _kind(cells: Cells, habits: Habits) -> Guess:
+    if not cells.values:
+        return Guess("category", "has no values")
+    found = (ask(cells, habits) for ask in (_truth, _time, _number, _hexadecimal, _words))
+    return next(each for each in found if each is not None)
+
+
+def _truth(cells: Cells, _habits: Habits) -> Guess | None:
+    lowered = {text.casefold() for text in cells.values}
+    # The trainer takes a gap for false, so a column with gaps is something else.
+    if cells.rows < len(cells.texts) or lowered not in TRUTH:
+        return None
+    return Guess("boolean", " and ".join(sorted(lowered)))
+
+
+def _time(cells: Cells, habits: Habits) -> Guess | None:
+    written = _time_pattern(cells, habits)
+    if written is None:
+        return None
+    other = _other_order(written)
+    return Guess(
+        "timestamp",
+        f"dates such as {cells.values[0]}",
+        written=written,
+        gaps=_number_gaps(cells),
+        other_order=bool(other) and _reads(Reader("timestamp", other), cells.values),
+    )
+
+
+def _number(cells: Cells, habits: Habits) -> Guess | None:
+    styles = cells.number_styles()
+    is_code = CODE_WORDS.search(cells.heading) and all(map(str.isdigit, cells.values))
+    if not styles or is_code or any(map(LEADING_ZERO.fullmatch, cells.values)):
+        return None
+    gaps = _number_gaps(cells)
+    style = number_style(styles, habits)
+    written = "" if style == NUMBERS[0] else style
+    reader = Reader("number", written)
+    numbers = [float(reader.read(text) or "nan") for text in cells.values]
+    if not all(number.is_integer() for number in numbers):
+        return Guess("number", "numbers", written=written, gaps=gaps)
+    names = bool(ID_WORDS.search(cells.heading))
+    if cells.all_differ and (names or _are_row_numbers(numbers)):
+        return Guess("integer", "differs in every row", gaps=gaps, is_id=True)
+    often = min(cells.counts[text] for text in cells.values) >= ROWS_A_VALUE
+    if not written and often and len(set(numbers)) <= FEW_VALUES:
+        return Guess("integer", f"{len(set(numbers))} whole numbers", gaps=gaps)
+    if not written and names and max(map(abs, numbers)) > 1 << 24:
+        buckets = _buckets(len(cells.values))
+        return Guess("integer", "numbers that name something", gaps=gaps, buckets=buckets)
+    return Guess("number", "whole numbers", written=written, gaps=gaps)
+
+
+def _hexadecimal(cells: Cells, _habits: Habits) -> Guess | None:
+    if not all(HEXADECIMAL.fullmatch(text) for text in cells.values):
+        return None
+    gaps = _number_gaps(cells)
+    buckets = _buckets(len(cells.values))
+    why = "hexadecimal numbers"
+    return Guess("integer", why, gaps=gaps, buckets=buckets, is_id=cells.all_differ)
+
+
+def _words(cells: Cells, _habits: Habits) -> Guess:
+    gaps = tuple(sorted(text for text in cells.gaps if text.casefold() in CATEGORY_GAPS))
+    words = sum(len(text.split()) * cells.counts[text] for text in cells.values) / cells.rows
+    if words >= WORDS_OF_TEXT and len(cells.values) > max(FEW_VALUES, 0.3 * cells.rows):
+        return Guess("text", f"{words:.0f} words a row", gaps=gaps)
+    if len(cells.values) > 0.9 * cells.rows > ROWS_A_VALUE:
+        return Guess("category", "differs in nearly every row", gaps=gaps, is_id=True)
+    buckets = _buckets(len(cells.values))
+    why = f"{len(cells.values):,} values" + (", hashed" if buckets else "")
+    return Guess("category", why, gaps=gaps, buckets=buckets)
+
+
+def number_style(styles: list[str], habits: Habits) -> str:
+    """Returns the one of several ways to read numbers that a file's other columns suggest."""
+    # Without a mark that could be either, the plain way fits as well.
+    if styles[0] == NUMBERS[0] and not _is_open(styles):
+        return styles[0]
+    fitting = [style for style in styles if _has_decimal_comma(style) == habits.decimal_comma]
+    return (fitting or styles)[0]
+
+
+def _is_open(styles: list[str]) -> bool:
+    """Whether numbers read otherwise where a comma is the decimal mark."""
+    return NUMBERS[0] in styles and "1.234,5" in styles and "1234,5" not in styles
+
+
+def _has_decimal_comma(style: str) -> bool:
+    return "234,5" in style
+
+
+def _are_row_numbers(numbers: Sequence[float]) -> bool:
+    return numbers[0] in (0, 1) and {b - a for a, b in itertools.pairwise(numbers)} == {1.0}
+
+
+def _buckets(distinct: int) -> int:
+    """Returns so many codes for so many values, or 0 where each gets its own."""
+    if distinct <= VOCABULARY:
+        return 0
+    return min(1 << (distinct - 1).bit_length(), MAX_BUCKETS)
+
+
+def _number_gaps(cells: Cells) -> tuple[str, ...]:
+    return tuple(sorted(text for text in cells.gaps if text.casefold() in OTHER_GAPS))
+
+
+def _time_pattern(cells: Cells, habits: Habits) -> str | None:
+    """Returns how the file writes timestamps, empty for ISO 8601, or None where these are none."""
+    if all(ISO.match(text) for text in cells.values):
+        return "" if _reads(Reader("timestamp"), cells.values) else None
+    digits = all(re.fullmatch(r"\d+(\.\d+)?", text) for text in cells.values)
+    if digits:
+        return _time_in_digits(cells)
+    if not all(re.search(r"\d", text) for text in cells.values[:100]):
+        return None
+    first, second = (
+        (DAYS_FIRST, MONTHS_FIRST) if habits.dates == DAYS_FIRST else (MONTHS_FIRST, DAYS_FIRST)
+    )
+    for date in (*DATES[first], *DATES[second], *OTHER_DATES):
+        for time in TIMES:
+            if _reads(Reader("timestamp", date + time), cells.values):
+                return date + time
+    return None
+
+
+def _time_in_digits(cells: Cells) -> str | None:
+    if not TIME_WORDS.search(cells.heading):
+        return None
+    if all(len(text) == 8 for text in cells.values):
+        reader = Reader("timestamp", COMPACT_DATE)
+        return COMPACT_DATE if _reads(reader, cells.values) else None
+    for written in EPOCHS:
+        reader = Reader("timestamp", written)
+        if _reads(reader, cells.values):
+            years = {datetime.fromisoformat(reader.read(text) or "").year for text in cells.values}
+            if min(years) in EPOCH_YEARS and max(years) in EPOCH_YEARS:
+                return written
+    return None
+
+
+def _other_order(written: str) -> str:
+    """Returns a pattern with days and months the other way round; empty where they stand alone."""
+    if not re.match(r"%[dm][-/]%[dm][-/]", written):
+        return ""
+    return written[3:5] + written[2] + written[:2] + written[5:]
+
+
+def _reads(reader: Reader, texts: Sequence[str]) -> bool:
+    try:
+        return all(reader.read(text) is not None for text in texts)
+    except ValueError:
+        return False
+
+
+def safe_names(headings: Sequence[str], taken: Collection[str] = ()) -> list[str]:
+    """Returns a name for each heading that TensorFlow and Python take, and that no other has.
+
+    A heading that is such a name keeps it.
+    """
+    names: list[str] = []
+    used = {name.casefold() for name in taken}
+    for index, heading in enumerate(headings, start=1):
+        wanted = heading if NAME.fullmatch(heading) else _plain(heading) or f"column_{index}"
+        if not NAME.fullmatch(wanted) or keyword.iskeyword(wanted):
+            wanted = f"{wanted}_" if keyword.iskeyword(wanted) else f"c_{wanted}"
+        name, number = wanted, 2
+        while name.casefold() in used:
+            name, number = f"{wanted}_{number}", number + 1
+        used.add(name.casefold())
+        names.append(name)
+    return names
+
+
+def _plain(heading: str) -> str:
+    spelt = unicodedata.normalize("NFKD", heading.replace("ß", "ss"))
+    ascii_only = spelt.encode("ascii", "ignore").decode()
+    spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", ascii_only)
+    return re.sub(r"[^A-Za-z0-9]+", "_", spaced).strip("_").lower()
