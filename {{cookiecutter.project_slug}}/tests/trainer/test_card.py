@@ -3,9 +3,9 @@
 import base64
 import json
 import re
+import shutil
 import subprocess
 import sys
-import threading
 import xml.etree.ElementTree as ET
 from html.parser import HTMLParser
 from pathlib import Path
@@ -19,10 +19,9 @@ from trainer import card, charts
 from trainer.columns import Column, Label, Table
 from trainer.data import Array, Rows
 from trainer.evaluation import evaluate
-from trainer.run import run
 from trainer.tables import TABLES
 
-from .conftest import MakeSettings
+from .conftest import Trained, trained_on
 
 CLASSES = {"binary": ("no", "<b>yes</b>"), "multiclass": ("a", "b", "c & d"), "regression": ()}
 VOID = {"meta", "img"}
@@ -149,14 +148,12 @@ def test_charts_are_images_for_tensorboard_too(kind: str) -> None:
         assert len(np.unique(pixels.reshape(-1, pixels.shape[2]), axis=0)) > 10
 
 
-def test_a_training_writes_the_card_and_the_images(make_settings: MakeSettings) -> None:
-    settings = make_settings("penguins")
-    document = run(settings, threading.Event())
-    path = Path(settings.model_dir, card.FILE)
-    text = path.read_text(encoding="utf-8")
-    assert text == card.render(json.loads(json.dumps(document)), TABLES["penguins"])
+@trained_on("penguins")
+def test_a_training_writes_the_card_and_the_images(trained: Trained, tmp_path: Path) -> None:
+    text = Path(trained.settings.model_dir, card.FILE).read_text(encoding="utf-8")
+    assert text == card.render(trained.document, TABLES["penguins"])
     tags = set()
-    for file in Path(settings.log_dir, "eval").iterdir():
+    for file in Path(trained.settings.log_dir, "eval").iterdir():
         for record in tf.data.TFRecordDataset(str(file)):
             event = tf.compat.v1.Event.FromString(record.numpy())
             tags |= {
@@ -166,8 +163,9 @@ def test_a_training_writes_the_card_and_the_images(make_settings: MakeSettings) 
             }
     assert tags == {"ROC", "Precision and recall", "Calibration"}
     # By itself it makes the same card again.
-    path.unlink()
-    command = [sys.executable, "-m", "trainer.card", settings.model_dir]
+    shutil.copy(Path(trained.settings.model_dir, "evaluation.json"), tmp_path)
+    path = tmp_path / card.FILE
+    command = [sys.executable, "-m", "trainer.card", str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout == f"Wrote {path}.\n"
     assert path.read_text(encoding="utf-8") == text

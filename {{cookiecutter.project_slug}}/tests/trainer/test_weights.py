@@ -13,7 +13,14 @@ from trainer.errors import StopRequestedError
 from trainer.run import run
 from trainer.weights import Weights
 
-from .conftest import MakeSettings, stop_after_steps, train, weights_of, without_speed
+from .conftest import (
+    LEARNING,
+    MakeSettings,
+    stop_after_steps,
+    train,
+    weights_of,
+    without_speed,
+)
 
 
 def test_a_vector_has_each_weight_once_in_its_shape() -> None:
@@ -45,11 +52,11 @@ def _normalized(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_layers_count_themselves_is_trained_kept_and_exported(
     make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    undisturbed = make_settings("penguins", at=str(tmp_path / "undisturbed"), epochs=10)
+    undisturbed = make_settings("penguins", at=str(tmp_path / "undisturbed"), **LEARNING)
     expected = train(undisturbed)
     assert expected["test"]["accuracy"] > expected["baselines"]["majority class"]["accuracy"] + 0.3
 
-    settings = make_settings("penguins", at=str(tmp_path / "stopped"), epochs=10)
+    settings = make_settings("penguins", at=str(tmp_path / "stopped"), **LEARNING)
     with monkeypatch.context() as patch:
         stop = stop_after_steps(patch, 5)
         with pytest.raises(StopRequestedError):
