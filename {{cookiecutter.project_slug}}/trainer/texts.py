@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import tensorflow as tf
 
 from trainer.data import Array
@@ -18,6 +19,7 @@ MAX_WORDS = 512  # of a row; what follows is not read
 MAX_CODES = 128
 MAX_VOCABULARY = 20_000  # words and pairs of a column
 MIN_ROWS = 3  # that a word or pair needs for a code of its own
+LONGEST = 60  # letters of a word or pair; longer ones are no words
 COUNTED = 1_000_000  # words and pairs that are counted at once
 COVERED = 0.99  # of the rows have all their words and pairs among the codes that the network takes
 
@@ -64,13 +66,12 @@ def codes(texts: Tensor, lookup: Any, length: int) -> Tensor:
 class Counts:
     """How many rows have each word and pair.
 
-    Of more than are counted at once the rarest are forgotten, so a count may be a few rows short.
-    Source: Manku and Motwani, Approximate Frequency Counts over Data Streams (2002).
+    Of more than are counted at once the rarest are forgotten, so a count may be a few rows short,
+    as in Manku and Motwani, Approximate Frequency Counts over Data Streams (2002).
     """
 
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()
-        self._forgotten = 0  # rows that one may have had that is counted no more
         self._lengths = np.zeros(2 * MAX_WORDS, np.int64)  # rows by how many of both they have
         self._known = 0
 
@@ -86,13 +87,18 @@ class Counts:
             # Each of a row once.
             once = np.unique(found.value_rowids().numpy() * len(encoded.dictionary) + places)
             rows = np.bincount(once % max(len(encoded.dictionary), 1))
-            self._counts.update(
-                dict(zip(encoded.dictionary.to_pylist(), rows.tolist(), strict=True))
-            )
-            while len(self._counts) > COUNTED:
-                self._forgotten += 1
-                kept = {word: n for word, n in self._counts.items() if n > self._forgotten}
-                self._counts = Counter(kept)
+            short = pc.less_equal(pc.utf8_length(encoded.dictionary), LONGEST)
+            words = encoded.dictionary.filter(short).to_pylist()
+            self._counts.update(dict(zip(words, rows[short].tolist(), strict=True)))
+            if len(self._counts) > COUNTED:
+                self._forget()
+
+    def _forget(self) -> None:
+        """Keeps the more frequent half of what may be counted, or less."""
+        fewest = 1
+        while len(self._counts) > COUNTED // 2:
+            fewest += 1
+            self._counts = Counter({word: n for word, n in self._counts.items() if n >= fewest})
 
     def frequent(self) -> dict[str, int]:
         """Returns the rows of each word and pair that has enough, the most frequent first."""

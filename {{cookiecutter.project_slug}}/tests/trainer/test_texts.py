@@ -70,6 +70,12 @@ def test_the_rarest_are_forgotten_where_there_are_too_many(monkeypatch: pytest.M
     assert len(counts.frequent()) == 1
 
 
+def test_what_is_too_long_for_a_word_is_none() -> None:
+    counts = texts.Counts()
+    counts.add(rows_of(*["good " + "a" * 100] * 3).features["said"])
+    assert counts.frequent() == {"good": 3}
+
+
 def test_a_column_without_common_words_is_named() -> None:
     said = [f"word{n}" for n in range(20)]
     for values, fault in ((said, "no words that 3 rows share"), ([""] * 20, "no values")):
