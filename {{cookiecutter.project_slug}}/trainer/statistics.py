@@ -84,7 +84,7 @@ class Statistics:
         if column.kind == "number":
             return f"the number in standard deviations from the mean{gaps}"
         parts = [part for part in timestamps.PARTS if f"{name}.{part}" in self.vocabulary]
-        return f"{', '.join(['days', *parts])} as written, in any time zone{gaps}"
+        return f"{', '.join(['days', *parts])} as written, time zones not converted{gaps}"
 
     def codes(self, name: str) -> int:
         """Returns how many codes a category or integer column has, 0 for a gap among them."""
@@ -108,7 +108,11 @@ def measure(
     """
     kinds = {column.name: column.kind for column in table.columns}
     dated = [name for name, kind in kinds.items() if kind == "timestamp"]
-    numbers = {name: _Moments() for name, kind in kinds.items() if kind in ("number", "timestamp")}
+    numbers = {
+        name: _Moments(may_be_id=kind == "number")
+        for name, kind in kinds.items()
+        if kind in ("number", "timestamp")
+    }
     categories = {
         column.name: _Counts(column.missing)
         for column in table.columns
@@ -192,12 +196,12 @@ class _Moments:
     sample variances (1979).
     """
 
-    def __init__(self) -> None:
+    def __init__(self, may_be_id: bool = False) -> None:
         self.rows = 0
         self.mean = 0.0
         self.range = (math.inf, -math.inf)
         self._squares = 0.0  # sum of the squared distances from the mean
-        self._may_be_id = True
+        self._may_be_id = may_be_id
 
     @property
     def scale(self) -> float:
@@ -215,7 +219,7 @@ class _Moments:
         low, high = self.range
         self.range = (min(low, float(known.min())), max(high, float(known.max())))
         self.rows = rows
-        if self._may_be_id and values.dtype == np.float32:
+        if self._may_be_id:
             whole = bool((known == np.floor(known)).all())
             self._may_be_id = whole and len(np.unique(known)) == len(values)
 

@@ -223,7 +223,8 @@ def test_the_card_says_what_the_network_gets(visits: Visits) -> None:
     assert visits.document["inputs"] == {
         "age": "the number in standard deviations from the mean, and whether it is a gap",
         "member": "0 or 1",
-        "when": "days, month, weekday, hour as written, in any time zone, and whether it is a gap",
+        "when": "days, month, weekday, hour as written, time zones not converted, and whether it is"
+        " a gap",
         "zip": "one of 50 codes, the value's hash",
         "ticket": "one of 20 codes, the value's hash",
         "town": "one of 2 known values",

@@ -1,7 +1,7 @@
 """Dates and times: Python and TensorFlow read the same texts, and see the calendar's parts."""
 
 import re
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -138,3 +138,10 @@ def test_moments_of_one_day_are_told_apart() -> None:
     numbers = Preprocessor(table, found).encode(rows_of(texts)).numbers[:, 0]
     np.testing.assert_allclose(np.diff(numbers), numbers[1] - numbers[0], rtol=0.02)
     assert found.vocabulary == {}
+
+
+def test_a_day_of_its_own_for_each_row_is_no_id() -> None:
+    table = Table("t", "k", Label("y", ("a", "b"), ""), (Column("when", "timestamp", ""),))
+    texts = [str(date.fromordinal(700_000 + day)) for day in range(300)]
+    assert measure([rows_of(texts)], table, min_count=1).warnings == ()
+    assert "only one value" in measure([rows_of(texts[:1] * 300)], table, min_count=1).warnings[0]
