@@ -100,6 +100,7 @@ def create_app(
                 stack.push_async_callback(run_in_threadpool, close)
 
             stack.callback(database.close)
+            servers.recover()
             close_at_end(servers.close)
             request_logs.start()
             close_at_end(request_logs.close)

@@ -25,6 +25,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import traceback
 from collections.abc import Callable
@@ -251,6 +252,7 @@ def _run(spec: dict[str, Any]) -> int:
     """Runs a package's `__main__` as `python -m` would; returns the exit code."""
     os.environ.clear()
     os.environ.update(spec["env"])
+    tempfile.tempdir = None  # to be found again, from these variables
     os.chdir(spec["cwd"])
     sys.argv = spec["argv"][2:]  # behind `python -m`
     try:

@@ -12,7 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from itertools import count, cycle
 from pathlib import Path
@@ -48,6 +48,7 @@ MAX_RUNNING = 2  # jobs at once; the others wait in JOB_STATE_QUEUED
 MAX_REPLICAS = 10  # of a job that does not say
 IN_FLIGHT = 2  # blocks of a replica: one that it works on, one that waits or is written
 SAVE_SECONDS = 0.5  # between checkpoints; a killed job does again what came behind the last
+STOP_SECONDS = 1.0  # that a replica gets to end: nobody wants what it still does
 MAX_RESTARTS = 3  # of a job's replicas, without a row done in between
 CANCELLED = 1  # google.rpc.Code
 
@@ -112,10 +113,17 @@ class BatchRunner:
         self._threads = ThreadPoolExecutor(MAX_RUNNING, thread_name_prefix="batch")
 
     def recover(self) -> None:
-        """Takes up the jobs that had not ended when the last emulator did, oldest first."""
-        for job in reversed(self._documents.list(KIND)):
-            if job["state"] not in ENDED:
-                self.submit(job["name"])
+        """Takes up the jobs that had not ended when the last emulator did, oldest first.
+
+        Folders of other jobs, which it had no time to delete, go.
+        """
+        going_on = [
+            job["name"] for job in reversed(self._documents.list(KIND)) if job["state"] not in ENDED
+        ]
+        for folder in set(self._folder.glob("*")) - set(map(self._job_folder, going_on)):
+            shutil.rmtree(folder, ignore_errors=True)
+        for name in going_on:
+            self.submit(name)
 
     def submit(self, name: str) -> None:
         self._threads.submit(self._guarded_run, name)
@@ -130,22 +138,31 @@ class BatchRunner:
             self._run(name)
         except ApiError as error:
             self._fail(name, error.rpc_code, error.message)
-            shutil.rmtree(self._folder / name.rpartition("/")[2], ignore_errors=True)
         except Exception as error:
             self._fail(name, code_pb2.INTERNAL, f"Internal error of the emulator: {error!r}")
             raise
+        finally:
+            self._tidy(name)
+
+    def _job_folder(self, name: str) -> Path:
+        return self._folder / name.rpartition("/")[2]
+
+    def _tidy(self, name: str) -> None:
+        """Deletes the folder of a job that has ended: its results are in the bucket."""
+        job = self._documents.get(name)
+        if job is None or job["state"] in ENDED:
+            shutil.rmtree(self._job_folder(name), ignore_errors=True)
 
     def _run(self, name: str) -> None:
         job = self._documents.update(name, to_pending)
         if job is None or job["state"] in ENDED:
             return
-        folder = self._folder / name.rpartition("/")[2]
         restarts, done = 0, 0
         while True:
             try:
-                output = BatchOutput(folder)
+                output = BatchOutput(self._job_folder(name))
                 self._attempt(job, output)
-                break
+                return
             except ReplicaLostError as error:
                 restarts = restarts + 1 if output.reached.done == done else 1
                 done = output.reached.done
@@ -154,9 +171,7 @@ class BatchRunner:
             except _StoppedError:
                 if not self._closing.is_set():
                     self._end(name, "JOB_STATE_CANCELLED", _cancelled)
-                    break
                 return
-        shutil.rmtree(folder, ignore_errors=True)
 
     def _attempt(self, job: Document, output: BatchOutput) -> None:
         """Does the rows that are left, and publishes all.
@@ -168,8 +183,7 @@ class BatchRunner:
         """
         name = job["name"]
         sources = [Source(**each) for each in job["sources"]]
-        servers = self._start_replicas(job, sources)
-        try:
+        with self._replicas(job, sources) as servers:
             total = sum(self._count(source, job) for source in sources)  # while they start
             self._check(name)
             for server in servers:
@@ -177,9 +191,6 @@ class BatchRunner:
             self._documents.update(name, to_running)
             self._say(name, output.reached, total)
             self._predict(job, sources, servers, output, total)
-        finally:
-            for server in servers:
-                server.stop()
         output.save()
         self._say(name, output.reached, output.reached.done)
         self._check(name)
@@ -216,8 +227,9 @@ class BatchRunner:
         with file:
             return count_rows(file, job["inputConfig"]["instancesFormat"])
 
-    def _start_replicas(self, job: Document, sources: list[Source]) -> list[ModelServer]:
-        """Starts as many replicas as the job allows, but not more than can be of use."""
+    @contextmanager
+    def _replicas(self, job: Document, sources: list[Source]) -> Iterator[list[ModelServer]]:
+        """Keeps as many replicas as the job allows, but not more than can be of use."""
         resources = job["dedicatedResources"]
         size = sum(self._objects.stat(source.ref).size for source in sources)
         replicas = min(
@@ -237,10 +249,19 @@ class BatchRunner:
             "model": unversioned(version["name"]),
             "modelVersionId": version["versionId"],
         }
-        return [
-            self._servers.launch(job["name"], deployed, version, "vertex_emulator.batch", flags)
-            for _ in range(replicas)
-        ]
+        servers: list[ModelServer] = []
+        try:
+            for _ in range(replicas):
+                server = self._servers.launch(
+                    job["name"], deployed, version, "vertex_emulator.batch", flags
+                )
+                servers.append(server)
+            yield servers
+        finally:
+            for server in servers:
+                server.stop(STOP_SECONDS)
+            for server in servers:
+                server.remove()
 
     def _blocks(self, job: Document, sources: list[Source], output: BatchOutput) -> Iterator[_Work]:
         """Yields the blocks behind the checkpoint."""

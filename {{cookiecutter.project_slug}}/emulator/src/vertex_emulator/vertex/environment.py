@@ -33,6 +33,7 @@ INHERITED = re.compile(
 # Settings of a person's pip that would keep a job from installing its package.
 PIP = {"PIP_USER": "0", "PIP_REQUIRE_VIRTUALENV": "0", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
 LOOPBACK = "127.0.0.1,localhost,::1"
+TEMPORARY = ("TMPDIR", "TEMP", "TMP")  # where programs make temporary files
 
 
 def inherited() -> dict[str, str]:
@@ -74,15 +75,16 @@ def scripts_folder(python: Path) -> Path:
     return python / ("Scripts" if os.name == "nt" else "bin")
 
 
-def variables(python: Path, url: str, job: Mapping[str, Any]) -> dict[str, str]:
+def variables(python: Path, scratch: Path, url: str, job: Mapping[str, Any]) -> dict[str, str]:
     """Returns the environment that every replica of a job shares.
 
     Args:
         python: the job's virtual environment.
+        scratch: folder for temporary files.
         url: the emulator's address.
         job: the CustomJob.
     """
-    environment = inherited() | PIP
+    environment = inherited() | PIP | dict.fromkeys(TEMPORARY, str(scratch))
     user = python.with_name("user")
     programs = [str(scripts_folder(python)), str(scripts_folder(user))]
     environment |= {

@@ -8,6 +8,7 @@ import itertools
 import json
 import re
 import shutil
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -22,7 +23,7 @@ from vertex_emulator import disk
 from vertex_emulator.errors import ApiError
 from vertex_emulator.logs.entry import common_fields, line_entry, message_entry
 from vertex_emulator.object_store.objects import Objects, Ref
-from vertex_emulator.processes.supervisor import write_json
+from vertex_emulator.processes.supervisor import read_json, write_json
 from vertex_emulator.state.documents import Document, Documents
 from vertex_emulator.state.log_entries import Entries
 from vertex_emulator.times import now, seconds_since
@@ -73,13 +74,17 @@ class JobRunner:
     def recover(self) -> None:
         """Takes up the jobs that had not ended when the last emulator did, oldest first.
 
-        Folders of ended jobs, which it had no time to delete, go.
+        Folders of other jobs, which it had no time to delete, go.
         """
-        for job in reversed(self._documents.list("customJob")):
-            if job["state"] in ENDED:
-                self.remove(job["name"])
-            else:
-                self.submit(job["name"])
+        going_on = [
+            job["name"]
+            for job in reversed(self._documents.list("customJob"))
+            if job["state"] not in ENDED
+        ]
+        for folder in set(self._folder.glob("*")) - set(map(self._job_folder, going_on)):
+            _remove(folder)
+        for name in going_on:
+            self.submit(name)
 
     def submit(self, name: str) -> None:
         self._threads.submit(self._guarded_run, name)
@@ -94,7 +99,7 @@ class JobRunner:
 
     def remove(self, name: str) -> None:
         """Deletes what an ended job left on disk."""
-        shutil.rmtree(self._job_folder(name), ignore_errors=True)
+        _remove(self._job_folder(name))
 
     def close(self) -> None:
         """Ends the processes of running jobs; the next emulator starts them again."""
@@ -136,7 +141,10 @@ class JobRunner:
         plan = self._job_folder(name) / "plan.json"
         if not plan.exists():
             self._say(job, "Waiting for job to be provisioned.")
-            write_json(plan, {"tasks": [asdict(each) for each in self._prepare(job)]})
+            # Not in the job's folder, as a socket's path has 108 bytes at the most.
+            scratch = Path(tempfile.mkdtemp(prefix="vertex-job-"))
+            prepared = [asdict(each) for each in self._prepare(job, scratch)]
+            write_json(plan, {"tasks": prepared, "scratch": str(scratch)})
         tasks = [Task(**each) for each in json.loads(plan.read_text())["tasks"]]
         attempts = [Attempts(task, self._job_folder(name)) for task in tasks]
         job = self._documents.update(name, to_running)
@@ -151,14 +159,14 @@ class JobRunner:
         finally:
             del self._running[name]
 
-    def _prepare(self, job: Document) -> list[Task]:
+    def _prepare(self, job: Document, scratch: Path) -> list[Task]:
         folder = self._job_folder(job["name"])
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(mode=0o700, parents=True)  # its plan holds the job's variables
         python = folder / "python"
         environment.make_python(python)
         mount = Mount(folder / "gcs", self._objects)
-        shared = environment.variables(python, self._url, job)
+        shared = environment.variables(python, scratch, self._url, job)
         pools = job["jobSpec"]["workerPoolSpecs"]
         counts = [int(pool.get("replicaCount", 1)) for pool in pools]
         ports = iter(environment.free_ports(sum(counts)))
@@ -341,6 +349,14 @@ class JobRunner:
         if job is not None and error is not None:
             self._say(job, error["message"], "ERROR")  # before the end, which followers wait for
         self._write(lambda: self._documents.update(name, change))
+
+
+def _remove(folder: Path) -> None:
+    """Deletes a job's folder, and its temporary files elsewhere."""
+    plan = read_json(folder / "plan.json")
+    if plan is not None:
+        shutil.rmtree(plan["scratch"], ignore_errors=True)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 PACKAGE_RUNNER = """

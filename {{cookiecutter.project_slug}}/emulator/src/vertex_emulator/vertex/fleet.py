@@ -25,7 +25,7 @@ from vertex_emulator.pace import Pace
 from vertex_emulator.processes.usage import Tree
 from vertex_emulator.state.documents import Document
 from vertex_emulator.vertex.scaling import Autoscaler, Bounds
-from vertex_emulator.vertex.serving import GRACE_SECONDS, ModelServer, ModelServers
+from vertex_emulator.vertex.serving import ModelServer, ModelServers
 
 LOOK_SECONDS = 0.1
 MAX_PAUSE_SECONDS = 30.0  # between two starts of a server that does not come up
@@ -132,9 +132,9 @@ class Fleet:
         self._thread.join()
         members = [each for one in self._deployments.values() for each in one.members]
         for member in members:
-            member.server.run.stop(1.0)
+            member.server.stop(1.0)
         for member in members:
-            member.server.run.wait(5.0)
+            member.server.run.wait(5.0)  # its log stays until the next start
 
     # For the resources' threads
 
@@ -241,9 +241,10 @@ class Fleet:
             if member.upstream is None and member.retired is None:
                 server.ready.wait()  # its failure is written down just now
                 self._note_failure(deployment, server, now)
+            server.remove()
         elif member.retired is not None:
             if member.retired.done() and not server.run.was_stopped():
-                server.run.stop(GRACE_SECONDS)
+                server.stop()
         elif member.upstream is None:
             if server.ready.is_set() and server.failure is None:
                 self._enter_pool(deployment, member)

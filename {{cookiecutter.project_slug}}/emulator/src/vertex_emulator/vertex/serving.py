@@ -3,6 +3,7 @@
 Source: https://cloud.google.com/vertex-ai/docs/predictions/custom-container-requirements.
 """
 
+import shutil
 import sys
 import threading
 import urllib.error
@@ -17,10 +18,11 @@ from vertex_emulator.processes.forker import Forker
 from vertex_emulator.processes.run import Run
 from vertex_emulator.state.documents import Document
 from vertex_emulator.vertex import container
-from vertex_emulator.vertex.environment import free_ports, inherited
+from vertex_emulator.vertex.environment import TEMPORARY, free_ports, inherited
 
 POLL_SECONDS = 0.05
 GRACE_SECONDS = 60.0  # a request may take that long
+END_SECONDS = 5.0  # of a server that an earlier emulator left behind
 
 
 @dataclass
@@ -64,9 +66,14 @@ class ModelServer:
         if self.failure is not None:
             raise self.failure
 
-    def stop(self) -> None:
+    def stop(self, grace_seconds: float = GRACE_SECONDS) -> None:
         """Lets it finish what it has accepted, and end."""
-        self.run.stop(GRACE_SECONDS)
+        self.run.stop(grace_seconds)
+
+    def remove(self) -> None:
+        """Waits for its end, and deletes what it left on disk."""
+        self.run.wait(GRACE_SECONDS)
+        shutil.rmtree(self.run.folder, ignore_errors=True)
 
     def is_healthy(self) -> bool:
         """Whether the health route answers 200."""
@@ -95,6 +102,15 @@ class ModelServers:
         self._folder = folder
         self._forker = Forker("vertex_emulator.model_server.__main__", folder / "forker.log")
         self._url = url
+
+    def recover(self) -> None:
+        """Deletes what the last emulator's servers left: they have ended with it.
+
+        One that had no time to write down its end is looked for among all processes, so this goes
+        on beside the start of new ones.
+        """
+        left = list(self._folder.glob("*"))
+        threading.Thread(target=_remove, args=(left,), daemon=True).start()
 
     def launch(
         self,
@@ -130,6 +146,10 @@ class ModelServers:
         }
         arguments = container.expand(spec.arguments, env)
         run = Run(self._folder / f"{deployed['id']}-{uuid.uuid4().hex[:8]}")
+        # The copy of the model goes with the server's folder, also after SIGKILL.
+        scratch = run.folder / "scratch"
+        scratch.mkdir(parents=True)
+        env |= dict.fromkeys(TEMPORARY, str(scratch))
         root = Path(__file__).parents[2]
         run.start(
             [sys.executable, "-m", package, *arguments, *flags],
@@ -165,3 +185,14 @@ def _watch(server: ModelServer) -> None:
         elif health != 200:
             continue
         server.ready.set()
+
+
+def _remove(left: list[Path]) -> None:
+    for each in left:
+        if not each.is_dir():
+            each.unlink(missing_ok=True)
+            continue
+        run = Run(each)
+        run.stop(0)
+        run.wait(END_SECONDS)
+        shutil.rmtree(each, ignore_errors=True)
