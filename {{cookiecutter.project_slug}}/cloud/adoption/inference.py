@@ -42,10 +42,9 @@ TIMES = ("", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", " %I:%M %p", " %I:%M:%S %p",
 ISO = re.compile(r"\d{4}-\d\d-\d\d")
 COMPACT_DATE = "%Y%m%d"
 TIME_WORDS = re.compile(r"date|time|day|stamp|epoch|created|updated|_at$|_on$|datum|datetime", re.I)
-ID_WORDS = re.compile(
-    r"(^|[\W_])(id|ids|key|uuid|guid|no|nr|num|number|index|idx)($|[\W_])|[a-z]I[Dd]$|^Unnamed: \d"
-    r"|^rownames$",
-)
+# Headings of what names something: a person, an order, or the row itself.
+ID_WORDS = re.compile(r"(^|[\W_])(?i:id|ids|key|uuid|guid|nr|no)($|[\W_])|[a-z]I[Dd]s?$")
+ROW_WORDS = re.compile(r"^(Unnamed: \d+|rownames|(?i:row|index|idx|number|line))$")
 # Digits that name something and count nothing: a postal code, or what begins with a zero.
 CODE_WORDS = re.compile(r"(^|[\W_])(zip|zipcode|plz|postal|postcode|code|phone)($|[\W_])", re.I)
 LEADING_ZERO = re.compile(r"0\d+")
@@ -211,7 +210,8 @@ def _number(cells: Cells, habits: Habits) -> Guess | None:
     if not all(number.is_integer() for number in numbers):
         return Guess("number", "numbers", written=written, gaps=gaps)
     names = bool(ID_WORDS.search(cells.heading))
-    if cells.all_differ and (names or _are_row_numbers(numbers)):
+    of_row = ROW_WORDS.search(cells.heading) or _are_row_numbers(numbers)
+    if cells.all_differ and (names or of_row):
         return Guess("integer", "differs in every row", gaps=gaps, is_id=True)
     often = min(cells.counts[text] for text in cells.values) >= ROWS_A_VALUE
     if not written and often and len(set(numbers)) <= FEW_VALUES:

@@ -44,7 +44,8 @@ def score(column: Any, label: Any, classes: int) -> float:
     Returns:
         ROC AUC for two classes, accuracy for more, R² for a number.
     """
-    half = np.arange(len(label)) % 2 == 0
+    # At random: in some files every other row is of the same class.
+    half = np.random.default_rng(0).random(len(label)) < 0.5
     targets = np.eye(classes)[label] if classes else np.asarray(label, np.float64)[:, None]
     predicted = np.empty_like(targets)
     for fitted, asked in ((half, ~half), (~half, half)):

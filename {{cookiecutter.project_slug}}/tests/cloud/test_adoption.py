@@ -348,7 +348,8 @@ def test_by_time_the_tests_are_of_later_rows(tmp_path: Path) -> None:
 
 def test_equal_rows_are_in_one_split_and_none_moves_when_others_come(tmp_path: Path) -> None:
     path = tmp_path / "mine.csv"
-    lines = [f"{n % 50},{n % 9},{'ab'[n % 2]}" for n in range(400)]
+    each_four_times = [n % 100 for n in range(400)]
+    lines = [f"{n % 50},{n % 4},{'ab'[n * 7 // 13 % 2]}" for n in each_four_times]
     path.write_text("x,z,label\n" + "\n".join(lines) + "\n", encoding="utf-8")
     found = look(path)
     before = {
