@@ -367,7 +367,7 @@ class Look:
         self, names: dict[str, str], label: Label, truths: Truths, roles: Roles
     ) -> Iterator[Finding]:
         keep = self._headings_of(self._wishes.keep, "--keep")
-        leave_out = self._headings_of(self._wishes.leave_out, "--leave-out")
+        leave_out = self._headings_of(self._known_afterwards(label), "--leave-out")
         seen: dict[tuple[str, ...], str] = {}
         known = {getattr(roles, field.name): field.name for field in fields(Roles)}
         for heading in self._headings:
@@ -394,6 +394,17 @@ class Look:
                 )
             bars = _bars(self._cells[heading], guess)
             yield Finding(heading, guess, column, role, why_not, alone, bars)
+
+    def _known_afterwards(self, label: Label) -> Sequence[str]:
+        if self._wishes.leave_out:
+            return self._wishes.leave_out
+        answer = self._ask(
+            f"Which columns are known only after {label.heading!r} is? Their headings with commas"
+            " between, or none",
+            "--leave-out",
+            "none",
+        )
+        return [] if answer == "none" else [each.strip() for each in answer.split(",")]
 
     def _why_not(
         self, heading: str, guess: Guess, role: str, seen: dict[tuple[str, ...], str]

@@ -186,7 +186,7 @@ def test_whether_days_or_months_come_first_is_asked_where_undecided(tmp_path: Pa
         return "m/d" if flag == "--dates" else answer
 
     found = Look([path], Wishes(label="label")).adoption([str(path)], months)
-    assert [flag for _question, flag, _answer in asked] == ["--dates", "--time"]
+    assert [flag for _question, flag, _answer in asked] == ["--dates", "--time", "--leave-out"]
     assert column_of(found, tmp_path, "date")[1] == "2026-02-02"
     assert finding(found, "date").guess.written == "%m/%d/%Y"
     assert finding(look(path, dates="d/m"), "date").guess.written == "%d/%m/%Y"
@@ -214,6 +214,16 @@ def test_what_tells_nothing_is_left_out_with_its_reason_and_kept_where_asked(
     assert [column.name for column in found.table.columns] == ["noise"]
     kept = look(path, keep=("copy",), leave_out=("noise",))
     assert [column.name for column in kept.table.columns] == ["copy"]
+
+
+def test_what_is_known_only_afterwards_is_asked(tmp_path: Path) -> None:
+    path = table_file(tmp_path, refund=NOISE[::-1], reason=NOISE[1:] + NOISE[:1])
+
+    def afterwards(_question: str, flag: str, answer: str) -> str:
+        return "Refund, reason" if flag == "--leave-out" else answer
+
+    found = Look([path], Wishes(label="label")).adoption([str(path)], afterwards)
+    assert [column.name for column in found.table.columns] == ["noise"]
 
 
 def test_texts_categories_and_many_of_them_differ(tmp_path: Path) -> None:
