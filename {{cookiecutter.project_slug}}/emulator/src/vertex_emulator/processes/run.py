@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 import time
-from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -165,10 +164,16 @@ class Run:
                 offset += len(raw)
                 yield offset, Line(**json.loads(raw))
 
-    def last_words(self, count: int = 1) -> str:
-        """Returns the last lines of stderr that are not empty, or of stdout where it is silent."""
-        spoken = {stream: deque[str](maxlen=count) for stream in ("stderr", "stdout")}
-        for _offset, line in self.lines():
-            if line.text.strip():
-                spoken[line.stream].append(line.text.strip())
-        return "\n".join(spoken["stderr"] or spoken["stdout"])
+    def tail(self, max_bytes: int) -> Iterator[Line]:
+        """Yields the last whole lines, as many as `max_bytes` of the output file hold."""
+        try:
+            with (self.folder / "output.jsonl").open("rb") as file:
+                begin = max(0, file.seek(0, os.SEEK_END) - max_bytes)
+                file.seek(max(0, begin - 1))
+                if begin:
+                    file.readline()  # the rest of a line that began before
+                offset = file.tell()
+        except FileNotFoundError:
+            return
+        for _offset, line in self.lines(offset):
+            yield line

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from vertex_emulator.logs.last_words import last_words
 from vertex_emulator.processes.run import Run
 from vertex_emulator.state.documents import Document
 
@@ -100,7 +101,7 @@ class Attempts:
         status = f"The replica {self.task.name} {how_it_ended(code)}."
         if self._advice:
             status = f"{status} {self._advice}"
-        words = self.run.last_words()
+        words = last_words(self.run)
         return f"{status} Termination reason: {words}" if words else status
 
     def _start(self) -> None:

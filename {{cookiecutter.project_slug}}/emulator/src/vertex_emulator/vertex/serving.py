@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from vertex_emulator.errors import ApiError, failed_precondition
+from vertex_emulator.logs.last_words import last_words
 from vertex_emulator.processes.forker import Forker
 from vertex_emulator.processes.run import Run
 from vertex_emulator.state.documents import Document
@@ -180,7 +181,7 @@ def _watch(server: ModelServer) -> None:
         elif server.has_ended():
             server.failure = failed_precondition(
                 "The model server exited before it was ready. Its last words:"
-                f" {server.run.last_words(3)}"
+                f" {last_words(server.run, 3)}"
             )
         elif health != 200:
             continue
