@@ -3,8 +3,17 @@
 Most sessions are a command of cloud/commands/; `nox -s SESSION -- --help` explains its flags.
 """
 
+import compileall
 import os
+import shutil
+import subprocess
 import sys
+import sysconfig
+import threading
+import time
+from collections.abc import Iterable
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -35,6 +44,7 @@ def install(
     *wanted: str,
     environment: Path = ENVIRONMENT,
     constraints: str | None = "constraints.txt",
+    takes: str = "some minutes and up to 3.5 GB",
 ) -> str:
     """Installs what uv's flags want, as pinned, and returns the environment's Python."""
     if find_spec("uv") is None:
@@ -42,22 +52,66 @@ def install(
     uv = (sys.executable, "-m", "uv")
     version = ".".join(map(str, sys.version_info[:3]))
     made_for = environment / "pyvenv.cfg"
-    is_new = not made_for.exists() or f"version_info = {version}\n" not in made_for.read_text()
-    if is_new:
-        session.log(
-            f"The first installation into {environment} takes minutes and up to 3.5 GB. After the"
-            " list of packages comes a quiet minute, in which they are compiled."
-        )
+    if not made_for.exists() or f"version_info = {version}\n" not in made_for.read_text():
         session.run(*uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(environment))
     python = str(environment / ("Scripts/python.exe" if os.name == "nt" else "bin/python"))
-    session.run(
-        *(*uv, "pip", "install", "--python", python, *wanted),
-        *(("--constraint", constraints) if constraints else ()),
-        *(() if is_new else ("--quiet",)),  # the first time takes long, and shows its progress
-        log=is_new,
-        env=COMPILE,
-    )
+    command = [*uv, "pip", "install", "--python", python, *wanted]
+    if constraints:
+        command += ["--constraint", constraints]
+    is_whole = environment / "installed"  # written last: the first time may be broken off
+    if is_whole.exists():
+        session.run(*command, "--quiet", log=False, env=COMPILE)
+        return python
+    session.log(f"The first installation into {environment} takes {takes}.")
+    began = time.monotonic()
+    fetch(session, command)
+    compile_packages(environment)
+    is_whole.touch()
+    session.log(f"Installed in {time.monotonic() - began:.0f} s.")
     return python
+
+
+def fetch(session: nox.Session, command: list[str]) -> None:
+    """Runs an installation of uv, and shows the last that it says of what it does."""
+    began = time.monotonic()
+    said = ["Resolving"]
+
+    def listen(lines: Iterable[str]) -> None:
+        for line in lines:
+            said.append(line.rstrip())  # noqa: PERF401, one by one, as they come
+
+    plain = os.environ | {"UV_COMPILE_BYTECODE": "0"}
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stderr=pipe, encoding="utf-8", env=plain) as process:
+        listener = threading.Thread(target=listen, args=(process.stderr,), daemon=True)
+        listener.start()
+        while listener.is_alive():
+            words = [line for line in said if not line.startswith(" ")]  # not the packages
+            show(f"{words[-1]} ({time.monotonic() - began:.0f} s)")
+            listener.join(0.5)
+    show("")
+    if process.returncode:
+        session.error("\n".join(said[1:]))
+
+
+def compile_packages(environment: Path) -> None:
+    """Compiles the bytecode of what is installed, by all processors."""
+    packages = Path(sysconfig.get_path("purelib", vars={"base": str(environment)}))
+    files = [str(file) for file in packages.rglob("*.py")]
+    with ProcessPoolExecutor() as pool:
+        compiled = pool.map(partial(compileall.compile_file, quiet=2), files, chunksize=64)
+        for count, _done in enumerate(compiled, 1):
+            if count % 64 == 0:
+                show(f"Compiling: {count:,} of {len(files):,} files")
+    show("")
+
+
+def show(progress: str) -> None:
+    """Writes over the last line of a terminal; says nothing elsewhere."""
+    if sys.stderr.isatty():
+        width = shutil.get_terminal_size().columns - 1
+        end = "" if progress else "\r"
+        print(f"\r{progress[:width]:{width}}", end=end, file=sys.stderr, flush=True)
 
 
 def install_project(session: nox.Session, *groups: str) -> str:
@@ -81,6 +135,7 @@ def install_tensorboard(session: nox.Session) -> str:
         "--group=tensorboard",
         environment=TENSORBOARD_ENVIRONMENT,
         constraints="constraints-tensorboard.txt",
+        takes="a minute and 0.3 GB",
     )
 
 
