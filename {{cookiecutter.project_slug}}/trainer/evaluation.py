@@ -17,6 +17,7 @@ POINTS = 200  # of a curve, at most
 MIN_ROWS = 30  # of a slice: with fewer, its scores say little
 SHUFFLES = 3  # of each column
 SHUFFLED_ROWS = 20_000  # at most
+SHUFFLED_TEXTS = 4_000  # at most where a column is a text, as a row's words take long
 
 
 def evaluate(
@@ -106,7 +107,9 @@ def importance(
         loss in `metric` over the shuffles.
     """
     rng, sign = np.random.default_rng(seed), 1 if metric in RISING else -1
-    sample = _take(rows, np.sort(rng.permutation(len(rows))[:SHUFFLED_ROWS]))
+    has_text = any(column.kind == "text" for column in table.columns)
+    most = SHUFFLED_TEXTS if has_text else SHUFFLED_ROWS
+    sample = _take(rows, np.sort(rng.permutation(len(rows))[:most]))
     whole = score(predict(sample), sample.labels)[metric]
     found = {}
     for column in table.columns:

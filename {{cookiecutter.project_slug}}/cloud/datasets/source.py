@@ -161,9 +161,7 @@ class SourceFile:
             cell.strip() or f"Unnamed: {index}"
             for index, cell in enumerate(self.dialect.headings or cells)
         ]
-        # Years are headings too, beside one that is none.
-        looks_like_row = cells[0].strip() and sum(map(_is_number, cells)) * 2 >= len(cells)
-        if looks_like_row and not self.dialect.headings:
+        if _look_like_values(cells) and not self.dialect.headings:
             raise UserError(
                 f"{self.path}, {place}: expected headings, got {', '.join(cells)[:80]!r}, which"
                 " looks like a row. Write a line of headings above it, or give them:"
@@ -509,6 +507,16 @@ def _are_rows(taken: Sequence[tuple[int, str]], delimiter: str, width: int) -> b
 
 def _is_comment(cells: list[str] | str) -> bool:
     return not isinstance(cells, str) and cells[0].startswith("#")
+
+
+def _look_like_values(cells: list[str]) -> bool:
+    """Whether headings are rather a row: half of them are numbers, and not a series of years."""
+    numbers = [cell.strip() for cell in cells if _is_number(cell)]
+    if not numbers or 2 * len(numbers) < len(cells):
+        return False
+    if not all(number.isdecimal() for number in numbers):
+        return True
+    return len({int(b) - int(a) for a, b in itertools.pairwise(numbers)} | {0}) != 2
 
 
 def _is_number(cell: str) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from cloud.adoption import description
+from cloud.adoption import description, report
 from cloud.adoption.inference import safe_names
 from cloud.adoption.look import Adoption, Finding, Look, Wishes
 from cloud.datasets.conversion import write_csvs
@@ -240,6 +240,14 @@ def test_texts_categories_and_many_of_them_differ(tmp_path: Path) -> None:
     assert kinds["color"] == kinds["zip"] == "category"
     assert column_of(found, tmp_path, "color")[:3] == ["red", "blue", ""]
     assert column_of(found, tmp_path, "zip")[0] == "01000"
+
+
+def test_columns_that_differ_only_in_a_number_are_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    columns = {f"f{n:03}": [f"{TURNS.random():.3f}" for _ in range(ROWS)] for n in range(300)}
+    report.show(look(table_file(tmp_path, **columns)))
+    assert "f000 … f299 (300)  number" in capsys.readouterr().out
 
 
 def test_many_categories_are_hashed(tmp_path: Path) -> None:

@@ -157,6 +157,13 @@ def test_the_number_that_pandas_writes_before_a_row_has_a_heading(tmp_path: Path
     assert SourceFile(path).headings == ["Unnamed: 0", "a"]
 
 
+@pytest.mark.parametrize("headings", ["country,1960,1961,1962", ",0,1,2", "x,y"])
+def test_years_may_be_headings(tmp_path: Path, headings: str) -> None:
+    path = tmp_path / "table.csv"
+    path.write_text(f"{headings}\n{headings}\n", encoding="utf-8")
+    assert len(cells(path)) == 1
+
+
 def test_files_of_a_folder_are_one_table_where_their_headings_agree(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("x,y\n1,2\n")
     (tmp_path / "b.csv").write_text("x,y\n3,4\n")

@@ -1,7 +1,6 @@
 """Several replicas of one training: devices of a machine, workers of a cluster."""
 
 import json
-import os
 import subprocess
 import sys
 import threading
@@ -9,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import worker
 from conftest import ROOT
 
 from trainer.settings import Settings
@@ -87,27 +87,26 @@ def test_four_workers_share_the_same_batches(
     tmp_path: Path,
     unused_ports: list[int],
     alone: list[dict[str, float]],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "3")  # as the trainer does before the import
     settings = make_settings("penguins", at=str(tmp_path / "workers"), clip_norm=0.05, epochs=4)
     hosts = [f"127.0.0.1:{port}" for port in unused_ports]
     cluster = {"chief": hosts[:1], "worker": hosts[1:]}
     tasks = [("chief", 0), *(("worker", index) for index in range(len(hosts) - 1))]
-    workers = [
-        subprocess.Popen(
-            [sys.executable, "-m", "trainer.task", *settings.arguments()],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=os.environ
-            | {"TF_CONFIG": json.dumps({"cluster": cluster, "task": {"type": t, "index": i}})},
-        )
-        for t, i in tasks
-    ]
-    for (role, _), worker in zip(tasks, workers, strict=True):
-        out, err = worker.communicate()
-        assert (worker.returncode, err) == (0, "")
+    workers = {}
+    for role, index in tasks:
+        config = {"cluster": cluster, "task": {"type": role, "index": index}}
+        printed = tmp_path / f"{role}-{index}.out"
+        arguments = (config, settings.arguments(), printed)
+        workers[printed] = worker.PROCESSES.Process(target=worker.train, args=arguments)
+        workers[printed].start()
+    for printed, process in workers.items():
+        process.join()
+        out, err = printed.read_text(), printed.with_suffix(".err").read_text()
+        assert (process.exitcode, err) == (0, "")
         for said in ("Epoch 1/", "Test: "):
-            assert (said in out) == (role == "chief")
+            assert (said in out) == printed.name.startswith("chief")
     assert len(list(Path(settings.log_dir, "train").iterdir())) == 1  # the chief's
     check_same(history(settings), alone)
 
