@@ -47,6 +47,13 @@ def adopt(
     )
     report.show(found)
     _write(found, dry_run=dry_run, replace=replace)
+    outside = [name for name in recorded if Path(name).is_absolute()]
+    if outside:
+        say(
+            f"{outside[0]} lies outside the project, where others have no such file: copy it into"
+            " the project, or put it into a bucket and adopt its gs:// URI.",
+            "yellow",
+        )
     if not dry_run:
         page = values.data_folder / found.table.name / "report.html"
         report.write(page, found)

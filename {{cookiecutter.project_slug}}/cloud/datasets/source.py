@@ -32,7 +32,8 @@ SEPARATOR = re.compile(r'"?sep=(.?)"?[,;\t]*\s*')
 BLOCK_ROWS = 65_536
 CHUNK = 1 << 20
 NUMBER = re.compile(r"[+-]?(\d+[.,]?\d*|[.,]\d+)([eE][+-]?\d+)?%?")
-SUFFIXES = (".csv", ".tsv", ".txt", ".jsonl", ".ndjson", ".parquet", ".xlsx", ".gz", ".zip")
+JSON = (".json", ".jsonl", ".ndjson")
+SUFFIXES = (".csv", ".tsv", ".txt", *JSON, ".parquet", ".xlsx", ".gz", ".zip")
 
 csv.field_size_limit(1 << 30)  # a quoted text may be of any size
 
@@ -112,8 +113,8 @@ class SourceFile:
             self._read: Any = self._parquet
         elif begin.startswith(b"PK") and _is_workbook(path):
             self._read = self._workbook
-        elif _plain_suffix(path) in (".jsonl", ".ndjson"):
-            self._read = self._json_lines
+        elif _plain_suffix(path) in JSON:
+            self._read = self._json
         else:
             self._read = self._text
             self._sniff()
@@ -223,13 +224,17 @@ class SourceFile:
                 " with --encoding, such as cp1252."
             ) from error
 
-    def _json_lines(self) -> Iterator[tuple[str, list[str] | str]]:
+    def _json(self) -> Iterator[tuple[str, list[str] | str]]:
         self.dialect = replace(self.dialect, encoding=self.dialect.encoding or "utf-8-sig")
         headings: dict[str, None] = {}
-        for _place, found in self._json_objects():
+        faults = []
+        for place, found in self._json_objects():
             if isinstance(found, dict):
                 headings |= dict.fromkeys(found)
+            else:
+                faults.append((place, found))
         if not headings:
+            yield from faults[:1]
             return
         yield "line 1", list(headings)
         for place, found in self._json_objects():
@@ -244,16 +249,17 @@ class SourceFile:
 
     def _json_objects(self) -> Iterator[tuple[str, dict[str, Any] | str]]:
         with self._opened() as file:
-            for number, line in enumerate(file, start=1):
-                if not line.strip():
-                    continue
-                try:
-                    found = json.loads(line, parse_float=str, parse_int=str, parse_constant=str)
-                except ValueError as error:
-                    yield f"line {number}", f"expected a JSON object ({error})"
-                    continue
-                expected = f"expected a JSON object, got {line.strip()[:40]!r}"
-                yield f"line {number}", found if isinstance(found, dict) else expected
+            begin = file.read(1)
+            if begin == "[":
+                parsed = _parsed(f"{begin}{file.read()}")
+                listed = parsed if isinstance(parsed, list) else [parsed]
+                found = ((f"object {n}", each) for n, each in enumerate(listed, start=1))
+            else:
+                lines = enumerate(itertools.chain([f"{begin}{file.readline()}"], file), start=1)
+                found = ((f"line {n}", _parsed(line)) for n, line in lines if line.strip())
+            for place, value in found:
+                is_object = isinstance(value, dict)
+                yield place, value if is_object else f"expected a JSON object, got {value!r:.60}"
 
     def _parquet(self) -> Iterator[tuple[str, list[str] | str]]:
         import pyarrow as pa
@@ -507,6 +513,14 @@ def _are_rows(taken: Sequence[tuple[int, str]], delimiter: str, width: int) -> b
 
 def _is_comment(cells: list[str] | str) -> bool:
     return not isinstance(cells, str) and cells[0].startswith("#")
+
+
+def _parsed(text: str) -> Any:
+    """Returns a JSON value whose numbers are texts as they stand; or why there is none."""
+    try:
+        return json.loads(text, parse_float=str, parse_int=str, parse_constant=str)
+    except ValueError as error:
+        return f"{text.strip()[:40]} ({error})"
 
 
 def _look_like_values(cells: list[str]) -> bool:

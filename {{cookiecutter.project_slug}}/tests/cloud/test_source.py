@@ -69,6 +69,8 @@ def test_packed_and_other_files_have_the_same_rows(tmp_path: Path) -> None:
         "".join(json.dumps(dict(zip(HEADINGS, row, strict=True))) + "\n" for row in ROWS),
         encoding="utf-8",
     )
+    objects = [dict(zip(HEADINGS, row, strict=True)) for row in ROWS]
+    (tmp_path / "table.json").write_text(json.dumps(objects, indent=2), encoding="utf-8")
     book = openpyxl.Workbook()
     for row in [HEADINGS, *ROWS]:
         book.worksheets[0].append(row)
@@ -85,6 +87,28 @@ def test_typed_cells_become_texts(tmp_path: Path) -> None:
     assert cells(tmp_path / "table.parquet") == [["true", "2007", "1.25", "", "1970-01-01"]]
     (tmp_path / "table.jsonl").write_text('{"c0": true, "c1": 1.50}\n{"c2": null, "c0": 1e3}\n')
     assert cells(tmp_path / "table.jsonl") == [["true", "1.50", ""], ["1e3", "", ""]]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "sentence"),
+    [
+        (
+            "t.jsonl",
+            '{"a": 1}\n{"a": 2\n',
+            r"line 2: expected a JSON object, got '\{\"a\": 2 \(Exp",
+        ),
+        ("t.jsonl", '{"a": 1}\n7\n', "line 2: expected a JSON object, got '7'"),
+        ("t.json", '[{"a": 1}, 7]', "object 2: expected a JSON object, got '7'"),
+        ("t.json", '[{"a": 1}, ', r"object 1: expected a JSON object, got .*Expecting value"),
+        ("t.jsonl", '{"a": 1}\n{"a": [2]}\n', "line 2: 'a' holds an object or a list"),
+    ],
+)
+def test_json_that_is_no_row_is_refused_with_its_place(
+    tmp_path: Path, name: str, text: str, sentence: str
+) -> None:
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    with pytest.raises(UserError, match=sentence):
+        cells(tmp_path / name)
 
 
 def test_quotes_hold_delimiters_quotes_and_line_breaks_of_any_size(tmp_path: Path) -> None:
