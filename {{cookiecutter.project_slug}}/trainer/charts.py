@@ -22,7 +22,6 @@ STYLE: dict[Any, Any] = {
     "axes.titlelocation": "left",
     "axes.titlesize": 11,
     "axes.titleweight": "bold",
-    "figure.constrained_layout.use": True,
     "font.size": 9.5,
     "grid.color": "#e6e9ed",
     "legend.frameon": False,
@@ -31,6 +30,8 @@ STYLE: dict[Any, Any] = {
     "svg.hashsalt": "evaluation",  # the same evaluation makes the same bytes
 }
 SQUARE = 4.0, 3.7  # inches
+# Where axes from 0 to 1 lie in a figure. Finding room for their labels would take half its time.
+UNIT_PLACE = {"left": 0.14, "right": 0.97, "bottom": 0.13, "top": 0.92}
 ROW = 0.24  # inches that a row of a chart of rows takes
 
 
@@ -79,7 +80,7 @@ def of_curves(curves: Mapping[str, Any], label: str) -> dict[str, Figure]:
 @_style()
 def roc(curves: Mapping[str, Any]) -> Figure:
     """Draws how many of the class are found at the price of how many others."""
-    axes = _axes("ROC", "false positive rate", "true positive rate", SQUARE)
+    axes = _unit_axes("ROC", "false positive rate", "true positive rate")
     axes.plot([0, 1], [0, 1], ":", color=FAINT, label="chance")
     _lines(axes, curves, "roc")
     return axes.figure
@@ -88,12 +89,11 @@ def roc(curves: Mapping[str, Any]) -> Figure:
 @_style()
 def precision_recall(curves: Mapping[str, Any]) -> Figure:
     """Draws how sure a yes is at each share that is found."""
-    axes = _axes("Precision and recall", "recall", "precision", SQUARE)
+    axes = _unit_axes("Precision and recall", "recall", "precision")
     for name, found in curves.items():
         share = found["precision_recall"][-1][1]
         axes.axhline(share, linestyle=":", color=FAINT, label="chance" if len(curves) == 1 else "")
         axes.plot(*_columns(found["precision_recall"]), label=name)
-    axes.set(xlim=(0, 1), ylim=(0, 1.02))
     axes.legend(loc="lower left")
     return axes.figure
 
@@ -101,7 +101,7 @@ def precision_recall(curves: Mapping[str, Any]) -> Figure:
 @_style()
 def calibration(curves: Mapping[str, Any]) -> Figure:
     """Draws what share of the rows of a predicted probability really is of the class."""
-    axes = _axes("Calibration", "mean predicted probability", "share of the class", SQUARE)
+    axes = _unit_axes("Calibration", "mean predicted probability", "share of the class")
     axes.plot([0, 1], [0, 1], ":", color=FAINT, label="perfect")
     _lines(axes, curves, "calibration", "o-")
     return axes.figure
@@ -185,10 +185,20 @@ def _saved(figure: Figure, kind: str, **options: Any) -> bytes:
 
 
 def _axes(title: str, x: str, y: str, size: tuple[float, float]) -> Any:
+    """Returns axes in a figure that finds room for their labels."""
     from matplotlib.figure import Figure as New
 
-    axes = New(figsize=size).add_subplot()
+    axes = New(figsize=size, layout="constrained").add_subplot()
     axes.set(title=title, xlabel=x, ylabel=y)
+    return axes
+
+
+def _unit_axes(title: str, x: str, y: str) -> Any:
+    """Returns axes of shares and probabilities, both from 0 to 1."""
+    axes = _axes(title, x, y, SQUARE)
+    axes.figure.set_layout_engine(None)
+    axes.figure.subplots_adjust(**UNIT_PLACE)
+    axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.02))
     return axes
 
 
@@ -205,7 +215,6 @@ def _rows_axes(title: str, x: str, labels: Sequence[str]) -> Any:
 def _lines(axes: Any, curves: Mapping[str, Any], part: str, style: str = "-") -> None:
     for name, found in curves.items():
         axes.plot(*_columns(found[part]), style, markersize=4, label=name)
-    axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.02), aspect="equal")
     axes.legend(loc="lower right" if part == "roc" else "upper left")
 
 
