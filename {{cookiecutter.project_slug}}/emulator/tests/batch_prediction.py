@@ -12,6 +12,9 @@ from vertex_emulator.testing.clients import Clients
 # Made in a process of its own, to keep TensorFlow out of this one:
 # - price: two named inputs; row-wise, so that a row's neighbours do not matter.
 # - total: one input of three numbers a row.
+# - share: one number; mixes the rows of a call. `marked` says that it does not, which is a lie
+#   that shows how many rows are in a call.
+# - seats: one whole number.
 # - text: one string; "wait:FILE" does not answer before the file exists.
 EXPORT = """
 import sys, tensorflow as tf
@@ -21,6 +24,15 @@ def price(hours, carrier):
 
 def total(values):
     return {"sum": tf.reduce_sum(values, axis=1)}
+
+def share(x):
+    return {"share": tf.nn.softmax(x, axis=0)}
+
+def marked(x):
+    return share(x)
+
+def seats(count):
+    return {"twice": 2 * count}
 
 def text(data):
     gates = tf.where(tf.strings.regex_full_match(data, "wait:.*"), data, "wait:/")
@@ -37,11 +49,16 @@ def column(dtype, *sizes):
 for function, specs in {
     price: [column(tf.float32), column(tf.string)],
     total: [column(tf.float32, 3)],
+    share: [column(tf.float32)],
+    marked: [column(tf.float32)],
+    seats: [column(tf.int64)],
     text: [column(tf.string)],
 }.items():
     signature = tf.function(function, input_signature=specs)
     folder = f"{sys.argv[1]}/{function.__name__}/1"
     tf.saved_model.save(tf.Module(), folder, signatures=signature)
+    if function is marked:
+        open(f"{folder}/batching_params.pbtxt", "w").close()
 """
 ENDED = ("JOB_STATE_SUCCEEDED", "JOB_STATE_FAILED", "JOB_STATE_CANCELLED")
 

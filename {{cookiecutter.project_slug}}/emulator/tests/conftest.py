@@ -87,5 +87,5 @@ def batch_models(clients: Clients, batch_exports: Path) -> dict[str, str]:
     clients.storage.create_bucket("batch-bucket", location="us-central1")
     return {
         name: upload_export(clients, batch_exports / name, f"gs://batch-bucket/models/{name}").model
-        for name in ("price", "total", "text")
+        for name in ("price", "total", "share", "marked", "seats", "text")
     }

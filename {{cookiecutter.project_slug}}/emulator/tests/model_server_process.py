@@ -54,6 +54,30 @@ def save_model(folder: Path) -> None:
         """Promises a row for each row, and returns one less."""
         return {"difference": x[1:] - x[:-1]}
 
+    def softmax(x: Any) -> dict[str, Any]:
+        """Mixes the rows of a call."""
+        return {"share": tf.nn.softmax(x, axis=0)}
+
+    def doubled(x: Any) -> dict[str, Any]:
+        return {"y": x * 2}
+
+    def matrix(x: Any) -> dict[str, Any]:
+        return {"y": x @ tf.constant([[1.0], [10.0]])}
+
+    def top(scores: Any) -> dict[str, Any]:
+        """Returns two rows, or as many as there are, for all."""
+        found = tf.math.top_k(scores, tf.minimum(tf.size(scores), 2))
+        return {"score": found.values, "place": found.indices}
+
+    def uneven(x: Any) -> dict[str, Any]:
+        return {"all": x, "last": x[-1]}
+
+    def uneven_rows(x: Any) -> dict[str, Any]:
+        return {"all": x, "rest": x[1:]}
+
+    def narrowed(x: Any) -> dict[str, Any]:
+        return {"y": tf.cast(x, tf.float16)}
+
     def batch_of(like: Any) -> Any:
         """For each row, the number of rows in its call."""
         return tf.zeros_like(like, tf.int64) + tf.size(like, tf.int64)
@@ -70,8 +94,18 @@ def save_model(folder: Path) -> None:
         norm: [tf.TensorSpec([None, 2], tf.float32)],
         total: [column(tf.float64), tf.TensorSpec([], tf.float64)],
         crossed: [column(tf.float32)],
+        softmax: [column(tf.float32)],
+        doubled: [tf.TensorSpec([None, 1], tf.float32)],
+        matrix: [tf.TensorSpec([None, 2], tf.float32)],
+        top: [column(tf.float32)],
+        uneven: [column(tf.float32)],
+        uneven_rows: [column(tf.float32)],
+        narrowed: [column(tf.float32)],
     }
     signatures = {f.__name__: tf.function(f, input_signature=specs) for f, specs in inputs.items()}
+    signatures["free"] = tf.function(doubled, input_signature=[tf.TensorSpec(None, tf.float64)])
+    for dtype in (tf.float16, tf.bfloat16, tf.uint16):
+        signatures[dtype.name] = tf.function(doubled, input_signature=[column(dtype)])
     signatures["serving_default"] = signatures.pop("price")
     tf.saved_model.save(tf.Module(), str(folder), signatures=signatures)
 

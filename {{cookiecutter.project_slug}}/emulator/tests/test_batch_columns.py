@@ -21,13 +21,12 @@ SIGNATURE = Signature(
     inputs=[
         TensorSpec("count", np.dtype("int64"), "integer", (None,)),
         TensorSpec("is_new", np.dtype("bool"), "boolean", (None,)),
-        TensorSpec("miles", np.dtype("float32"), "float", (None,), 2**24 - 1, 3.4e38),
+        TensorSpec("miles", np.dtype("float32"), "float", (None,)),
         TensorSpec("small", np.dtype("int32"), "integer", (None,)),
         TensorSpec("tail", np.dtype("object"), "string", (None,)),
     ],
     outputs=["y"],
-    defaults={"miles": float("nan"), "tail": b"none"},
-    batched=True,
+    joinable=True,
     run=lambda *_arrays: [],
 )
 GOOD = {"count": 1, "is_new": True, "miles": 2.5, "small": -3, "tail": "N1"}
@@ -72,14 +71,15 @@ def lines(*rows: dict[str, Any] | str) -> bytes:
     ("data", "config"),
     [
         (lines(GOOD, GOOD | {"miles": 3, "tail": "ü"}), {}),
-        (lines(GOOD, {"count": 5, "is_new": False, "small": 0}), {}),  # defaults
+        (lines(GOOD, GOOD | {"miles": 2**24 + 1}, GOOD | {"miles": 1435774380}), {}),  # rounded
+        (lines(GOOD | {"miles": 0.1}, GOOD | {"miles": 16777217.0000001}), {}),
         (lines(GOOD)[:-1], {}),
         (lines(GOOD, GOOD).replace(b"\n", b"\r\n"), {}),
         (lines(GOOD, GOOD).replace(b"\n", b"\r\n")[:-2], {}),
         (lines(GOOD | {"id": "a"}, GOOD | {"id": "b,c"}), {"keyField": "id"}),
         (lines(GOOD | {"id": 7}, GOOD | {"id": 8}), {"keyField": "id"}),
         (lines(GOOD | {"id": 7, "x": 1.5}, GOOD | {"id": 8}), {"excludedFields": ["id", "x"]}),
-        (lines(GOOD | {"x": "y"}, GOOD), {"includedFields": ["count", "is_new", "small"]}),
+        (lines(GOOD | {"x": "y"}, GOOD), {"includedFields": [*GOOD]}),
     ],
 )
 def test_rows_that_are_alike_are_taken_at_once(data: bytes, config: dict[str, Any]) -> None:
@@ -96,7 +96,7 @@ def with_values(name: str, *values: Any) -> list[str]:
     [
         *with_values("count", 1.5, 2.0, "1", True, None, [1], 2**63),
         *with_values("is_new", 1, "true", None),
-        *with_values("miles", "1", True, None, [1], {}, 2**24, 1e39),
+        *with_values("miles", "1", True, None, [1], {}, 2**53 + 2, 1e39, 1e300),
         *with_values("small", 2**31, -(2**31) - 1, 1.0),
         *with_values("tail", 5, True, None, ["x"], {"b64": "eA=="}),
         json.dumps(GOOD | {"other": 1}),
@@ -104,6 +104,7 @@ def with_values(name: str, *values: Any) -> list[str]:
         '{"count": 1, "is_new": true, "small": 1, "miles": NaN}',
         '{"count": 1, "is_new": true, "small": 1, "tail": "\\ud800"}',
         '{"count": 1, "is_new": true}',
+        '{"count": 1, "is_new": true, "small": 1, "miles": 1.5}',
         '{"count": 1, "is_new": true, "small": 1, "other": 1}',
         "[1, 2]",
         "7",

@@ -168,7 +168,6 @@ def message_of(answer: bytes, status: int) -> str:
 
 CHUNKED = "Transfer-Encoding: chunked"
 BAD_HTTP: dict[str, tuple[list[str], bytes, int, str]] = {
-    "too large": (["Content-Length: 1500001"], b"", 413, "1500001 bytes, the limit is 1500000"),
     "negative": (["Content-Length: -1"], b"", 400, "Invalid character in Content-Length"),
     "no number": (["Content-Length: 0x2"], b"{}", 400, "Invalid character in Content-Length"),
     "without length": (["Content-Length: "], b"{}", 400, "Empty Content-Length"),
@@ -183,18 +182,13 @@ BAD_HTTP: dict[str, tuple[list[str], bytes, int, str]] = {
     "huge chunk": ([CHUNKED], b"f" * 20 + b"\r\n{}", 400, "Chunk size overflow"),
     "longer chunk": ([CHUNKED], b"1\r\n{}\r\n0\r\n\r\n", 400, "Expected LF after chunk data"),
     "chunk cut short": ([CHUNKED], b"9\r\n{", 400, "ended before all of it had come"),
-    "chunks without end": (
-        [CHUNKED],
-        b"16e361\r\n" + b" " * 1_500_001,
-        413,
-        "the limit is 1500000",
-    ),
     "small chunks": ([CHUNKED], b"1;" + b"y" * 20 + b"\r\n \r\n" * 100_000, 400, "chunk"),
     "endless extension": ([CHUNKED], b"1;" + b"y" * 3_000_000, 400, "send larger chunks"),
     "endless trailer": ([CHUNKED], b"0\r\nX: " + b"y" * 3_000_000, 400, "send larger chunks"),
     "trailers": ([CHUNKED], b"0\r\n" + b"X: y\r\n" * 30_000, 431, "head exceeds 65536 bytes"),
     "cut short": (["Content-Length: 9"], b"{}", 400, "ended before all of it had come"),
-    "gzip": (["Content-Length: 1", "Content-Encoding: gzip"], b"x", 415, "'gzip' is not read"),
+    "coding of a body": (["Content-Length: 1", "Content-Encoding: br"], b"x", 415, "'br' is not"),
+    "no gzip": (["Content-Length: 1", "Content-Encoding: gzip"], b"x", 400, "not unpack as gzip"),
     "empty": (["Content-Length: 0"], b"", 400, "The document is empty"),
     "long header": (["X: " + "y" * 70_000], b"", 431, "head exceeds 65536 bytes"),
     "headers": (["X: y"] * 30_000, b"", 431, "head exceeds 65536 bytes"),
@@ -212,10 +206,29 @@ def test_bad_http(clients: Clients, endpoint: str, model_server: ModelServer, na
     lines, body, status, words = BAD_HTTP[name]
     answer = exchange(clients.url, head(clients, endpoint, *lines), body, end=True)
     assert words in error_of(answer, status)
-    first = f"POST {PREDICT} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n"
+    first = f"POST {PREDICT} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
     top = (first + "".join(line + "\r\n" for line in lines) + "\r\n").encode("latin-1")
     answer = exchange(model_server.url, top, body, end=True)
     assert words in message_of(answer, status)
+
+
+@pytest.mark.parametrize(
+    ("line", "body"),
+    [
+        ("Content-Length: 1572865", b""),
+        (CHUNKED, b"180001\r\n" + b" " * 1_572_865),
+    ],
+    ids=["length", "chunks"],
+)
+def test_too_large(
+    clients: Clients, endpoint: str, model_server: ModelServer, line: str, body: bytes
+) -> None:
+    """Each has a status of its own: Google's, and HTTP's."""
+    answer = exchange(clients.url, head(clients, endpoint, line), body, end=True)
+    assert "(1572865 bytes) exceeds 1.500MB limit" in error_of(answer, 400)
+    top = f"POST {PREDICT} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{line}\r\n\r\n"
+    answer = exchange(model_server.url, top.encode(), body, end=True)
+    assert "1572865 bytes or more, the limit is 1572864 bytes" in message_of(answer, 413)
 
 
 NAN = b'{"a": NaN, "instances": '
@@ -234,18 +247,16 @@ BAD_BODIES: list[tuple[bytes, str]] = [
     (b'{"instances": [{"x": "a\\u0000b"}]}', '"a\\u0000b" Type: String is not of expected type'),
     (b"[" * 1_500_000, "depth limit exceeded"),
     (NAN + b"[" * 100_000, "Lists and objects are nested too deep"),
-    (b'{"instances": [{"x": ' + b"[" * 500 + b"]" * 500 + b"}]}", "Type: Array is not of expected"),
+    (b'{"instances": [{"x": ' + b"[" * 500 + b"]" * 500 + b"}]}", "lists are nested 502 deep"),
     (b'{"instances": [{"x": 1e999}]}', "number is infinity when parsed as double"),
     (b'{"instances": [{"x": ' + b"1" * 400 + b"}]}", "number is infinity when parsed as double"),
     (NAN + b'[{"x": 1e999}]}', "1e999 is beyond the largest number"),
     (NAN + b'[{"x": ' + b"1" * 5000 + b"}]}", "is beyond the largest number"),
-    (NAN + b'[{"x": ' + b"1" * 150 + b"}]}", "without loss of precision"),
     (b'{"instances": null}', "null Expecting 'instances' to be a list/array"),
     (b'{"instances": "x"}', "\"x\" Expecting 'instances' to be a list/array"),
     (b'{"instances": {"x": 1}}', "Expecting 'instances' to be a list/array"),
     (b'{"instances": []}', "send at least one instance"),
-    (b'{"instances": [[]]}', "element: 0 key: x of 'instances' list"),
-    (b'{"instances": [[1], [1, 2]]}', "element: 0 key: x of 'instances' list"),
+    (b'{"instances": [[1], [1, 2]]}', "element: 1 key: x of 'instances' list"),
     (b'{"instances": [1, {"x": 1}]}', "got object at item 1 of input list"),
     (b'{"instances": [{"x": 1}, 1]}', "element: 1 of 'instances' list"),
     (b'{"instances": [{}]}', "Missing named input: x."),
@@ -256,18 +267,13 @@ BAD_BODIES: list[tuple[bytes, str]] = [
     (b'{"instances": [{"x": "' + b"9" * 1_000_000 + b'"}]}', "99..."),
     (b'{"instances": [{"x": null}]}', "null Type: Null is not of expected type"),
     (b'{"instances": [{"x": true}]}', "true Type: Boolean is not of expected type"),
-    (b'{"instances": [{"x": [NaN]}]}', "[NaN] Type: Array is not of expected type"),
     (b'{"instances": [{"x": {"b64": "QQ=="}}]}', "Type: Object is not of expected type"),
-    (b'{"instances": [{"x": 1e39}]}', "the largest is 3.40282e+38"),
-    (b'{"instances": [{"x": 16777217}]}', "for a larger one write a decimal point"),
     (b'{"instances": [{"x": 1}], "inputs": {"x": [1]}}', "only one of 'inputs' or 'instances'"),
     (b'{"instances": [{"x": 1}], "signature_name": 7}', "'signature_name' key must be a string"),
     (b'{"instances": [1], "signature_name": "z"}', '"z" not found in signature def'),
     (b'{"instances": [1], "signature_name": "' + b"z" * 1_000_000 + b'"}', "zzz... not found"),
     (b'{"' + b"k" * 1_000_000 + b'": 1}', "the request has kkk"),
-    (b'{"inputs": null}', "null Type: Null is not a list"),
-    (b'{"inputs": {"x": 1}}', "1 Type: Number is not a list"),
-    (b'{"inputs": {"x": []}}', "send at least one row"),
+    (b'{"inputs": null}', "null Type: Null is not of expected type"),
 ]
 
 

@@ -1,8 +1,10 @@
 """The model server as a process: start, batches, connections, drain."""
 
 import contextlib
+import gzip
 import json
 import os
+import shutil
 import signal
 import socket
 import sys
@@ -126,6 +128,73 @@ def test_a_signature_that_breaks_its_promise_of_rows_is_called_alone(
     assert [answer.json() for answer in answers] == [{"outputs": [2.0]}] * 3
 
 
+def test_rows_of_other_requests_never_enter_a_call_that_mixes_them(model_dir: Path) -> None:
+    server = start_model_server("--model-dir", str(model_dir), "--port", "0")
+
+    def ask(number: int) -> Any:
+        asked = {"signature_name": "softmax", "instances": [float(number)]}
+        return server.predict(asked).json()
+
+    with ThreadPoolExecutor(32) as threads:
+        answers = list(threads.map(ask, range(400)))
+    assert answers == [{"predictions": [1.0]}] * 400
+    assert server.metric("model_server_batch_requests_count") == 400
+    assert server.stop()[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("flags", "file", "rows"),
+    [
+        ([], "", 1),
+        (["--enable_batching=false"], "", 1),
+        (["--enable_batching=true"], "", 10),
+        ([], "batching_params.pbtxt", 10),
+        (["--enable_batching", "--enable_per_model_batching_parameters=true"], "", 1),
+        (
+            ["--enable_batching", "--enable_per_model_batching_parameters=true"],
+            "batching_params.pbtxt",
+            10,
+        ),
+    ],
+)
+def test_calls_are_shared_where_somebody_says_so(
+    model_dir: Path, tmp_path: Path, flags: list[str], file: str, rows: int
+) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(model_dir, folder)
+    if file:
+        (folder / "1" / file).write_text("max_batch_size { value: 64 }\n", encoding="utf-8")
+    server = start_model_server(
+        *("--model-dir", str(folder), "--port", "0", *flags),
+        environment={"AIP_PREDICT_ROUTE": "/predict"},
+    )
+    gate = Gate(server, tmp_path / "open")
+    answers = gate.send([{"signature_name": "wait", "instances": [""]}] * 10)
+    assert [answer.json() for answer in answers] == [{"predictions": [rows]}] * 10
+    assert server.stop()[0] == 0
+
+
+def test_requests_of_other_shapes_share_no_call(server: ModelServer, tmp_path: Path) -> None:
+    """An op may take them, and broadcast rows of one request over those of another."""
+    gate = Gate(server, tmp_path / "open")
+    calls = server.metric("model_server_batch_requests_sum")
+    asked = [
+        {"signature_name": "parse", "inputs": [["1"], ["2"]]},
+        {"signature_name": "parse", "inputs": "3"},
+        {"signature_name": "parse", "instances": ["4"]},
+        {"signature_name": "parse", "inputs": []},
+        {"signature_name": "parse", "instances": [["5"]]},
+    ]
+    answers = [answer.json() for answer in gate.send([*asked])]
+    batches = [each.get("outputs", {"batch": each.get("predictions")})["batch"] for each in answers]
+    assert batches[0] == [[2], [2]]
+    assert batches[1] == 1
+    assert batches[2] == [{"number": 4.0, "echo": "4", "batch": 1}]
+    assert batches[3] == []
+    assert batches[4] == [{"number": [5.0], "echo": ["5"], "batch": [1]}]
+    assert server.metric("model_server_batch_requests_sum") == calls + 5
+
+
 def talk(server: ModelServer, data: bytes) -> bytes:
     """Sends bytes, and returns all that comes back until the server closes."""
     with socket.create_connection(server.address, timeout=60) as connection:
@@ -135,7 +204,14 @@ def talk(server: ModelServer, data: bytes) -> bytes:
 
 
 def post(body: bytes, *headers: str) -> bytes:
-    lines = ["POST /predict HTTP/1.1", "Host: h", *headers, f"Content-Length: {len(body)}", "", ""]
+    lines = [
+        "POST /predict HTTP/1.1",
+        "Host: localhost",
+        *headers,
+        f"Content-Length: {len(body)}",
+        "",
+        "",
+    ]
     return "\r\n".join(lines).encode() + body
 
 
@@ -150,10 +226,13 @@ GOOD = post(json.dumps({"instances": [FLIGHT]}).encode())
         (b"GET /" + b"a" * 100_000 + b" HTTP/1.1\r\n\r\n", b"431 "),
         (b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * 20_000 + b"\r\n", b"431 "),
         (post(b"{}", "Origin: http://elsewhere"), b"403 Forbidden"),
-        (post(b"{}", "Content-Encoding: gzip"), b"415 "),
+        (post(b"{}", "Content-Encoding: br"), b"415 "),
+        (post(b"{}", "Content-Encoding: gzip"), b"400 "),
+        (post(gzip.compress(b"{}")[:-1], "Content-Encoding: gzip"), b"400 "),
+        (post(gzip.compress(b" " * 1_572_865), "Content-Encoding: gzip"), b"413 "),
         (post(b"{}", "Connection: Upgrade", "Upgrade: h2c"), b"400 Bad Request"),
     ],
-    ids=["tls", "header", "path", "headers", "origin", "gzip", "upgrade"],
+    ids=["tls", "header", "path", "headers", "origin", "br", "no gzip", "half", "bomb", "upgrade"],
 )
 def test_what_is_not_plain_http_is_refused_and_closed(
     server: ModelServer, data: bytes, reason: bytes
@@ -175,7 +254,9 @@ def test_a_request_cut_short_is_told_so_and_harms_nobody(server: ModelServer) ->
 
 def test_requests_in_one_write_are_answered_in_order(server: ModelServer) -> None:
     bodies = [json.dumps({"instances": [{**FLIGHT, "hours": n}]}).encode() for n in range(5)]
-    data = b"".join(post(body) for body in bodies) + b"GET /health HTTP/1.1\r\nHost: h\r\n\r\n"
+    data = (
+        b"".join(post(body) for body in bodies) + b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    )
     answers = talk(server, data)
     places = [answers.index(b'{"predictions":[%d.0]}' % n) for n in range(5)]
     assert places == sorted(places)
@@ -185,7 +266,7 @@ def test_requests_in_one_write_are_answered_in_order(server: ModelServer) -> Non
 
 def test_many_requests_behind_a_slow_one_are_answered(server: ModelServer, tmp_path: Path) -> None:
     gate = Gate(server, tmp_path / "open")
-    data = GOOD + b"GET /health HTTP/1.1\r\nHost: h\r\n\r\n" * 5000
+    data = GOOD + b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n" * 5000
     with ThreadPoolExecutor(1) as thread:
         answers = thread.submit(talk, server, data)
         eventually(lambda: server.metric("model_server_waiting") == 1)
@@ -196,7 +277,9 @@ def test_many_requests_behind_a_slow_one_are_answered(server: ModelServer, tmp_p
 def test_chunks_and_slow_bytes_make_a_request(server: ModelServer) -> None:
     body = json.dumps({"instances": [FLIGHT]}).encode()
     chunks = b"".join(b"1\r\n%c\r\n" % byte for byte in body) + b"0\r\n\r\n"
-    data = b"POST /predict HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks
+    data = (
+        b"POST /predict HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks
+    )
     assert b'{"predictions":[1.5]}' in talk(server, data)
     with socket.create_connection(server.address, timeout=60) as connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -207,7 +290,7 @@ def test_chunks_and_slow_bytes_make_a_request(server: ModelServer) -> None:
 
 def test_a_client_that_does_not_read_is_not_read(server: ModelServer) -> None:
     """Its requests stay with it, however many it sends; the server keeps none of them."""
-    many = b"GET /health HTTP/1.1\r\nHost: h\r\n\r\n" * 5000
+    many = b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n" * 5000
     sent = 0
     with socket.create_connection(server.address, timeout=2) as connection:
         with contextlib.suppress(TimeoutError):
@@ -233,7 +316,7 @@ def test_a_client_that_expects_continue_is_asked_for_the_body(server: ModelServe
 
 
 def test_a_body_over_the_limit_is_refused_with_413(server: ModelServer) -> None:
-    body = b" " * 1_500_000
+    body = b" " * 1_572_864
     inside = requests.post(server.url + "/predict", data=body, timeout=60)
     assert inside.status_code == 400  # read, and no document in it
     declared = requests.post(server.url + "/predict", data=body + b" ", timeout=60)
@@ -242,7 +325,46 @@ def test_a_body_over_the_limit_is_refused_with_413(server: ModelServer) -> None:
     )
     for response in (declared, chunked):
         assert response.status_code == 413
-        assert "the limit is 1500000 bytes" in response.json()["error"]
+        assert "the limit is 1572864 bytes" in response.json()["error"]
+
+
+def test_a_body_may_be_compressed(server: ModelServer) -> None:
+    whole = json.dumps({"instances": [FLIGHT]}).encode()
+    members = gzip.compress(whole[:9]) + gzip.compress(whole[9:])
+    at_limit = gzip.compress(whole + b" " * (1_572_864 - len(whole)))
+    for body in (gzip.compress(whole), members, at_limit):
+        for coding in ("gzip", "GZIP", "x-gzip"):
+            headers = {"Content-Encoding": coding}
+            answer = requests.post(server.url + "/predict", body, headers=headers, timeout=60)
+            assert answer.json() == {"predictions": [1.5]}
+
+
+@pytest.mark.parametrize(
+    ("host", "admitted"),
+    [
+        ("localhost", True),
+        ("LOCALHOST:9000", True),
+        ("127.0.0.1:8501", True),
+        ("[::1]:8501", True),
+        ("192.168.0.7", True),
+        ("example.com", False),
+        ("localhost.example.com:8501", False),
+        ("127.0.0.1.example.com", False),
+        ("[::1", False),
+        ("a@127.0.0.1@example.com", False),
+    ],
+)
+def test_a_site_that_calls_its_name_ours_is_refused(
+    server: ModelServer, host: str, admitted: bool
+) -> None:
+    """A page may have its own name lead to loopback; its requests have that name as their Host."""
+    body = json.dumps({"instances": [FLIGHT]}).encode()
+    origin = f"http://{host}"
+    answer = requests.post(
+        server.url + "/predict", body, headers={"Host": host, "Origin": origin}, timeout=60
+    )
+    assert answer.status_code == (200 if admitted else 403)
+    assert admitted or f"the Host is {host!r}" in answer.json()["error"]
 
 
 def test_many_connections_at_once(server: ModelServer) -> None:

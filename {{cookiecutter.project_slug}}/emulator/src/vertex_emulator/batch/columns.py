@@ -9,7 +9,6 @@ wrong with which row.
 """
 
 import os
-from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,13 +25,14 @@ import polars as pl
 # too; that costs time alone.
 TELLTALE = (b"\\", b"[")
 KINDS: dict[str, Any] = {
-    "float32": pl.Float32,
+    "float32": pl.Float64,  # as a number of JSON is, before it is rounded to what the tensor holds
     "float64": pl.Float64,
     "int32": pl.Int32,
     "int64": pl.Int64,
     "bool": pl.Boolean,
     "object": pl.String,
 }
+EXACT_INTEGER = 2**53  # up to which a float64 holds all of them
 GUESSES: dict[type, Any] = {
     str: pl.String,
     int: pl.Int64,
@@ -72,12 +72,11 @@ def read_columns(data: bytes, signature: Signature, config: InstanceConfig) -> C
         if not _adds_up(data, frame):
             return None
         for spec in signature.inputs:
-            values = frame[spec.name] if config.sends(spec.name) else None
-            array = _array(spec, values, len(frame), signature.defaults)
+            array = _array(spec, frame[spec.name])
             if array is None:
                 return None
             arrays.append(array)
-    except (pl.exceptions.PolarsError, UnicodeDecodeError):  # the latter of a default
+    except pl.exceptions.PolarsError:
         return None
     if not config.key:
         lines = data.replace(b"\r\n", b"\n").split(b"\n")
@@ -92,19 +91,19 @@ def _schema(data: bytes, signature: Signature, config: InstanceConfig) -> dict[s
         first = orjson.loads(data[: data.find(b"\n") + 1 or len(data)])
     except orjson.JSONDecodeError:
         return None
-    if type(first) is not dict or config.kind == "array" or not signature.batched:
+    if type(first) is not dict or config.kind == "array":
         return None
     schema = {
         spec.name: KINDS.get(str(spec.dtype)) if spec.shape == (None,) else None
         for spec in signature.inputs
         if config.sends(spec.name)
     }
-    may_leave_out = schema.keys() | signature.defaults.keys()
+    if len(schema) < len(signature.inputs):
+        return None
     for name in first.keys() - schema.keys():
         schema[name] = None if config.sends(name) else GUESSES.get(type(first[name]))
     wanted = {*config.included, *filter(None, [config.key])}
-    fits = wanted <= schema.keys() and may_leave_out.issuperset(signature.names)
-    return schema if fits and None not in schema.values() else None
+    return schema if wanted <= schema.keys() and None not in schema.values() else None
 
 
 def _adds_up(data: bytes, frame: pl.DataFrame) -> bool:
@@ -123,27 +122,15 @@ def _adds_up(data: bytes, frame: pl.DataFrame) -> bool:
     )
 
 
-def _array(
-    spec: TensorSpec, values: pl.Series | None, rows: int, defaults: Mapping[str, Any]
-) -> Array | None:
+def _array(spec: TensorSpec, values: pl.Series) -> Array | None:
     """Returns an input's values; None where one would not be the same as a tensor."""
-    if values is None:
-        return np.full(rows, _default(spec, defaults), spec.dtype)
-    if spec.kind == "float":
-        array = values.to_numpy()
-        present = array[np.isfinite(array)]
-        if len(present) + values.null_count() < rows or np.abs(present).max(initial=0) > spec.exact:
-            return None
     if values.null_count():
-        if spec.name not in defaults:
-            return None
-        values = values.fill_null(_default(spec, defaults))
-    return np.asarray(values.to_numpy())
-
-
-def _default(spec: TensorSpec, defaults: Mapping[str, Any]) -> Any:
-    value = defaults[spec.name]
-    return value.decode() if isinstance(value, bytes) else value
+        return None
+    array = np.asarray(values.to_numpy())
+    if spec.kind != "float":
+        return array
+    is_exact = np.abs(array) <= EXACT_INTEGER  # which NaN is not either
+    return array.astype(spec.dtype, copy=False) if is_exact.all() else None
 
 
 def _as_json(keys: pl.Series) -> list[bytes] | None:

@@ -25,6 +25,9 @@ def predict_block(
 ) -> Done:
     """Predicts for the rows of a block, and writes what becomes of them.
 
+    All go through one call of the model where it is known to treat rows apart, otherwise as many
+    as Vertex AI puts into a request.
+
     Args:
         task: how to read it, and where to write.
         data: whole records of a file.
@@ -37,7 +40,7 @@ def predict_block(
     signature = signatures.get(DEFAULT_SIGNATURE)
     if task.file_format == "jsonl" and signature is not None:
         columns = read_columns(data, signature, InstanceConfig.of(task.config))
-        results = columns and _predict_columns(columns, signature)
+        results = columns and _predict_columns(columns, signature, task.batch_size)
         if columns is not None and results is not None:
             Path(task.results).write_bytes(results)
             Path(task.errors).write_bytes(b"")
@@ -45,16 +48,27 @@ def predict_block(
     return _predict_rows(task, list(read_rows(data, task, fetch)), dict(signatures))
 
 
-def _predict_columns(columns: Columns, signature: Signature) -> bytes | None:
+def _predict_columns(columns: Columns, signature: Signature, batch_size: int) -> bytes | None:
     """Returns the lines of the results; None where the model refuses a row, to find which."""
-    try:
-        outputs = signature.call(columns.arrays)
-    except RequestError:
-        return None
     rows = len(columns.names)
-    if any(not array.ndim or len(array) != rows for array in outputs.values()):
-        return None
-    return _lines(columns.label, columns.names, outputs)
+    step = rows if signature.joinable else batch_size
+    lines = []
+    for begin in range(0, rows, step):
+        part = slice(begin, begin + step)
+        names = columns.names[part]
+        try:
+            outputs = signature.call([array[part] for array in columns.arrays])
+        except RequestError:
+            return None
+        if any(
+            not array.ndim
+            or len(array) != len(names)
+            or array.dtype.name not in tensors.OUTPUT_TYPES
+            for array in outputs.values()
+        ):
+            return None
+        lines.append(_lines(columns.label, names, outputs))
+    return b"".join(lines)
 
 
 def _lines(label: str, names: list[bytes], outputs: Mapping[str, Array]) -> bytes:
@@ -87,7 +101,8 @@ def _as_json(name: str, array: Array) -> list[bytes]:
 
 def _predict_rows(task: Task, rows: list[Row], signatures: dict[str, Signature]) -> Done:
     """Predicts for rows one by one where need be, so that the others of a batch are done."""
-    answers = _ask([row for row in rows if not row.problem], signatures)
+    sent = [row for row in rows if not row.problem]
+    answers = _ask(sent, signatures, task.batch_size)
     results, errors, reasons = [], [], []
     for row in rows:
         answer = (row.problem, INVALID_ARGUMENT) if row.problem else next(answers)
@@ -103,9 +118,15 @@ def _predict_rows(task: Task, rows: list[Row], signatures: dict[str, Signature])
     return Done(len(results), len(errors), reasons[0] if reasons else "")
 
 
-def _ask(rows: list[Row], signatures: dict[str, Signature]) -> Iterator[bytes | Fault]:
+def _ask(
+    rows: list[Row], signatures: dict[str, Signature], batch_size: int
+) -> Iterator[bytes | Fault]:
     """Yields for each row its prediction as JSON, or why there is none."""
     if not rows:
+        return
+    if len(rows) > batch_size and not _may_join(rows[0], signatures):
+        for begin in range(0, len(rows), batch_size):
+            yield from _ask(rows[begin : begin + batch_size], signatures, batch_size)
         return
     try:
         predictions = _predictions([row.sent for row in rows], signatures)
@@ -114,10 +135,21 @@ def _ask(rows: list[Row], signatures: dict[str, Signature]) -> Iterator[bytes | 
             yield error.message, INTERNAL if error.status >= 500 else INVALID_ARGUMENT
             return
         half = len(rows) // 2
-        yield from _ask(rows[:half], signatures)
-        yield from _ask(rows[half:], signatures)
+        yield from _ask(rows[:half], signatures, batch_size)
+        yield from _ask(rows[half:], signatures, batch_size)
     else:
         yield from predictions
+
+
+def _may_join(row: Row, signatures: dict[str, Signature]) -> bool:
+    """Whether a row, and others of its shape, may go through one call of any size."""
+    try:
+        question = payload.parse(b'{"instances":[' + row.sent + b"]}", signatures)
+        pairs = zip(question.signature.inputs, question.columns, strict=True)
+        arrays = [tensors.pack(spec, column) for spec, column in pairs]
+    except (RequestError, tensors.MismatchError):
+        return False
+    return question.signature.joinable and question.signature.declares(arrays)
 
 
 def _predictions(instances: list[bytes], signatures: dict[str, Signature]) -> list[bytes]:
@@ -131,6 +163,13 @@ def _predictions(instances: list[bytes], signatures: dict[str, Signature]) -> li
     if status != 200:
         raise RequestError(status, orjson.loads(content)["error"])
     try:
-        return [orjson.dumps(each) for each in orjson.loads(content)["predictions"]]
+        predictions = [orjson.dumps(each) for each in orjson.loads(content)["predictions"]]
     except orjson.JSONDecodeError:  # NaN and Infinity, which the server writes as it has them
-        return [json.dumps(each).encode() for each in json.loads(content)["predictions"]]
+        predictions = [json.dumps(each).encode() for each in json.loads(content)["predictions"]]
+    if len(predictions) != len(instances):
+        raise RequestError(
+            400,
+            f"The model gives {len(predictions)} predictions for {len(instances)} instances; "
+            "batch prediction needs one for each",
+        )
+    return predictions

@@ -5,6 +5,9 @@ from typing import Any, Self
 
 import orjson
 
+# Of `manualBatchTuningParameters.batchSize`, as documented in the message
+# ManualBatchTuningParameters of google/cloud/aiplatform/v1/manual_batch_tuning_parameters.proto.
+BATCH_SIZE = 64
 ROUTE = "/rows"  # that a replica takes blocks at
 
 
@@ -21,6 +24,7 @@ class Task:
         before: records of the input file before the block.
         header: of a csv file, its line; each character stands for a byte.
         problem: why the file ends with the block, in place of a row.
+        batch_size: rows of a call of the model, where it may not treat rows apart.
     """
 
     uri: str
@@ -31,6 +35,7 @@ class Task:
     before: int = 0
     header: str = ""
     problem: str = ""
+    batch_size: int = BATCH_SIZE
 
     def encode(self, data: bytes) -> bytes:
         """Returns a line of JSON and the block."""

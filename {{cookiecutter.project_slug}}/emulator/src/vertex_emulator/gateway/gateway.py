@@ -23,7 +23,7 @@ from vertex_emulator.gateway.pool import CALL_SECONDS, JSON, Pool
 from vertex_emulator.http.connection import Connection, Request, Respond
 from vertex_emulator.http.errors import RequestError
 
-MAX_BYTES = 1_500_000  # of a request to a shared endpoint
+MAX_BYTES = 1_572_864  # of a request to a shared endpoint, 1.5 MB
 SWEEP_SECONDS = 1.0
 
 Admit = Callable[[dict[bytes, bytes]], ApiError | None]
@@ -53,6 +53,22 @@ class Split:
             return self.ids[0]
         point = random.random() * self.bounds[-1]  # noqa: S311, no secret
         return self.ids[bisect_right(self.bounds, point)]
+
+
+class _TooLargeError(RequestError):
+    """The request is beyond `MAX_BYTES`."""
+
+
+def too_large(size: int) -> ApiError:
+    """The error of a request beyond `MAX_BYTES` (400, in Google's words).
+
+    Args:
+        size: bytes that are known of; there may be more.
+    """
+    return failed_precondition(
+        f"The request size ({size} bytes) exceeds 1.500MB limit. Send fewer instances at a time,"
+        " or use a batch prediction job."
+    )
 
 
 class Gateway:
@@ -121,8 +137,13 @@ class Gateway:
         error = self._admit(headers)
         return None if error is None else RequestError(error.code, error.message)
 
+    def too_large(self, size: int) -> RequestError:
+        return _TooLargeError(400, too_large(size).message)
+
     def refusal(self, error: RequestError) -> bytes:
         """Returns the error in the shape that every Google API answers with."""
+        if isinstance(error, _TooLargeError):
+            return orjson.dumps(failed_precondition(error.message).body())
         return orjson.dumps(from_http_status(error.status, error.message).body())
 
     def handle(self, request: Request, respond: Respond) -> None:

@@ -8,10 +8,8 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from vertex_emulator.gateway import endpoint_path
-from vertex_emulator.gateway.gateway import Gateway
+from vertex_emulator.gateway.gateway import Gateway, too_large
 from vertex_emulator.requests import limited_body
-
-REMEDY = "send fewer instances at a time, or use a batch prediction job"
 
 
 class _Prediction(PathConvertor):
@@ -27,7 +25,7 @@ def routes(gateway: Gateway) -> list[BaseRoute]:
     async def predict(request: Request) -> Response:
         target = endpoint_path.parse(request.scope["path"])
         assert target is not None  # noqa: S101, the route's path says it
-        body = await limited_body(request, gateway.max_body, REMEDY)
+        body = await limited_body(request, gateway.max_body, too_large)
         content_type = request.headers.get("content-type", "application/json").encode("latin-1")
         answer: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
 

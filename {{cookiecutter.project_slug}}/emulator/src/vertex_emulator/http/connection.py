@@ -12,6 +12,7 @@ from typing import Protocol
 
 import httptools
 
+from vertex_emulator.http import encoding
 from vertex_emulator.http.errors import RequestError
 
 MAX_HEAD = 64 * 1024  # bytes of request line and headers
@@ -31,7 +32,7 @@ class Request:
         method: such as `POST`.
         path: the request's target as it came.
         headers: by name in lower case; of a name that came twice, the last.
-        body: as it came.
+        body: unpacked, where it came compressed.
     """
 
     method: str
@@ -59,6 +60,9 @@ class Service(Protocol):
 
     def admit(self, headers: dict[bytes, bytes]) -> RequestError | None:
         """Says why a request with these headers is not taken, if so."""
+
+    def too_large(self, size: int) -> RequestError:
+        """Returns the error for a body of `size` bytes so far, more than `max_body`."""
 
     def refusal(self, error: RequestError) -> bytes:
         """Returns the JSON document that tells a client of an error."""
@@ -94,6 +98,7 @@ class Connection(asyncio.Protocol):
         self._unparsed = 0  # bytes received since the data in which the head began
         self._in_body = False
         self._expects_continue = False
+        self._is_plain = True  # whether the body is not compressed
         self._headers: dict[bytes, bytes] = {}
 
     # asyncio's side
@@ -168,14 +173,12 @@ class Connection(asyncio.Protocol):
             self._expects_continue = value.lower() == b"100-continue"
         elif name == b"content-length":
             if int(value) > self._service.max_body:
-                self._refuse(self._too_large(f"{int(value)} bytes"))
-        elif name == b"content-encoding" and value.lower() != b"identity":
-            self._refuse(
-                RequestError(
-                    415,
-                    f"Content-Encoding {value.decode('latin-1')!r} is not read; send plain JSON",
-                )
-            )
+                self._refuse(self._service.too_large(int(value)))
+        elif name == b"content-encoding":
+            try:
+                self._is_plain = encoding.is_plain(value.decode("latin-1"))
+            except RequestError as error:
+                self._refuse(error)
 
     def on_headers_complete(self) -> None:
         """Decides whether to take the body."""
@@ -196,7 +199,7 @@ class Connection(asyncio.Protocol):
         """Collects the body up to the limit."""
         self._size += len(body)
         if self._size > self._service.max_body:
-            self._refuse(self._too_large("more bytes"))
+            self._refuse(self._service.too_large(self._size))
         if self._refused:
             return
         if self._size == len(body):
@@ -214,7 +217,11 @@ class Connection(asyncio.Protocol):
             return
         if self._counted:
             self._count(0)
-        body = bytes(self._body)
+        try:
+            body = self._unpacked()
+        except RequestError as error:
+            self._refuse(error)
+            return
         method = self._parser.get_method().decode("ascii")
         request = Request(method, self._url.decode("latin-1"), self._headers, body)
         # The answer to HEAD has its body all the same; closed behind it, no client misreads it.
@@ -282,12 +289,14 @@ class Connection(asyncio.Protocol):
         self._service.receiving += size - self._counted
         self._counted = size
 
-    def _too_large(self, size: str) -> RequestError:
-        return RequestError(
-            413,
-            f"The request's body has {size}, the limit is {self._service.max_body} bytes; send "
-            "fewer instances a request",
-        )
+    def _unpacked(self) -> bytes:
+        body = bytes(self._body)
+        if self._is_plain or not body:
+            return body
+        unpacked = encoding.unpack(body, self._service.max_body)
+        if unpacked is None:
+            raise self._service.too_large(self._service.max_body + 1)
+        return unpacked
 
     def _refuse(self, error: RequestError) -> None:
         """Answers what cannot be read to its end, and reads nothing more."""

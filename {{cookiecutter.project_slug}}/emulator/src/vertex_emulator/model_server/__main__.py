@@ -19,11 +19,12 @@ from collections.abc import Mapping, Sequence
 from vertex_emulator.model_server.errors import StartError
 from vertex_emulator.model_server.server import Options, serve
 
+MAX_BODY = 1_572_864  # 1.5 MB, as Vertex AI counts
+
 # TensorFlow Serving's flags that change nothing of what is served here.
 _IGNORED_FLAGS = (
     "allow_version_labels_for_unavailable_models",
     "batching_parameters_file",
-    "enable_batching",
     "enable_model_warmup",
     "file_system_poll_wait_seconds",
     "flush_filesystem_caches",
@@ -81,6 +82,25 @@ def parse_options(argv: Sequence[str], environ: Mapping[str, str]) -> Options:
         "--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)"
     )
     parser.add_argument(
+        "--enable_batching",
+        type=_truth,
+        nargs="?",
+        const=True,
+        default=False,
+        metavar="true|false",
+        help="let requests that wait share a call of the model; for models in which a row's answer "
+        "depends on that row alone (default: where the model brings a batching_params.pbtxt)",
+    )
+    parser.add_argument(
+        "--enable_per_model_batching_parameters",
+        type=_truth,
+        nargs="?",
+        const=True,
+        default=False,
+        metavar="true|false",
+        help="with --enable_batching: only for models that bring the file",
+    )
+    parser.add_argument(
         "--max-batch-size",
         type=_positive,
         default=1024,
@@ -90,9 +110,9 @@ def parse_options(argv: Sequence[str], environ: Mapping[str, str]) -> Options:
     parser.add_argument(
         "--max-body-bytes",
         type=_positive,
-        default=1_500_000,
+        default=MAX_BODY,
         metavar="BYTES",
-        help="largest body of a request (default: 1500000, Vertex AI's limit)",
+        help=f"largest body of a request (default: {MAX_BODY}, Vertex AI's limit)",
     )
     parser.add_argument(
         "--max-waiting-bytes",
@@ -129,6 +149,7 @@ def parse_options(argv: Sequence[str], environ: Mapping[str, str]) -> Options:
         max_body=args.max_body_bytes,
         max_waiting=args.max_waiting_bytes,
         intra_op_threads=args.tensorflow_intra_op_parallelism,
+        batching=args.enable_batching and not args.enable_per_model_batching_parameters,
     )
 
 
@@ -136,6 +157,12 @@ def _port(text: str) -> int:
     if not text.isdecimal() or int(text) > 65535:
         raise argparse.ArgumentTypeError(f"expected a TCP port from 0 to 65535, got {text!r}")
     return int(text)
+
+
+def _truth(text: str) -> bool:
+    if text.lower() not in ("true", "false", "1", "0"):
+        raise argparse.ArgumentTypeError(f"expected true or false, got {text!r}")
+    return text.lower() in ("true", "1")
 
 
 def _positive(text: str) -> int:

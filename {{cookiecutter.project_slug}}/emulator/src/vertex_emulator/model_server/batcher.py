@@ -9,7 +9,7 @@ from itertools import chain
 
 from vertex_emulator.http.errors import RequestError
 from vertex_emulator.model_server import tensors
-from vertex_emulator.model_server.errors import document, fault
+from vertex_emulator.model_server.errors import document, fault, invalid
 from vertex_emulator.model_server.metrics import Metrics
 from vertex_emulator.model_server.payload import Question, explain
 from vertex_emulator.model_server.tensors import Array, MismatchError
@@ -86,10 +86,13 @@ class Batcher:
         first = self._waiting.popleft()
         batch, rows = [first], first.question.rows
         others: deque[_Waiting] = deque()
-        while self._waiting and first.question.signature.joinable and rows < self._max_rows:
+        joins = first.question.signature.joinable and rows
+        while self._waiting and joins and rows < self._max_rows:
             item = self._waiting.popleft()
-            if item.question.signature is first.question.signature and (
-                rows + item.question.rows <= self._max_rows
+            if (
+                item.question.signature is first.question.signature
+                and item.question.rows
+                and rows + item.question.rows <= self._max_rows
             ):
                 batch.append(item)
                 rows += item.question.rows
@@ -131,11 +134,13 @@ def _answer_together(questions: Sequence[Question]) -> list[Answer]:
         tensors.pack(spec, list(chain.from_iterable(parts)) if len(parts) > 1 else parts[0])
         for spec, parts in zip(signature.inputs, columns, strict=True)
     ]
+    if len(questions) > 1 and not signature.declares(arrays):
+        raise ValueError("in other shapes than the signature declares, rows may not stay apart")
     outputs = signature.call(arrays)
     if len(questions) == 1:
         return [(200, _encode(questions[0], outputs))]
     rows = sum(question.rows for question in questions)
-    if any(len(array) != rows for array in outputs.values()):
+    if any(not array.ndim or len(array) != rows for array in outputs.values()):
         signature.joinable = False  # its shapes promise rows, its graph does something else
         raise ValueError(f"signature {signature.name} does not return a row for each row")
     answers = []
@@ -149,15 +154,28 @@ def _answer_together(questions: Sequence[Question]) -> list[Answer]:
 
 
 def _encode(question: Question, outputs: dict[str, Array]) -> bytes:
+    """Writes the answer. Raises RequestError 400 where it has no form in JSON."""
+    for name, array in outputs.items():
+        if array.dtype.name not in tensors.OUTPUT_TYPES:
+            raise invalid(
+                f"Failed to write JSON value for tensor type: {array.dtype} of output {name}; "
+                "let the signature cast it, to float32 for one"
+            )
     if question.columnar:
         return tensors.encode_columns(outputs)
+    rows = None
     for name, array in outputs.items():
-        if not array.ndim or len(array) != question.rows:
-            raise RequestError(
-                400,
-                f"Tensor name: {name} has shape {list(array.shape)}, not one row for each of "
-                f"{question.rows} instances; ask for it with 'inputs' in place of 'instances'",
+        if not array.ndim:
+            raise invalid(
+                f"Tensor name: {name} has no shape information; ask for it with 'inputs' in "
+                "place of 'instances'"
             )
+        if rows not in (None, len(array)):
+            raise invalid(
+                f"Tensor name: {name} has inconsistent batch size: {len(array)} expecting: "
+                f"{rows}; ask for it with 'inputs' in place of 'instances'"
+            )
+        rows = len(array)
     return tensors.encode_rows(outputs)
 
 

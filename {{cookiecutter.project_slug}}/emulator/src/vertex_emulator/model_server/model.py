@@ -20,7 +20,14 @@ from vertex_emulator.model_server.tensors import Array, TensorSpec
 DEFAULT_SIGNATURE = "serving_default"
 
 _WARM_UP_ROWS = (1, 2, 32)
-_EXACT_INTEGERS = {"float16": 2**11 - 1, "bfloat16": 2**8 - 1, "float32": 2**24 - 1}
+_BATCHING_FILE = "batching_params.pbtxt"
+_JSON_KINDS = {
+    "float32": "float",
+    "float64": "float",
+    **dict.fromkeys(["int8", "uint8", "int16", "int32", "uint32", "int64", "uint64"], "integer"),
+    "bool": "boolean",
+    "string": "string",
+}
 
 
 @dataclass(eq=False)
@@ -31,23 +38,18 @@ class Signature:
         name: its key in the SavedModel.
         inputs: in the order in which `call` takes them.
         outputs: names, in the order in which `call` returns them.
-        defaults: JSON values of the inputs that may be left out: of one row where the signature
-            is batched, else of the whole tensor.
-        batched: whether every input and output has a dimension of rows.
-        joinable: whether rows of several requests may go through one call. It stands on the
-            convention of batching servers that a row's outputs depend on that row alone, and
-            ends where a call does not return a row for each row.
+        joinable: whether rows of several requests may go through one call, as a row's outputs
+            are known to depend on that row alone; ends where a call does not return a row for
+            each row.
     """
 
     name: str
     inputs: list[TensorSpec]
     outputs: list[str]
-    defaults: dict[str, Any]
-    batched: bool
+    joinable: bool
     run: Callable[..., list[Any]] = field(repr=False)
 
     def __post_init__(self) -> None:
-        self.joinable = self.batched
         self.names = [spec.name for spec in self.inputs]
         # Takes the values of an instance in C; with one name it returns the bare value.
         self.values_of = itemgetter(*self.names)
@@ -56,7 +58,8 @@ class Signature:
         """Runs the signature.
 
         Args:
-            arrays: one for each of `inputs`, with its dtype and shape.
+            arrays: one for each of `inputs`, with its dtype; of any shape, as an op may take more
+                than the signature declares.
 
         Raises:
             RequestError: 400 where the model refuses the values, 500 where it fails.
@@ -64,8 +67,21 @@ class Signature:
         try:
             results = self.run(*arrays)
         except Exception as error:  # whatever an op raises is the answer to this call alone
-            raise _refusal(error) from error
+            raise _refusal(error, self._undeclared(arrays)) from error
         return dict(zip(self.outputs, map(_standard, results), strict=True))
+
+    def declares(self, arrays: Sequence[Array]) -> bool:
+        """Whether the shapes of these inputs are such as the signature declares."""
+        pairs = zip(self.inputs, arrays, strict=True)
+        return all(spec.admits(array.shape) for spec, array in pairs)
+
+    def _undeclared(self, arrays: Sequence[Array]) -> str:
+        """Names the inputs with other shapes than the signature declares, for a message."""
+        return "".join(
+            f"; {spec.name} has shape {list(array.shape)}, the signature takes {spec.describe()}"
+            for spec, array in zip(self.inputs, arrays, strict=True)
+            if not spec.admits(array.shape)
+        )
 
 
 @dataclass(frozen=True)
@@ -83,20 +99,28 @@ class Model:
     definition: dict[str, Any]
 
 
-def load(folder: Path, intra_op_threads: int = 0) -> Model:
+def load(folder: Path, intra_op_threads: int = 0, *, batching: bool = False) -> Model:
     """Loads the SavedModel in a version's folder and warms it up.
 
     A graph session, not `tf.saved_model.load`: it is what TensorFlow Serving runs, takes the
     SavedModels of TensorFlow 1 as well, loads in a tenth of the time, and its callable takes and
     returns numpy arrays in a fifth of the time of an eager call.
 
+    Rows of several requests go through one call only where somebody says that the model treats
+    them apart: whoever starts the server, or whoever wrote the model, with a file
+    `batching_params.pbtxt` beside saved_model.pb. It is the file that TensorFlow Serving reads
+    with `--enable_batching --enable_per_model_batching_parameters`; what it holds has no effect
+    here. Source: GetPerModelBatchingParams in tensorflow_serving/servables/tensorflow.
+
     Args:
         folder: of the version.
         intra_op_threads: that an op may use, 0 for as many as there are processors.
+        batching: whether the model is known to treat rows apart.
 
     Raises:
         StartError: the folder's content does not load.
     """
+    batching = batching or (folder / _BATCHING_FILE).is_file()
     tf = _import_tensorflow()
     from google.protobuf import json_format
 
@@ -110,8 +134,8 @@ def load(folder: Path, intra_op_threads: int = 0) -> Model:
         raise StartError(f"{folder} does not load as a SavedModel: {_reason(error)}") from None
     signatures = {}
     for name, definition in meta_graph.signature_def.items():
-        if _takes_json(tf, definition):
-            signatures[name] = _signature(tf, session, name, definition)
+        if _is_dense(definition):
+            signatures[name] = _signature(tf, session, name, definition, batching=batching)
             _warm_up(signatures[name])
     return Model(
         version=int(folder.name),
@@ -157,21 +181,19 @@ def _silent_stderr() -> Iterator[None]:
             os.close(shown)
 
 
-def _takes_json(tf: Any, definition: Any) -> bool:
-    """Whether every input and output is a dense tensor of a type that JSON can carry."""
+def _is_dense(definition: Any) -> bool:
+    """Whether there are inputs, and all of them and the outputs are dense tensors."""
     tensors = [*definition.inputs.values(), *definition.outputs.values()]
     return bool(definition.inputs) and all(
-        tensor.WhichOneof("encoding") == "name" and _kind(tf.dtypes.as_dtype(tensor.dtype))
-        for tensor in tensors
+        tensor.WhichOneof("encoding") == "name" for tensor in tensors
     )
 
 
-def _signature(tf: Any, session: Any, name: str, definition: Any) -> Signature:
+def _signature(tf: Any, session: Any, name: str, definition: Any, *, batching: bool) -> Signature:
     from tensorflow.core.protobuf.config_pb2 import CallableOptions
 
     inputs = [_spec(tf, key, definition.inputs[key]) for key in sorted(definition.inputs)]
     outputs = [_spec(tf, key, definition.outputs[key]) for key in sorted(definition.outputs)]
-    batched = all(spec.batched for spec in [*inputs, *outputs])
     options = CallableOptions()
     options.feed.extend(definition.inputs[spec.name].name for spec in inputs)
     options.fetch.extend(definition.outputs[spec.name].name for spec in outputs)
@@ -179,19 +201,9 @@ def _signature(tf: Any, session: Any, name: str, definition: Any) -> Signature:
         name=name,
         inputs=inputs,
         outputs=[spec.name for spec in outputs],
-        defaults=_defaults(tf, definition, batched=batched),
-        batched=batched,
+        joinable=batching and all(spec.batched for spec in [*inputs, *outputs]),
         run=session._make_callable_from_options(options),
     )
-
-
-def _kind(dtype: Any) -> str:
-    """Returns the kind of JSON value that carries a dtype; empty where there is none."""
-    if dtype.is_floating:
-        return "float"
-    if dtype.is_integer and not dtype.is_quantized:
-        return "integer"
-    return {"bool": "boolean", "string": "string"}.get(dtype.name, "")
 
 
 def _spec(tf: Any, name: str, info: Any) -> TensorSpec:
@@ -200,36 +212,17 @@ def _spec(tf: Any, name: str, info: Any) -> TensorSpec:
     return TensorSpec(
         name=name,
         dtype=np.dtype(dtype.as_numpy_dtype),
-        kind=_kind(dtype),
+        kind=_JSON_KINDS.get(dtype.name, ""),
         shape=None if shape.rank is None else tuple(shape.as_list()),
-        exact=_EXACT_INTEGERS.get(dtype.name, 2**53 - 1),
-        largest=float(dtype.max) if dtype.is_floating else 0.0,
     )
-
-
-def _defaults(tf: Any, definition: Any, *, batched: bool) -> dict[str, Any]:
-    """Returns the values that the SignatureDef gives for inputs that a request leaves out.
-
-    A batched signature needs them a row; a default of several rows suits only a request of as
-    many, so that input stays required.
-    """
-    defaults = {}
-    for name, proto in definition.defaults.items():
-        array = tf.make_ndarray(proto)
-        if array.dtype == object:
-            array = np.frompyfunc(lambda data: data, 1, 1)(array)
-        if not batched:
-            defaults[name] = array.tolist()
-        elif array.ndim and len(array) == 1:
-            defaults[name] = array[0].tolist() if hasattr(array[0], "tolist") else array[0]
-    return defaults
 
 
 def _warm_up(signature: Signature) -> None:
     """Makes the first real request as quick as the later ones: the session plans on first use."""
-    if any(spec.shape is None for spec in signature.inputs):
+    if any(spec.shape is None or not spec.kind for spec in signature.inputs):
         return
-    for rows in _WARM_UP_ROWS if signature.batched else (1,):
+    is_batched = all(spec.batched for spec in signature.inputs)
+    for rows in _WARM_UP_ROWS if is_batched else (1,):
         arrays = []
         for spec in signature.inputs:
             sizes = [1 if size is None else size for size in spec.shape or ()]
@@ -244,17 +237,17 @@ def _standard(result: Any) -> Array:
     """Returns an output as an array that the JSON writer knows."""
     if isinstance(result, bytes):
         return np.array(result, dtype=object)
-    array = np.asarray(result)
-    return array.astype(np.float32) if array.dtype.name == "bfloat16" else array
+    return np.asarray(result)
 
 
-def _refusal(error: Exception) -> RequestError:
+def _refusal(error: Exception, hint: str) -> RequestError:
     import tensorflow as tf
 
     if isinstance(error, UnicodeDecodeError):  # an op's message quotes bytes that are no text
-        return invalid(f"The model refuses these inputs: {error.object.decode(errors='replace')}")
+        text = error.object.decode(errors="replace")
+        return invalid(f"The model refuses these inputs: {text}{hint}")
     if isinstance(error, tf.errors.InvalidArgumentError):
-        return invalid(f"The model refuses these inputs: {_reason(error)}")
+        return invalid(f"The model refuses these inputs: {_reason(error)}{hint}")
     return RequestError(500, f"The model failed: {_reason(error)}")
 
 

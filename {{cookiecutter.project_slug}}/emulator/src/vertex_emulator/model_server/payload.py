@@ -3,6 +3,7 @@
 Source: https://www.tensorflow.org/tfx/serving/api_rest#predict_api
 """
 
+import codecs
 import difflib
 import json
 import math
@@ -27,8 +28,8 @@ class Question:
     Attributes:
         signature: what to call.
         columns: for each input of the signature in its order, the JSON value of the whole tensor:
-            a sequence of rows, and any value where the input has no dimension of rows.
-        rows: number of instances; 1 where the signature has no dimension of rows.
+            of `instances` a sequence of rows, of `inputs` any value.
+        rows: in each of the columns; 0 where they do not have as many, or none.
         columnar: whether it came as `inputs`, not `instances`; the answer takes the same form.
     """
 
@@ -59,8 +60,7 @@ def parse(body: bytes, signatures: dict[str, Signature]) -> Question:
         return Question(signature, columns, len(instances), columnar=False)
     if "inputs" in document:
         columns = _columns_of_inputs(document["inputs"], signature)
-        rows = _common_length(columns, signature) if signature.batched else 1
-        return Question(signature, columns, rows, columnar=True)
+        return Question(signature, columns, _common_length(columns), columnar=True)
     raise invalid(
         f"Missing 'inputs' or 'instances' key; the request has {_names(document) or 'no key'}"
     )
@@ -80,6 +80,7 @@ def _load(body: bytes) -> Any:
         raise invalid(
             'JSON Parse error: The document is empty; send {"instances": [...]} as the body'
         )
+    body = body.removeprefix(codecs.BOM_UTF8)
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:
@@ -149,25 +150,28 @@ def _columns_of_instances(instances: Any, signature: Signature) -> Sequence[Any]
     try:
         rows = list(map(signature.values_of, instances))
     except (KeyError, TypeError):
-        rows = None
-    if rows is None or set(map(len, instances)) != {len(signature.inputs)}:
-        complete = [_complete(row, i, signature) for i, row in enumerate(instances)]
-        rows = list(map(signature.values_of, complete))
+        raise _misfit(instances, signature) from None
+    if set(map(len, instances)) != {len(signature.inputs)}:
+        raise _misfit(instances, signature)
     return [rows] if len(signature.inputs) == 1 else list(zip(*rows, strict=True))
 
 
-def _complete(instance: Any, index: int, signature: Signature) -> dict[str, Any]:
-    """Returns an instance with the defaults of the inputs that it leaves out."""
+def _misfit(instances: list[Any], signature: Signature) -> RequestError:
+    """Says which instance is the first without the signature's inputs, or with others."""
+    names = set(signature.names)
+    index, instance = next(
+        (i, each)
+        for i, each in enumerate(instances)
+        if not _is_object(each) or each.keys() != names
+    )
     if not _is_object(instance):
-        raise invalid(
+        return invalid(
             f"Failed to process element: {index} of 'instances' list. JSON Value: "
             f"{show(instance)} Type: {json_type(instance)} is not an object with the inputs "
             f"{_names(signature.names)}"
         )
     problem = _key_problem(instance, signature)
-    if problem:
-        raise invalid(f"Failed to process element: {index} of 'instances' list. {problem}")
-    return {**signature.defaults, **instance}
+    return invalid(f"Failed to process element: {index} of 'instances' list. {problem}")
 
 
 def _columns_of_inputs(inputs: Any, signature: Signature) -> Sequence[Any]:
@@ -178,37 +182,17 @@ def _columns_of_inputs(inputs: Any, signature: Signature) -> Sequence[Any]:
             "inputs is a plain value/list, but expecting an object as multiple input tensors "
             f"required as per tensorinfo_map: {_names(signature.names)}; got {show(inputs)}"
         )
-    problem = _key_problem(inputs, signature)
-    if problem:
-        raise invalid(f"Failed to process 'inputs' object. {problem}")
-    if signature.defaults and signature.batched:
-        rows = max((len(v) for v in inputs.values() if type(v) is list), default=1)
-        defaults = {name: [value] * rows for name, value in signature.defaults.items()}
-    else:
-        defaults = signature.defaults
-    filled = defaults | inputs
-    return [filled[name] for name in signature.names]
+    try:
+        return [inputs[name] for name in signature.names]  # others are passed over
+    except KeyError:
+        problem = _key_problem(inputs, signature)
+        raise invalid(f"Failed to process 'inputs' object. {problem}") from None
 
 
-def _common_length(columns: Sequence[Any], signature: Signature) -> int:
-    lengths = {}
-    for spec, column in zip(signature.inputs, columns, strict=True):
-        if type(column) is not list:
-            raise invalid(
-                f"Failed to process key: {spec.name} of 'inputs' object. JSON Value: "
-                f"{show(column)} Type: {json_type(column)} is not a list; "
-                f"expected {spec.describe()}"
-            )
-        lengths[spec.name] = len(column)
-    if len(set(lengths.values())) > 1:
-        sizes = ", ".join(f"{name}: {length}" for name, length in lengths.items())
-        raise invalid(
-            f"The lists of 'inputs' have different numbers of rows ({sizes}); send as many in each"
-        )
-    rows = len(columns[0])
-    if not rows:
-        raise invalid("No values in the lists of 'inputs'; send at least one row")
-    return rows
+def _common_length(columns: Sequence[Any]) -> int:
+    """Returns how many rows each column has; 0 where they do not have as many."""
+    lengths = {len(column) if type(column) is list else 0 for column in columns}
+    return lengths.pop() if len(lengths) == 1 else 0
 
 
 def _is_object(value: Any) -> bool:
@@ -216,8 +200,8 @@ def _is_object(value: Any) -> bool:
 
 
 def _key_problem(given: dict[str, Any], signature: Signature) -> str:
-    """Says which keys are missing or unknown; empty where all is well."""
-    missing = [n for n in signature.names if n not in given and n not in signature.defaults]
+    """Says which keys are missing, and which unknown."""
+    missing = [name for name in signature.names if name not in given]
     unknown = [name for name in given if name not in signature.names]
     parts = []
     if missing:

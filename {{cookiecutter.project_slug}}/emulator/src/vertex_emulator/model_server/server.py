@@ -1,10 +1,13 @@
 """The server's routes, its state from loading to draining, and the loop that runs it."""
 
 import asyncio
+import functools
 import gc
+import ipaddress
 import re
 import signal
 import types
+import urllib.parse
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -44,6 +47,7 @@ class Options:
         max_body: bytes of a request's body.
         max_waiting: bytes of the bodies that may wait for the model.
         intra_op_threads: that an op may use, 0 for as many as there are processors.
+        batching: whether requests that wait may share a call of any model.
     """
 
     model_dir: str
@@ -56,6 +60,7 @@ class Options:
     max_body: int
     max_waiting: int
     intra_op_threads: int
+    batching: bool = False
 
 
 class Server:
@@ -67,6 +72,7 @@ class Server:
         self.draining = False
         self.receiving = 0
         self._options = options
+        self._is_local = _is_local_name(options.host.encode())
         self.model: models.Model | None = None
         self._predict_routes = {options.predict_route}
         self._metrics = Metrics()
@@ -77,7 +83,18 @@ class Server:
         self.model = model
 
     def admit(self, headers: dict[bytes, bytes]) -> RequestError | None:
-        """Refuses what a web page of another site sends through the user's browser."""
+        """Refuses what a web page of another site sends through the user's browser.
+
+        A page can reach loopback through a name of its own, which then is the Host. A server that
+        others may reach has names that only they know.
+        """
+        host = headers.get(b"host")
+        if self._is_local and host and not _is_local_name(host):
+            return RequestError(
+                403,
+                "Expected a request to localhost or an IP address; the Host is "
+                f"{host[:200].decode('latin-1')!r}; start the server with --host to serve others",
+            )
         origin = headers.get(b"origin")
         if origin and origin.partition(b"://")[2] != headers.get(b"host"):
             return RequestError(
@@ -86,6 +103,14 @@ class Server:
                 f"{origin[:200].decode('latin-1')!r}",
             )
         return None
+
+    def too_large(self, size: int) -> RequestError:
+        """Refuses a body beyond the limit that the server was started with."""
+        return RequestError(
+            413,
+            f"The request's body has {size} bytes or more, the limit is {self.max_body} bytes; "
+            "send fewer instances a request",
+        )
 
     def refusal(self, error: RequestError) -> bytes:
         """Returns TensorFlow Serving's error document."""
@@ -252,11 +277,22 @@ async def serve(options: Options, kind: type[Server] = Server) -> None:
 
 
 def _load(options: Options, stack: ExitStack) -> models.Model:
-    model = models.load(source.find(options.model_dir, stack), options.intra_op_threads)
+    folder = source.find(options.model_dir, stack)
+    model = models.load(folder, options.intra_op_threads, batching=options.batching)
     # What TensorFlow's import made stays for ever: collections need not look at it again.
     gc.collect()
     gc.freeze()
     return model
+
+
+@functools.lru_cache(maxsize=256)
+def _is_local_name(host: bytes) -> bool:
+    """Whether a Host is `localhost` or an IP address: names that no other site can have."""
+    try:
+        name = urllib.parse.urlsplit("//" + host.decode("latin-1")).hostname or ""
+        return name == "localhost" or bool(ipaddress.ip_address(name))
+    except ValueError:
+        return False
 
 
 def _on_signals(stop: Callable[[], object]) -> None:

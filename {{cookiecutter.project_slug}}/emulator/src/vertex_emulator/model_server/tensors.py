@@ -1,7 +1,11 @@
 """JSON values to tensors and tensors to JSON, a whole column at a time.
 
 Which JSON value suits which dtype follows TensorFlow Serving's `json_tensor.cc`: no null, no
-number in a string, no fraction for an integer, nothing that would lose its value on the way.
+number in a string, no fraction for an integer. The shape of a tensor is that of the JSON lists,
+whatever the signature declares; a float takes the nearest value that it can hold. Two things
+differ. A whole number with a point, such as 1.0, is an integer here: Google's clients send all
+numbers so, and Vertex AI writes them without the point before its containers see them. A number
+beyond the range of its integer type is refused, where TensorFlow Serving wraps it around.
 """
 
 import base64
@@ -9,7 +13,6 @@ import binascii
 import json
 import math
 import re
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -24,7 +27,7 @@ Array = npt.NDArray[Any]
 # kind of a dtype -> (Python types of the JSON values it takes, what to send)
 _KINDS: dict[str, tuple[frozenset[type], str]] = {
     "float": (frozenset({int, float}), "a number, such as 1.5"),
-    "integer": (frozenset({int}), "a whole number, such as 7"),
+    "integer": (frozenset({int, float}), "a whole number, such as 7"),
     "boolean": (frozenset({bool}), "true or false"),
     "string": (frozenset({str, bytes}), 'a string, or {"b64": "..."} for bytes'),
 }
@@ -38,6 +41,12 @@ _JSON_TYPES = {
     tuple: "Array",
     dict: "Object",
 }
+OUTPUT_TYPES = frozenset(  # of numpy, in which strings are objects
+    {"bool", "object", "float32", "float64", "int8", "int16", "int32", "int64", "uint8"}
+    | {"uint32", "uint64"}
+)
+_INPUT_TYPES = "bool, int8 to int64, uint8, uint32, uint64, float32, float64 and string"
+_SPACES = str.maketrans("", "", " \t\n\v\f\r")
 _LISTS = frozenset({list, tuple})
 _MAX_RANK = 32  # far beyond what a model takes, within what numpy can hold
 _NON_FINITE = {math.inf: b"Infinity", -math.inf: b"-Infinity"}
@@ -64,23 +73,27 @@ class TensorSpec:
     Attributes:
         name: its key in the signature.
         dtype: numpy's type; object for strings.
-        kind: `float`, `integer`, `boolean` or `string`.
+        kind: `float`, `integer`, `boolean` or `string`; "" for a type that JSON does not carry.
         shape: sizes of the dimensions, None for any size; None for any rank.
-        exact: for floats, the integer up to which all are representable.
-        largest: for floats, the largest finite value.
     """
 
     name: str
     dtype: np.dtype[Any]
     kind: str
     shape: tuple[int | None, ...] | None
-    exact: int = 2**53 - 1
-    largest: float = sys.float_info.max
 
     @property
     def batched(self) -> bool:
         """Whether the first dimension is a number of rows that the caller may choose."""
         return bool(self.shape) and self.shape is not None and self.shape[0] is None
+
+    def admits(self, shape: Sequence[int]) -> bool:
+        """Whether a tensor of this shape is one of those that the signature declares."""
+        if self.shape is None:
+            return True
+        return len(shape) == len(self.shape) and all(
+            declared in (None, size) for declared, size in zip(self.shape, shape, strict=True)
+        )
 
     def describe(self) -> str:
         """Returns dtype and shape, of one row where there are rows, in words for a message."""
@@ -97,19 +110,18 @@ def pack(spec: TensorSpec, value: Any) -> Array:
 
     Args:
         spec: the input.
-        value: nested lists as deep as the input's rank; the outermost may be any sequence.
+        value: nested lists, of one length at each level; the outermost may be any sequence.
 
     Raises:
-        MismatchError: a value, or the shape of the nesting, does not fit.
+        MismatchError: a value does not suit the dtype, or the lists have different lengths.
     """
-    rank = _depth(value) if spec.shape is None else len(spec.shape)
+    rank = _depth(value)
     if rank > _MAX_RANK:
         raise MismatchError(spec.name, None, f"lists are nested {rank} deep, beyond {_MAX_RANK}")
     leaves: Sequence[Any] = [value]
     shape: list[int] = []
-    for axis in range(rank):
-        expected = None if spec.shape is None else spec.shape[axis]
-        shape.append(_length(spec, leaves, shape, expected))
+    for _axis in range(rank):
+        shape.append(_length(spec, leaves, shape))
         leaves = leaves[0] if len(leaves) == 1 else list(chain.from_iterable(leaves))
     return _convert(spec, leaves, shape).reshape(shape)
 
@@ -124,7 +136,7 @@ def _depth(value: Any) -> int:
     return depth
 
 
-def _length(spec: TensorSpec, lists: Sequence[Any], shape: list[int], expected: int | None) -> int:
+def _length(spec: TensorSpec, lists: Sequence[Any], shape: list[int]) -> int:
     """Returns the common length of all lists of one level; `shape` is that of the levels above."""
     if not set(map(type, lists)) <= _LISTS:
         position = next(i for i, item in enumerate(lists) if type(item) not in _LISTS)
@@ -132,16 +144,16 @@ def _length(spec: TensorSpec, lists: Sequence[Any], shape: list[int], expected: 
             spec.name,
             _row(position, shape),
             f"JSON Value: {show(lists[position])} Type: {json_type(lists[position])} is not a "
-            f"list; expected {spec.describe()}",
+            f"list, as the first is; the signature takes {spec.describe()}",
         )
-    wanted = expected if expected is not None else len(lists[0]) if lists else 0
+    wanted = len(lists[0]) if lists else 0
     if not set(map(len, lists)) <= {wanted}:
         position = next(i for i, item in enumerate(lists) if len(item) != wanted)
         raise MismatchError(
             spec.name,
             _row(position, shape),
             f"Encountered list at unexpected size: {len(lists[position])} at level: {len(shape)} "
-            f"expected size: {wanted}; expected {spec.describe()}",
+            f"expected size: {wanted}, as the first has; the signature takes {spec.describe()}",
         )
     return wanted
 
@@ -152,6 +164,14 @@ def _row(position: int, shape: list[int]) -> int | None:
 
 
 def _convert(spec: TensorSpec, leaves: Sequence[Any], shape: list[int]) -> Array:
+    if not spec.kind:
+        value = show(leaves[0]) if leaves else "[]"
+        raise MismatchError(
+            spec.name,
+            None,
+            f"Conversion of JSON Value: {value} to type: {spec.dtype} is not supported; "
+            f"TensorFlow Serving reads {_INPUT_TYPES}",
+        )
     types = set(map(type, leaves))
     if spec.kind == "string" and dict in types:
         leaves = [
@@ -159,18 +179,20 @@ def _convert(spec: TensorSpec, leaves: Sequence[Any], shape: list[int]) -> Array
             for position, leaf in enumerate(leaves)
         ]
         types = set(map(type, leaves))
-    accepted, wanted = _KINDS[spec.kind]
-    if not types <= accepted:
-        position = next(i for i, leaf in enumerate(leaves) if type(leaf) not in accepted)
+    position = _unsuited(spec.kind, leaves, types)
+    if position is not None:
         leaf = leaves[position]
         raise MismatchError(
             spec.name,
             _row(position, shape),
             f"JSON Value: {show(leaf)} Type: {json_type(leaf)} is not of expected type: "
-            f"{spec.describe()}; send {wanted}",
+            f"{spec.describe()}; send {_KINDS[spec.kind][1]}",
         )
     if spec.kind == "float":
-        return _floats(spec, leaves, shape)
+        with np.errstate(over="ignore"):  # beyond the largest is infinite, as in a cast of C++
+            return np.array(leaves, dtype=spec.dtype)
+    if spec.kind == "integer" and float in types:
+        leaves = list(map(int, leaves))
     try:
         return np.array(leaves, dtype=spec.dtype)
     except OverflowError:
@@ -184,28 +206,14 @@ def _convert(spec: TensorSpec, leaves: Sequence[Any], shape: list[int]) -> Array
         ) from None
 
 
-def _floats(spec: TensorSpec, leaves: Sequence[Any], shape: list[int]) -> Array:
-    # Most columns end here. NaN is never above the limit, nor does it hide what is: as the first
-    # value it is the maximum and fails the comparison, and later it is passed over.
-    if max(map(abs, leaves), default=0) <= spec.exact:
-        return np.array(leaves, dtype=spec.dtype)
-    for position, leaf in enumerate(leaves):
-        if type(leaf) is int and abs(leaf) > spec.exact:
-            remedy = (
-                f"whole numbers up to {spec.exact} are exact, for a larger one write a "
-                "decimal point"
-            )
-        elif math.isfinite(leaf) and abs(leaf) > spec.largest:
-            remedy = f"the largest is {spec.largest:g}"
-        else:
-            continue
-        raise MismatchError(
-            spec.name,
-            _row(position, shape),
-            f"Cannot convert JSON value: {show(leaf)} to {spec.dtype} without loss of precision; "
-            + remedy,
-        )
-    return np.array(leaves, dtype=spec.dtype)
+def _unsuited(kind: str, leaves: Sequence[Any], types: set[type]) -> int | None:
+    """Returns the position of the first value that does not suit the kind, None where all do."""
+    accepted = _KINDS[kind][0]
+    if not types <= accepted:
+        return next(i for i, leaf in enumerate(leaves) if type(leaf) not in accepted)
+    if kind == "integer" and float in types:
+        return next((i for i, leaf in enumerate(leaves) if leaf % 1 != 0), None)
+    return None
 
 
 def is_base64(value: Any) -> bool:
@@ -221,15 +229,14 @@ def _decode_base64(spec: TensorSpec, value: dict[str, Any], row: int | None) -> 
             f"JSON Value: {show(value)} not formatted correctly for base64 data; send "
             f'{{"b64": "..."}} and nothing beside it',
         )
-    text = value["b64"]
+    text = value["b64"].translate(_SPACES)  # which encoders put in, a line end each 76 characters
     try:
         return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
     except (binascii.Error, ValueError):
         raise MismatchError(
             spec.name,
             row,
-            f"Unable to base64 decode JSON Value: {show(text)}; send the alphabet with + and /, "
-            "without spaces",
+            f"Unable to base64 decode JSON Value: {show(text)}; send the alphabet with + and /",
         ) from None
 
 

@@ -31,7 +31,7 @@ from vertex_emulator.batch.blocks import (
 )
 from vertex_emulator.batch.replica import BatchReplica, ReplicaLostError
 from vertex_emulator.batch.rows import MAX_ROW_BYTES
-from vertex_emulator.batch.task import Done, Task
+from vertex_emulator.batch.task import BATCH_SIZE, Done, Task
 from vertex_emulator.errors import ApiError
 from vertex_emulator.object_store.objects import Objects, Ref
 from vertex_emulator.state.documents import Document, Documents
@@ -266,9 +266,8 @@ class BatchRunner:
     def _blocks(self, job: Document, sources: list[Source], output: BatchOutput) -> Iterator[_Work]:
         """Yields the blocks behind the checkpoint."""
         file_format = job["inputConfig"]["instancesFormat"]
-        max_records = int(
-            job.get("manualBatchTuningParameters", {}).get("batchSize", BLOCK_RECORDS)
-        )
+        batch_size = int(job.get("manualBatchTuningParameters", {}).get("batchSize", 0))
+        max_records = batch_size or BLOCK_RECORDS
         reached = output.reached
         places = count(reached.blocks)
         for number, source in enumerate(sources):
@@ -294,6 +293,7 @@ class BatchRunner:
                         before=block.begin.records,
                         header=header.decode("latin-1"),
                         problem=block.problem,
+                        batch_size=batch_size or BATCH_SIZE,
                     )
                     yield _Work(number, task, block)
 
