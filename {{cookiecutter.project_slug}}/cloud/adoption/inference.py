@@ -18,7 +18,6 @@ from trainer.columns import NAME, Kind
 OTHER_GAPS = ("?", "-", "--", ".", "unknown", "missing", "nil", "#null!", "#value!", "#div/0!")
 # Those that are no category either: NA may be Namibia, and unknown is an answer.
 CATEGORY_GAPS = ("?", "-", "--", ".", "n/a", "#n/a", "<na>", "nan", "null")
-TRUTH = [{true, false} for true, false in zip(values.TRUE, values.FALSE, strict=True)]
 HEXADECIMAL = re.compile("0[xX][0-9a-fA-F]+")
 
 # How files write 1234.5, the usual way first.
@@ -53,6 +52,8 @@ EPOCH_YEARS = range(1990, 2041)
 # A whole number with so few values, each of so many rows, names a category.
 FEW_VALUES = 12
 ROWS_A_VALUE = 10
+STRANGE_WORDS = 3
+STRANGE_SHARE = 0.02
 VOCABULARY = 1000  # with more values a category is hashed
 MAX_BUCKETS = 1 << 17
 WORDS_OF_TEXT = 3  # on average, from which on a text is free text
@@ -72,6 +73,7 @@ class Guess:
         distinct: how many values the others have.
         examples: the most frequent values, as the file writes them.
         is_id: whether each row has a value of its own that means nothing else.
+        strange: words among numbers that are taken for gaps.
         other_order: whether the days and months of its dates may be the other way round.
     """
 
@@ -84,6 +86,7 @@ class Guess:
     distinct: int = 0
     examples: tuple[str, ...] = ()
     is_id: bool = False
+    strange: tuple[str, ...] = ()
     other_order: bool = False
 
 
@@ -106,14 +109,16 @@ class Cells:
     Args:
         heading: of the column.
         texts: a cell a row.
+        strange: words that are gaps of this column alone.
     """
 
-    def __init__(self, heading: str, texts: Sequence[str]) -> None:
+    def __init__(self, heading: str, texts: Sequence[str], strange: Collection[str] = ()) -> None:
         self.heading = heading
+        self.strange = frozenset(strange)
         self.texts = [text.strip() for text in texts]
         self.counts = Counter(self.texts)
         words = {*values.GAPS, *OTHER_GAPS}
-        self.gaps = {text for text in self.counts if text.casefold() in words}
+        self.gaps = {text for text in self.counts if text.casefold() in words} | self.strange
         self.values = [text for text in self.counts if text not in self.gaps]
         self.rows = sum(self.counts[text] for text in self.values)
         self.all_differ = len(self.values) == self.rows > ROWS_A_VALUE
@@ -155,10 +160,34 @@ def habits(columns: Collection[Cells], delimiter: str | None, dates: DateOrder |
 
 def guess(cells: Cells, habits: Habits) -> Guess:
     """Tells what a column is."""
+    if strange := _strange_words(cells):
+        cells = Cells(cells.heading, cells.texts, strange)
     found = _kind(cells, habits)
     missing = len(cells.texts) - sum(cells.counts[text] for text in _values_of(cells, found))
     examples = [text for text, _count in cells.counts.most_common(20) if text not in cells.gaps]
-    return replace(found, missing=missing, distinct=len(cells.values), examples=tuple(examples[:3]))
+    if found.kind != "number":
+        strange = frozenset()
+    return replace(
+        found,
+        strange=tuple(sorted(strange)),
+        missing=missing,
+        distinct=len(cells.values),
+        examples=tuple(examples[:3]),
+    )
+
+
+def _strange_words(cells: Cells) -> frozenset[str]:
+    """Returns the few words among numbers that are none, such as a note in one cell."""
+    strange = [text for text in cells.values if not re.search(r"\d", text)]
+    rows = sum(cells.counts[text] for text in strange)
+    few = len(strange) <= STRANGE_WORDS and rows <= STRANGE_SHARE * cells.rows
+    if not strange or not few:
+        return frozenset()
+    return (
+        frozenset(strange)
+        if Cells(cells.heading, cells.texts, strange).number_styles()
+        else frozenset()
+    )
 
 
 def _values_of(cells: Cells, found: Guess) -> Collection[str]:
@@ -178,7 +207,9 @@ def _kind(cells: Cells, habits: Habits) -> Guess:
 def _truth(cells: Cells, _habits: Habits) -> Guess | None:
     lowered = {text.casefold() for text in cells.values}
     # The trainer takes a gap for false, so a column with gaps is something else.
-    if cells.rows < len(cells.texts) or lowered not in TRUTH:
+    is_truth = lowered <= set(values.TRUE + values.FALSE)
+    has_both = lowered & set(values.TRUE) and lowered & set(values.FALSE)
+    if cells.rows < len(cells.texts) or not is_truth or not has_both:
         return None
     return Guess("boolean", " and ".join(sorted(lowered)))
 
@@ -273,7 +304,8 @@ def _buckets(distinct: int) -> int:
 
 
 def _number_gaps(cells: Cells) -> tuple[str, ...]:
-    return tuple(sorted(text for text in cells.gaps if text.casefold() in OTHER_GAPS))
+    known = (text for text in cells.gaps if text.casefold() in OTHER_GAPS)
+    return tuple(sorted({*known, *cells.strange}))
 
 
 def _time_pattern(cells: Cells, habits: Habits) -> str | None:
@@ -331,12 +363,13 @@ def safe_names(headings: Sequence[str], taken: Collection[str] = ()) -> list[str
     """
     names: list[str] = []
     used = {name.casefold() for name in taken}
+    others = {heading.casefold() for heading in headings}  # nobody is to take one for a name
     for index, heading in enumerate(headings, start=1):
         wanted = heading if NAME.fullmatch(heading) else _plain(heading) or f"column_{index}"
         if not NAME.fullmatch(wanted) or keyword.iskeyword(wanted):
             wanted = f"{wanted}_" if keyword.iskeyword(wanted) else f"c_{wanted}"
         name, number = wanted, 2
-        while name.casefold() in used:
+        while name.casefold() in used or (name != heading and name.casefold() in others):
             name, number = f"{wanted}_{number}", number + 1
         used.add(name.casefold())
         names.append(name)

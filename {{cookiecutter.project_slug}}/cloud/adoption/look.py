@@ -1,5 +1,6 @@
 """Looks at a person's own table, and decides what the project makes of each column."""
 
+import difflib
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, fields
@@ -248,8 +249,11 @@ class Look:
         plain = [each for each in self._headings if _plain(each) == _plain(wanted)]
         if len(plain) == 1:
             return plain[0]
+        close = difflib.get_close_matches(wanted, self._headings, n=1)
+        guess = f"; did you mean {close[0]!r}?" if close else "."
         raise UserError(
-            f"{flag}: expected a column of {', '.join(self._headings)[:400]}, got {wanted!r}."
+            f"{flag}: expected a column of {', '.join(self._headings)[:400]}, got {wanted!r}{guess}"
+            f"{self._sources[0].other_sheets()}"
         )
 
     def _headings_of(self, wanted: Sequence[str], flag: str) -> set[str]:
@@ -302,6 +306,7 @@ class Look:
 
     def _key(self, label: str) -> str | None:
         ids = [each for each, guess in self._guesses.items() if guess.is_id and each != label]
+        ids = [each for each in ids if self._cells[each].all_differ]
         named = [each for each in ids if inference.ID_WORDS.search(each)]
         return next(iter(named or ids), None)
 
@@ -372,6 +377,12 @@ class Look:
         known = {getattr(roles, field.name): field.name for field in fields(Roles)}
         for heading in self._headings:
             guess, role = self._guesses[heading], known.get(heading, "")
+            if guess.strange and role != "label":
+                words = ", ".join(map(repr, guess.strange))
+                self._notes.append(
+                    f"{heading!r} holds numbers, but for {words}, which count as gaps, as 'gaps' in"
+                    " the description says."
+                )
             alone = float("nan")
             why_not = "is predicted" if role == "label" else ""
             if not why_not and heading in leave_out:
@@ -569,9 +580,9 @@ def _slices(findings: Sequence[Finding]) -> tuple[str, ...]:
 def _defaults(rows: int) -> dict[str, Any]:
     """Returns settings of the training that suit so many rows; none for many."""
     if rows < 2_000:
-        return {"epochs": 40, "batch_size": 16, "hidden_units": (32,)}
+        return {"epochs": 40, "batch_size": 16, "hidden_units": (32,), "min_count": 2}
     if rows < 20_000:
-        return {"epochs": 30, "batch_size": 64}
+        return {"epochs": 30, "batch_size": 64, "min_count": 5}
     return {"batch_size": 256} if rows < 100_000 else {}
 
 

@@ -12,6 +12,7 @@ from cloud.adoption.look import SCORES, Adoption, Finding
 from cloud.console import Cell, Column, counted, out, say, table
 
 SHOWN = 40  # characters of a cell
+SHOWN_CLASSES = 10
 
 
 def show(found: Adoption) -> None:
@@ -28,7 +29,9 @@ def show(found: Adoption) -> None:
     ]
     rows: list[list[Cell]] = [_row(family, found) for family in _families(found)]
     out.print(table(columns, rows))
-    learned = f"{', '.join(label.classes[:10])}" if label.classes else "a number"
+    learned = ", ".join(label.classes[:SHOWN_CLASSES]) or "a number"
+    if len(label.classes) > SHOWN_CLASSES:
+        learned += f", … ({len(label.classes)} classes)"
     split = found.table.split
     by = f"{split.by} ({split.column})" if split.column else split.by
     say(f"\n{counted(found.rows, 'row')}. Predicts {label.heading!r}: {learned}. Split by {by}.")

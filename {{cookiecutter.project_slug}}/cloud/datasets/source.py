@@ -5,6 +5,7 @@ of one text a heading. Every row of the file is given, refused with its line, or
 """
 
 import codecs
+import contextlib
 import csv
 import gzip
 import io
@@ -119,6 +120,18 @@ class SourceFile:
             self._read = self._text
             self._sniff()
         self.headings = self._checked_headings()
+
+    def other_sheets(self) -> str:
+        """Says which sheets of a workbook were not read; empty of another file."""
+        if self._read != self._workbook:
+            return ""
+        import openpyxl
+
+        book = openpyxl.load_workbook(self.path, read_only=True)
+        with contextlib.closing(book):
+            read = self.dialect.sheet or book.sheetnames[0]
+            others = ", ".join(name for name in book.sheetnames if name != read)
+        return f" This is the sheet {read!r}; --sheet takes another: {others}." if others else ""
 
     def rows(self) -> Iterator[Row]:
         """Gives the rows.
@@ -285,7 +298,7 @@ class SourceFile:
         import openpyxl
 
         book = openpyxl.load_workbook(self.path, read_only=True, data_only=True)
-        try:
+        with contextlib.closing(book):
             if self.dialect.sheet is not None and self.dialect.sheet not in book.sheetnames:
                 raise UserError(
                     f"{self.path}: expected a sheet of {', '.join(book.sheetnames)}, got"
@@ -302,8 +315,6 @@ class SourceFile:
                 cells += [""] * (width - len(cells))
                 width = width or len(cells)
                 yield f"row {number}", cells
-        finally:
-            book.close()
 
 
 def find_paths(names: Iterable[str | Path]) -> list[Path]:

@@ -128,6 +128,22 @@ def test_a_gap_among_numbers_is_a_gap(tmp_path: Path, gap: str) -> None:
     assert [text == "" for text in made] == [n % 7 == 0 for n in range(ROWS)]
 
 
+def test_a_few_words_among_numbers_are_gaps_and_said(tmp_path: Path) -> None:
+    amounts = ["see note" if n == 17 else n / 8 for n in range(ROWS)]
+    found = look(table_file(tmp_path, amount=amounts))
+    column = finding(found, "amount").column
+    assert column is not None
+    assert (column.kind, column.gaps) == ("number", ("see note",))
+    assert any("'amount' holds numbers, but for 'see note'" in note for note in found.notes)
+    assert column_of(found, tmp_path, "amount")[17] == ""
+
+
+def test_a_heading_that_another_would_be_named_by_keeps_its_name(tmp_path: Path) -> None:
+    assert safe_names(["A b", "a_b", "a b"]) == ["a_b_2", "a_b", "a_b_3"]
+    found = look(table_file(tmp_path, **{"A b": NOISE[::-1], "a_b": NOISE[5:] + NOISE[:5]}))
+    assert len(found.table.columns) == 3
+
+
 def test_whole_numbers_that_pandas_wrote_with_a_point_are_whole(tmp_path: Path) -> None:
     years = ["" if n == 3 else f"{2007 + n % 3}.0" for n in range(ROWS)]
     found = look(table_file(tmp_path, year=years))
@@ -139,7 +155,15 @@ def test_whole_numbers_that_pandas_wrote_with_a_point_are_whole(tmp_path: Path) 
 
 @pytest.mark.parametrize(
     ("true", "false"),
-    [("yes", "no"), ("Y", "N"), ("t", "F"), ("TRUE", "false"), ("1", "0"), ("1.0", "0.0")],
+    [
+        ("yes", "no"),
+        ("Y", "N"),
+        ("t", "F"),
+        ("TRUE", "false"),
+        ("1", "0"),
+        ("1.0", "0.0"),
+        ("YES", "n"),
+    ],
 )
 def test_words_of_truth_are_one_kind(tmp_path: Path, true: str, false: str) -> None:
     found = look(table_file(tmp_path, flag=[true if n % 3 else false for n in range(ROWS)]))
