@@ -17,6 +17,8 @@ MISSING: dict[Kind, float | int | str | bool] = {
     "timestamp": "",
     "text": "",
 }
+# JSON has no NaN, so a request has the largest float32 in its place.
+NUMBER_MISSING_IN_JSON = 3.4028234663852886e38
 MAX_BUCKETS = 1_000_000  # each is a row of weights, which every step of the optimizer touches
 
 
@@ -78,8 +80,13 @@ class Column:
 
     @property
     def missing(self) -> float | int | str | bool:
-        """The value that stands for a missing one, and that a client may leave out."""
+        """The value that stands for a missing one; tf.Examples and gRPC may leave it out."""
         return MISSING[self.kind]
+
+    @property
+    def missing_in_json(self) -> float | int | str | bool:
+        """The value for a missing one in JSON requests, in which TensorFlow Serving wants all."""
+        return NUMBER_MISSING_IN_JSON if self.kind == "number" else self.missing
 
 
 @dataclass(frozen=True)

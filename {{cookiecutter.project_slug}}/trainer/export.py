@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from trainer.columns import Column, Table
+from trainer.console import say
 from trainer.data import Rows
 from trainer.files import NO_ROOM
 from trainer.formats import example_features
@@ -21,6 +23,12 @@ from trainer.values import BLANKS
 
 Tensor = Any
 
+# TensorFlow Serving reads it with `--enable_batching --enable_per_model_batching_parameters`, the
+# emulator always: requests that wait may share a call of the model. Source: BatchingParameters in
+# tensorflow_serving/servables/tensorflow/session_bundle_config.proto.
+BATCHING_FILE = "batching_params.pbtxt"
+BATCHING = "max_batch_size { value: 1024 }\nbatch_timeout_micros { value: 0 }\n"
+COMPARED_ROWS = 32
 WARM_UP_ROWS = 1, 64  # of the requests that a server answers before it says that it is ready
 
 
@@ -66,10 +74,11 @@ def export(
 ) -> None:
     """Writes the SavedModel; the folder appears when it is whole.
 
-    `serving_default` takes a tensor [rows] for each column, by name. A feature that a request
-    leaves out takes the default that the signature carries: the column's missing value. A timestamp
-    is its text, and any text that is no date of ISO 8601 is a gap. Source:
-    `SignatureDef.defaults` in tensorflow/core/protobuf/meta_graph.proto. `serving_examples` takes
+    `serving_default` takes a tensor [rows] for each column, by name. A feature that a request by
+    gRPC leaves out takes the default that the signature carries: the column's missing value.
+    Source: `SignatureDef.defaults` in tensorflow/core/protobuf/meta_graph.proto. A JSON request
+    has them all, with `Column.missing_in_json` for a gap. A timestamp is its text, and any text
+    that is no date of ISO 8601 is a gap. `serving_examples` takes
     `examples`, serialized tf.Example [rows]; features they leave out are missing too. Both answer
     `label`, the likeliest class, string [rows], with `probability`, that of the second of two
     classes, float32 [rows], or `probabilities`, float32 [rows, classes]; of a label that is a
@@ -87,9 +96,18 @@ def export(
     """
     serving = ServingModel(preprocessor, head, model)
     signatures = {"serving_default": serving.serve, "serving_examples": serving.serve_examples}
+    apart = _treats_rows_apart(serving, preprocessor.table, rows)
     with _whole(folder) as unfinished:
         tf.saved_model.save(serving, str(unfinished), signatures)
         _write_warm_up(preprocessor.table, rows, unfinished / "assets.extra")
+        if apart:
+            (unfinished / BATCHING_FILE).write_text(BATCHING, encoding="utf-8")
+    if not apart:
+        say(
+            "A row's prediction depends on the rows beside it, or on chance: servers will call the"
+            " model for each request, which is slower. Is a layer in the network that mixes rows?",
+            severity="WARNING",
+        )
 
 
 @contextmanager
@@ -167,6 +185,21 @@ def _write_warm_up(table: Table, rows: Rows, folder: Path) -> None:
                 name = _field(1, column.name.encode())
                 request += _field(2, name + _field(2, tensor.SerializeToString()))
             writer.write(_field(6, _field(1, request)))  # PredictionLog.predict_log.request
+
+
+def _treats_rows_apart(serving: ServingModel, table: Table, rows: Rows) -> bool:
+    """Whether rows that are sent alone have the numbers that they have together."""
+    count = min(len(rows), COMPARED_ROWS)
+    values = [tf.constant(rows.features[c.name][:count], DTYPES[c.kind]) for c in table.columns]
+    together = serving.serve(*values)
+    for place in range(count):
+        alone = serving.serve(*(each[place : place + 1] for each in values))
+        for name, answers in together.items():
+            if answers.dtype.is_floating and not np.allclose(
+                alone[name][0], answers[place], rtol=1e-3, atol=1e-5
+            ):
+                return False
+    return count > 1
 
 
 def _field(number: int, content: bytes) -> bytes:

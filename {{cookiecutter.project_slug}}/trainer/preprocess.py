@@ -111,7 +111,7 @@ class Preprocessor(tf.Module):  # type: ignore[misc]
                     names = {part: f"{column.name}.{part}" for part in timestamps.PARTS}
                     codes |= {n: self._code(n, parts[part], -1) for part, n in names.items()}
                     values = self._days(column.name, parts)
-                known = tf.math.is_finite(values)
+                known = tf.abs(values) < tf.float32.max  # NaN is not; JSON has the largest for it
                 mean, scale = self.statistics.mean[column.name], self.statistics.scale[column.name]
                 scaled = tf.clip_by_value((values - mean) / scale, -LIMIT, LIMIT)
                 numbers.append(tf.where(known, scaled, 0.0))

@@ -23,8 +23,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--allow-missing", action="store_true", help=instances.ALLOW_MISSING)
     parser.add_argument(
         "--uri",
-        help=f"JSON lines in Cloud Storage, each with a field {KEY_FIELD!r} of its own;"
-        " wildcards as in gs://bucket/rows-*.jsonl",
+        help=f"JSON lines in Cloud Storage, each with a field {KEY_FIELD!r} of its own"
+        " and every feature; wildcards as in gs://bucket/rows-*.jsonl",
     )
     parser.add_argument("--to", help="gs:// folder of the results; default: batch/ of the bucket")
     parser.add_argument("--version", help="number or alias; default: the default version")

@@ -100,7 +100,7 @@ def predict(client: Client) -> None:
     row = instances.sample_row(client.config)
     instance = instances.of_row(table, row)
     url = prediction.endpoint_url(client)
-    say(client.curl(url, json.dumps({"instances": [instance]})), "dim")
+    say(client.curl(url, json.dumps(instances.request(table, [instance]))), "dim")
     answer = prediction.ask(client, url, [instance])
     [predicted] = answer.predictions
     say(f"Version {answer.version} answers {json.dumps(predicted)}")

@@ -74,7 +74,7 @@ def ask(client: Client, version: Any, found: list[Instance]) -> list[Prediction]
     url = prediction.endpoint_url(client)
     predictions: list[Prediction] = []
     with step(f"Predicting {counted(len(found), 'row')} with version {number}"):
-        for chunk in instances.in_requests(found):
+        for chunk in instances.in_requests(lookup.table(client.config), found):
             for _ in range(traffic.tries(share)):
                 answer = prediction.ask(client, url, chunk)
                 if answer.version == number:

@@ -74,7 +74,8 @@ def run(client: Client, options: argparse.Namespace) -> int:
         only_one_source(options)
         return predict_file(client, url, options)
     instance, row = one_instance(client, options)
-    say(client.curl(url, json.dumps({"instances": [instance]})))
+    body = instances.request(lookup.table(client.config), [instance])
+    say(client.curl(url, json.dumps(body)))
     if options.all_versions:
         compare_versions(client, url, instance)
         return 0
@@ -127,7 +128,7 @@ def predict_file(client: Client, url: str, options: argparse.Namespace) -> int:
     data_table = lookup.table(client.config)
     found = instances.read(options.file, data_table, allow_missing=options.allow_missing)
     versions = set()
-    for chunk in instances.in_requests(found):
+    for chunk in instances.in_requests(data_table, found):
         answer = prediction.ask(client, url, chunk)
         versions.add(answer.version)
         for each in answer.predictions:

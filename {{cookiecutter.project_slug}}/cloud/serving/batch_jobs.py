@@ -97,7 +97,10 @@ def read_file(client: Client, path: Path | None, *, allow_missing: bool = False)
 
 def upload(client: Client, inputs: Inputs, name: str) -> str:
     """Writes instances to the bucket as JSON lines, and returns their URI."""
-    keyed = (instance | {KEY_FIELD: key} for key, instance in inputs.instances.items())
+    table = lookup.table(client.config)
+    keyed = (
+        instances.whole(table, row) | {KEY_FIELD: key} for key, row in inputs.instances.items()
+    )
     text = "".join(json.dumps(each) + "\n" for each in keyed)
     with step(f"Uploading {counted(len(inputs.instances), 'instance')}"):
         client.bucket.blob(name).upload_from_string(text, content_type=content_type(name))

@@ -33,7 +33,7 @@ SAMPLE_ROW = 21
 def of_row(table: Table, row: Row) -> Instance:
     """Returns the features of a row as JSON carries them: raw, never scaled.
 
-    A gap is left out; the model has an answer for what is missing.
+    A gap is left out; `whole` puts in what is sent for it.
 
     Raises:
         UserError: a value is not of its column's kind.
@@ -44,15 +44,23 @@ def of_row(table: Table, row: Row) -> Instance:
 def of_json(table: Table, found: Instance) -> Instance:
     """Returns an instance as the model takes it: gaps left out, whole numbers without a point.
 
-    What is no feature, or of another kind, stays as it is: the model server says what is wrong.
+    The table's other columns are left out too, as those of a CSV file are. What is no column, or of
+    another kind, stays as it is: the model server says what is wrong.
 
     Raises:
         UserError: a text is no date or time where the column has them.
     """
-    described = {column.name for column in table.columns}
+    described = {column.name for column in table.columns} | _without_features(table)
     found = _named(table, found)
     others = {name: value for name, value in found.items() if name not in described}
     return _features(table, found, values.of_json) | others
+
+
+def _without_features(table: Table) -> set[str]:
+    """Returns the columns of a table, by name and heading, that the model does not get."""
+    left_out = {each.heading for each in table.left_out}
+    key = {table.key, table.source.key if table.source else table.key}
+    return {table.label.name, table.label.heading} | left_out | key
 
 
 def _named(table: Table, row: dict[str, Any]) -> dict[str, Any]:
@@ -76,6 +84,20 @@ def _features(table: Table, row: Instance, read: Callable[[Column, Any], Any]) -
         if value is not None:
             instance[column.name] = value
     return instance
+
+
+def whole(table: Table, instance: Instance) -> Instance:
+    """Returns an instance with all features, as TensorFlow Serving wants them in JSON.
+
+    A feature that is left out, or null, becomes the value that the model takes for a missing one.
+    """
+    gaps = {c.name: c.missing_in_json for c in table.columns if instance.get(c.name) is None}
+    return instance | gaps
+
+
+def request(table: Table, found: Sequence[Instance]) -> dict[str, Any]:
+    """Returns the body of a request for predictions."""
+    return {"instances": [whole(table, each) for each in found]}
 
 
 def test_rows(config: Config) -> Iterator[Row]:
@@ -231,11 +253,11 @@ def parse(text: str, table: Table) -> Instance:
     return of_json(table, instance)
 
 
-def in_requests(found: list[Instance]) -> Iterator[list[Instance]]:
-    """Yields the instances in lists that a request has room for."""
+def in_requests(table: Table, found: list[Instance]) -> Iterator[list[Instance]]:
+    """Yields the instances, whole, in lists that a request has room for."""
     chunk: list[Instance] = []
     size = 0
-    for instance in found:
+    for instance in (whole(table, each) for each in found):
         length = len(json.dumps(instance)) + 2
         if chunk and size + length > REQUEST_BYTES:
             yield chunk

@@ -12,6 +12,7 @@ import requests
 from cloud import lookup
 from cloud.client import Client
 from cloud.errors import UserError
+from cloud.serving import instances
 from cloud.serving.instances import Instance
 
 # The model's outputs by name; TensorFlow Serving gives the only output of a signature bare.
@@ -52,13 +53,14 @@ def ask(client: Client, url: str, chunk: list[Instance]) -> Answer:
         UserError: the endpoint refuses them; the message is the model server's.
     """
     try:
-        response = client.session.post(url, json={"instances": chunk})
+        body = instances.request(lookup.table(client.config), chunk)
+        response = client.session.post(url, json=body)
     except requests.exceptions.InvalidJSONError as error:
         raise UserError("Expected finite numbers, got one that JSON cannot represent.") from error
     if response.status_code != 200:
         raise UserError(f"The endpoint answered {response.status_code}: {message(response.text)}")
-    body = response.json()
-    return Answer(body["predictions"], body.get("modelVersionId", "?"))
+    answer = response.json()
+    return Answer(answer["predictions"], answer.get("modelVersionId", "?"))
 
 
 def message(text: str) -> str:

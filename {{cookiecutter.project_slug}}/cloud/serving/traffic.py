@@ -10,9 +10,11 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+from cloud import lookup
 from cloud.client import Client
 from cloud.console import step
 from cloud.errors import UserError
+from cloud.serving import instances
 from cloud.serving.instances import Instance
 
 Split = dict[str, int]
@@ -49,7 +51,8 @@ def probe(client: Client, endpoint_name: str, instance: Instance) -> Probe:
     one may know a feature that the other does not.
     """
     url = f"{client.vertex_url}/v1/{endpoint_name}:rawPredict"
-    response = client.session.post(url, json={"instances": [instance]})
+    body = instances.request(lookup.table(client.config), [instance])
+    response = client.session.post(url, json=body)
     return Probe(response.headers.get(ANSWERED_BY, ""), response.status_code, response.text)
 
 

@@ -24,7 +24,8 @@ from cloud.__main__ import main
 from cloud.client import Client
 from cloud.commands import batch
 from cloud.errors import UserError
-from cloud.serving import batch_jobs, deployments, prediction, rollout, traffic
+from cloud.serving import batch_jobs, deployments, instances, prediction, rollout, traffic
+from trainer.tables import TABLES
 
 CALLERS = 4
 PAUSE = 0.01  # seconds of a caller between two requests, so that the commands get on beside them
@@ -295,7 +296,7 @@ def test_rows_are_joined_to_their_predictions_by_key(project: Project, tmp_path:
 
 def test_rows_in_the_bucket_are_joined_by_their_own_keys(project: Project, client: Client) -> None:
     for key, island in (("first", "Biscoe"), ("second", "Dream")):
-        row = {"_key": key, "island": island}
+        row = instances.whole(TABLES["penguins"], {"island": island}) | {"_key": key}
         client.bucket.blob(f"asked/rows-{key}.jsonl").upload_from_string(json.dumps(row))
     printed = project.run("batch", "--uri", f"gs://{client.bucket.name}/asked/rows-*.jsonl")
     with joined(printed).open(newline="") as file:
@@ -318,7 +319,8 @@ def test_batch_and_online_predictions_agree(project: Project, tmp_path: Path) ->
 
 def test_flags_of_features_make_an_instance(project: Project) -> None:
     printed = project.run("predict", "--island", "Biscoe", "--flipper-length-mm", "217")
-    assert '{"island": "Biscoe", "flipper_length_mm": 217.0}' in printed
+    given: dict[str, Any] = {"island": "Biscoe", "flipper_length_mm": 217.0}
+    assert json.dumps(instances.request(TABLES["penguins"], [given])) in printed
     label = json.loads(printed.splitlines()[-3])["label"]
     assert f"The model says {label} (" in printed
 

@@ -12,7 +12,7 @@ from cloud.commands.jobs import differing_settings
 from cloud.console import format_duration
 from cloud.serving import batch_results, prediction_text
 from cloud.serving.batch_results import Results
-from cloud.serving.instances import of_row
+from cloud.serving.instances import of_row, request, whole
 from cloud.serving.prediction import message
 from cloud.serving.prediction_text import in_words, minutes
 from cloud.serving.training_values import TrainingValues
@@ -45,6 +45,23 @@ def test_an_instance_is_raw_and_leaves_gaps_out() -> None:
     assert isinstance(instance["month"], int)
     assert instance["dep_delay"] == 24.0
     assert {"temp", "pressure", "late", "arr_delay", "flight"}.isdisjoint(instance)
+
+
+def test_a_request_has_every_feature() -> None:
+    """TensorFlow Serving refuses JSON without one, whatever the signature's defaults."""
+    flights = TABLES["flights"]
+    sent = whole(flights, of_row(flights, FLIGHT))
+    assert sent.keys() == {column.name for column in flights.columns}
+    assert (sent["carrier"], sent["temp"], sent["pressure"]) == (
+        "B6",
+        3.4028234663852886e38,
+        sent["temp"],
+    )
+    assert whole(flights, sent) == sent
+    body = request(TABLES["penguins"], [{"island": None, "sex": "male", "other": 1}])
+    [penguin] = body["instances"]
+    assert (penguin["island"], penguin["sex"], penguin["other"]) == ("", "male", 1)
+    assert (penguin["year"], penguin["body_mass_g"]) == (-1, 3.4028234663852886e38)
 
 
 def test_a_prediction_is_told_beside_what_happened() -> None:

@@ -15,9 +15,9 @@ import tensorflow as tf
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from tensorflow.core.protobuf import saved_model_pb2
 
+from trainer import export
 from trainer.columns import Table
 from trainer.data import Rows, Source
-from trainer.export import export
 from trainer.loop import Loop
 from trainer.metrics import answers, score
 from trainer.model import build, make_head
@@ -181,6 +181,41 @@ def test_a_feature_that_is_left_out_is_a_missing_one(trained: Trained) -> None:
             np.testing.assert_array_equal(left_out[name], values)
 
 
+def test_json_has_a_number_for_a_gap(trained: Trained) -> None:
+    """Whose float32 the model takes for a missing value, as it takes what overflows to infinity."""
+    table = TABLES[trained.settings.table]
+    rows = read_table(trained.settings.test_data, table)
+    given = {name: values[:5] for name, values in tensors_of(rows).items()}
+    serve = signature_of(trained.settings)
+    for column in table.columns:
+        dtype = given[column.name].dtype
+        missing = serve(**given | {column.name: tf.constant([column.missing] * 5, dtype)})
+        text = json.dumps([column.missing_in_json] * 5, allow_nan=False)
+        in_json = serve(**given | {column.name: tf.constant(json.loads(text), dtype)})
+        for name, values in missing.items():
+            np.testing.assert_array_equal(in_json[name], values)
+
+
+def test_the_model_says_that_rows_stay_apart(trained: Trained) -> None:
+    assert Path(trained.settings.model_dir, "1", export.BATCHING_FILE).is_file()
+
+
+@pytest.mark.parametrize("mixes", [False, True])
+def test_rows_that_are_mixed_are_found(trained: Trained, mixes: bool) -> None:
+    table = TABLES[trained.settings.table]
+    rows = read_table(trained.settings.test_data, table)
+    name = next(column.name for column in table.columns if column.kind == "number")
+    place = [column.name for column in table.columns].index(name)
+
+    class Mixing:
+        def serve(self, *values: Any) -> dict[str, Any]:
+            known = tf.where(tf.math.is_finite(values[place]), values[place], 0.0)
+            return {"estimate": tf.nn.softmax(known, axis=0) if mixes else known}
+
+    serving: Any = Mixing()
+    assert export._treats_rows_apart(serving, table, rows) == (not mixes)
+
+
 def test_blanks_around_a_category_are_no_part_of_it(trained: Trained) -> None:
     table = TABLES[trained.settings.table]
     rows = read_table(trained.settings.test_data, table)
@@ -234,7 +269,7 @@ def test_a_model_that_has_no_room_leaves_nothing(
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
     try:
         with pytest.raises(OSError, match="File too large") as raised:
-            export(preprocessor, head, build(preprocessor, head, settings), rows, folder)
+            export.export(preprocessor, head, build(preprocessor, head, settings), rows, folder)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert raised.value.filename == str(folder)
