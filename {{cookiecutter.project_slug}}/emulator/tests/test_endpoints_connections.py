@@ -107,8 +107,8 @@ def test_predictions_and_other_requests_share_a_connection(clients: Clients, end
             assert session.get(url, timeout=60).json()["name"] == endpoint
             raw = session.post(f"{url}:rawPredict", data=BODY, timeout=60)
             assert raw.headers["X-Vertex-AI-Endpoint-Id"] == endpoint.rpartition("/")[2]
-            large = session.post(f"{url}:predict", data=b"x" * 1_500_001, timeout=60)
-            assert large.status_code == 413
+            large = session.post(f"{url}:predict", data=b"x" * 1_572_865, timeout=60)
+            assert large.json()["error"]["status"] == "FAILED_PRECONDITION"
 
 
 def test_a_path_may_be_quoted(clients: Clients, endpoint: str) -> None:
@@ -247,7 +247,7 @@ BAD_BODIES: list[tuple[bytes, str]] = [
     (b'{"instances": [{"x": "a\\u0000b"}]}', '"a\\u0000b" Type: String is not of expected type'),
     (b"[" * 1_500_000, "depth limit exceeded"),
     (NAN + b"[" * 100_000, "Lists and objects are nested too deep"),
-    (b'{"instances": [{"x": ' + b"[" * 500 + b"]" * 500 + b"}]}", "lists are nested 502 deep"),
+    (b'{"instances": [{"x": ' + b"[" * 500 + b"]" * 500 + b"}]}", "lists are nested 501 deep"),
     (b'{"instances": [{"x": 1e999}]}', "number is infinity when parsed as double"),
     (b'{"instances": [{"x": ' + b"1" * 400 + b"}]}", "number is infinity when parsed as double"),
     (NAN + b'[{"x": 1e999}]}', "1e999 is beyond the largest number"),

@@ -299,10 +299,9 @@ def test_rows_in_the_bucket_are_joined_by_their_own_keys(project: Project, clien
         row = instances.whole(TABLES["penguins"], {"island": island}) | {"_key": key}
         client.bucket.blob(f"asked/rows-{key}.jsonl").upload_from_string(json.dumps(row))
     printed = project.run("batch", "--uri", f"gs://{client.bucket.name}/asked/rows-*.jsonl")
-    with joined(printed).open(newline="") as file:
-        table = list(csv.DictReader(file))
-    assert [row["island"] for row in table] == ["Biscoe", "Dream"]
-    assert all(row["predicted_label"] for row in table)
+    results = [json.loads(line) for line in joined(printed).read_text().splitlines()]
+    assert [row["island"] for row in results] == ["Biscoe", "Dream"]
+    assert all(row["prediction"]["label"] for row in results)
 
 
 def test_batch_and_online_predictions_agree(project: Project, tmp_path: Path) -> None:
