@@ -214,11 +214,13 @@ def _train(folder: Path, table: Table, **values: Any) -> dict[str, Any]:
     from trainer.settings import FOLDERS, Settings
 
     values |= {f"{split}_data": str(folder / f"{split}.csv") for split in SPLITS}
-    # The road knows its tables by name, and this one only here.
-    TABLES[table.name] = table
     with tempfile.TemporaryDirectory() as place:
         values |= {name: f"{place}/{name}" for name in FOLDERS}
-        return run(Settings(table=table.name, **values), threading.Event())
+        TABLES[table.name] = table  # the road knows its tables by name
+        try:
+            return run(Settings(table=table.name, **values), threading.Event())
+        finally:
+            del TABLES[table.name]
 
 
 def quality_of_ours(folder: Path, table: Table) -> Result:
