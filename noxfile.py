@@ -55,13 +55,14 @@ def demo(session: nox.Session) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Check and test the template, then bake a project and run its lint, tests and emulator's."""
+    """Check and test the template, then bake a project and run its lint and all its tests."""
     install_tools(session)
     check_template(session)
     session.run("pytest", *session.posargs)
     project = bake(session, "build/tests")
     run_own_sessions(session, project, "lint", "tests")
-    run_own_sessions(session, project, "tests", "--", "emulator")
+    for others in ("course", "emulator"):
+        run_own_sessions(session, project, "tests", "--", others)
 
 
 @nox.session

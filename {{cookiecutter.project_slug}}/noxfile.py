@@ -31,6 +31,8 @@ TENSORBOARD_ENVIRONMENT = Path(".venv-tensorboard")
 EMULATOR = Path("emulator")
 # TensorFlow starts in 4.5 s with compiled bytecode and in 12 s without; uv compiles when asked.
 COMPILE = {"UV_COMPILE_BYTECODE": "1"}
+# The tests of what the template brings along: its course, and its benchmark.
+COURSE = ("tests/test_course.py", "tests/test_bench_training.py")
 # After Ctrl-C a process ends what it started; nox would kill it after 0.3 s.
 PATIENT: dict[str, Any] = {"interrupt_timeout": 60.0, "terminate_timeout": 60.0}
 
@@ -166,7 +168,7 @@ def bench_training(session: nox.Session) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Test the trainer and the commands; `-- emulator` tests the emulator instead."""
+    """Test the trainer and the commands; `-- course` and `-- emulator` test those instead."""
     if not EMULATOR.exists():
         session.error("The tests run against the emulator, and the folder emulator/ is not here.")
     python = str(Path(install_project(session, "dev")).absolute())
@@ -179,7 +181,11 @@ def tests(session: nox.Session) -> None:
         # The tests share the processors, and one more at a time, as they wait for jobs; what one
         # asks for runs in this process.
         at_once = f"--numprocesses={(os.cpu_count() or 1) + 1}"
-        arguments = session.posargs or (at_once,)
+        chosen = session.posargs
+        if chosen[:1] == ["course"]:
+            arguments = [at_once, *COURSE, *chosen[1:]]
+        else:
+            arguments = chosen or [at_once, *(f"--ignore={name}" for name in COURSE)]
         session.run(python, "-m", "pytest", *arguments, env=variables, **PATIENT)
 
 

