@@ -143,8 +143,12 @@ class JobRunner:
             self._say(job, "Waiting for job to be provisioned.")
             # Not in the job's folder, as a socket's path has 108 bytes at the most.
             scratch = Path(tempfile.mkdtemp(prefix="vertex-job-"))
-            prepared = [asdict(each) for each in self._prepare(job, scratch)]
-            write_json(plan, {"tasks": prepared, "scratch": str(scratch)})
+            try:
+                prepared = [asdict(each) for each in self._prepare(job, scratch)]
+                write_json(plan, {"tasks": prepared, "scratch": str(scratch)})
+            except BaseException:
+                shutil.rmtree(scratch, ignore_errors=True)  # no plan names it
+                raise
         tasks = [Task(**each) for each in json.loads(plan.read_text())["tasks"]]
         attempts = [Attempts(task, self._job_folder(name)) for task in tasks]
         job = self._documents.update(name, to_running)
