@@ -356,13 +356,13 @@ def _reads(reader: Reader, texts: Sequence[str]) -> bool:
         return False
 
 
-def safe_names(headings: Sequence[str], taken: Collection[str] = ()) -> list[str]:
+def safe_names(headings: Sequence[str]) -> list[str]:
     """Returns a name for each heading that TensorFlow and Python take, and that no other has.
 
     A heading that is such a name keeps it.
     """
     names: list[str] = []
-    used = {name.casefold() for name in taken}
+    used: set[str] = set()
     others = {heading.casefold() for heading in headings}  # nobody is to take one for a name
     for index, heading in enumerate(headings, start=1):
         wanted = heading if NAME.fullmatch(heading) else _plain(heading) or f"column_{index}"

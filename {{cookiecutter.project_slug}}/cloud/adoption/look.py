@@ -210,9 +210,7 @@ class Look:
         )
         table = Table(
             name=name,
-            key=names[key]
-            if key
-            else next(k for k in ("row", "row_number", "_row") if k not in taken),
+            key=names[key] if key else next(each for each in ROW_NAMES if each not in taken),
             label=label,
             columns=columns,
             slices=_slices(findings),

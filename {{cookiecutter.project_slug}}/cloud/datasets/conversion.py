@@ -7,7 +7,7 @@ first eighty of a hundred are for training, the next ten to evaluate on, and the
 
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
@@ -165,10 +165,11 @@ class Converter:
                     f"{table.name}.toml describes it; its headings are {', '.join(headings)[:300]}."
                 )
         self._places = {heading: headings.index(heading) for heading in wanted}
-        self._readers = [
-            (each.heading, each.name, made_reader(table, each)) for each in table.columns
-        ]
-        self._label_reader = label_reader(label)
+        self._readers = column_readers(table)
+        with of_description(table, label.name):
+            self._label_reader = label_reader(label)
+        with of_description(table, "split"):
+            self._time_reader = Reader("timestamp", table.split.written)
 
     def division(self, rows: int | None) -> Division:
         """Returns which rows are in which split, for a sample of so many rows over all splits.
@@ -207,12 +208,10 @@ class Converter:
         label = self._table.label
         texts = [row.cells[self._places[label.heading]] for row in block]
         excluded = {form for name in label.left_out for form in spellings(name)}
-        kept = []
-        for index, text in enumerate(texts):
-            if excluded & set(spellings(text)):
-                made.of_left_out_classes += 1
-            else:
-                kept.append(index)
+        kept = list(range(len(block)))
+        if excluded:
+            kept = [n for n, text in enumerate(texts) if excluded.isdisjoint(spellings(text))]
+            made.of_left_out_classes += len(block) - len(kept)
         labels = self._column(path, [block[n] for n in kept], label.heading, self._label_reader)
         there = labels.is_valid().to_numpy(zero_copy_only=False)
         made.without_label += int((~there).sum())
@@ -220,7 +219,8 @@ class Converter:
         rows = [block[index] for index in numbers]
         columns = [self._keys(rows, numbers + begin)]
         columns += [
-            self._column(path, rows, heading, reader) for heading, _name, reader in self._readers
+            self._column(path, rows, column.heading, self._readers[column.name])
+            for column in self._table.columns
         ]
         columns.append(labels.filter(pa.array(there)))
         table = pa.table(columns, names=self.names)
@@ -257,7 +257,7 @@ class Converter:
         split = self._table.split
         if split.by != "time":
             return None
-        times = self._column(path, rows, split.column, Reader("timestamp", split.written))
+        times = self._column(path, rows, split.column, self._time_reader)
         if times.null_count:
             gap = times.is_null().to_pylist().index(True)
             raise UserError(
@@ -267,18 +267,30 @@ class Converter:
         return np.fromiter(map(seconds, times.to_pylist()), np.float64, len(rows))
 
 
-def made_reader(table: Table, column: Any) -> Reader:
-    """Returns a column's reader.
+def column_readers(table: Table) -> dict[str, Reader]:
+    """Returns the reader of each column of a person's own files, by name.
 
     Raises:
-        UserError: its `written` is not understood.
+        UserError: `written` of one is not understood.
+    """
+    found = {}
+    for column in table.columns:
+        with of_description(table, column.name):
+            found[column.name] = reader(column)
+    return found
+
+
+@contextmanager
+def of_description(table: Table, part: str) -> Iterator[None]:
+    """Turns what is wrong with `written` into a sentence that names the description.
+
+    Raises:
+        UserError: it is not understood.
     """
     try:
-        return reader(column)
+        yield
     except ValueError as error:
-        raise UserError(
-            f"trainer/tables/{table.name}.toml, column {column.name!r}: {error}."
-        ) from error
+        raise UserError(f"trainer/tables/{table.name}.toml, {part!r}: {error}.") from error
 
 
 def hashes(texts: Iterable[str], salt: int, count: int) -> Any:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cloud.config import Config
-from cloud.datasets import files, written
+from cloud.datasets import files
 from cloud.datasets.source import Dialect, SourceFile
 from cloud.errors import UserError
 from trainer import files as data_files
@@ -148,8 +148,10 @@ def read(path: Path, table: Table, *, allow_missing: bool = False) -> list[Insta
             nowhere.
     """
     if _is_own(path, table):
+        from cloud.datasets import conversion  # imports pyarrow, which few requests need
+
         rows = own_rows(path, table)
-        readers = {column.name: written.reader(column) for column in table.columns}
+        readers = conversion.column_readers(table)
         found = [_of_own_row(path, table, readers, each) for each in rows]
         named = set(_named(table, rows[0][1])) if rows else set()
         _check_names(path, table, named, allow_missing=allow_missing)
@@ -187,7 +189,7 @@ def own_rows(path: Path, table: Table) -> list[tuple[str, Row]]:
 
 
 def _of_own_row(
-    path: Path, table: Table, readers: Mapping[str, written.Reader], placed: tuple[str, Row]
+    path: Path, table: Table, readers: Mapping[str, Any], placed: tuple[str, Row]
 ) -> Instance:
     place, row = placed
     found = _named(table, row)

@@ -14,6 +14,7 @@ from cloud.adoption.look import Adoption, Finding, Look, Wishes
 from cloud.datasets.conversion import write_csvs
 from cloud.datasets.source import Dialect
 from cloud.errors import UserError
+from cloud.serving import instances
 from trainer.columns import Table
 from trainer.tables import parse
 
@@ -429,6 +430,18 @@ def test_a_cell_that_is_not_as_described_is_refused_with_its_place_and_the_remed
     path.write_text("noise,other\n1,2\n")
     with pytest.raises(UserError, match=r"has no column 'label' as trainer/tables/mine\.toml"):
         data_set(found, tmp_path)
+
+
+def test_a_way_of_writing_that_is_none_is_refused_with_its_place(tmp_path: Path) -> None:
+    amounts = [f"{1000 * noise:.2f}".replace(".", ",") for noise in NOISE]
+    found = look(table_file(tmp_path, amount=amounts))
+    text = description.text(found.table).replace('written = "1.234,5"', 'written = "comma"')
+    table = parse("mine", text)
+    sentence = r"trainer/tables/mine\.toml, 'amount': expected 'written' to be how"
+    with pytest.raises(UserError, match=sentence):
+        write_csvs(table, [tmp_path / "mine.csv"], tmp_path / "data")
+    with pytest.raises(UserError, match=sentence):
+        instances.read(tmp_path / "mine.csv", table)
 
 
 def test_bad_rows_are_left_out_where_asked_and_none_is_lost(tmp_path: Path) -> None:
