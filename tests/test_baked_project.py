@@ -22,7 +22,7 @@ from bake import (
 
 RENDERED = {"LICENSE", "README.md", "pyproject.toml"}
 # Jinja that the project itself renders; copied as it is.
-OWN_TEMPLATES = {"cloud/adoption/report.html", "trainer/card.html"}
+OWN_TEMPLATES = {"cloud/adoption/report.html", "trainer/tabular/card.html"}
 EXPECTED = (ROOT / "tests" / "baked_files.txt").read_text(encoding="utf-8").splitlines()
 
 

@@ -28,10 +28,9 @@ from rich.console import Console
 from rich.table import Table as Printed
 
 from cloud.datasets.splits import SPLIT_BY
-from trainer import metrics
-from trainer.columns import Table
-from trainer.settings import SPLITS
-from trainer.tables import TABLES
+from table_schema import metrics
+from table_schema.columns import SPLITS, Table
+from table_schema.tables import TABLES
 
 BATCH = 512
 EPOCHS = 3
@@ -134,8 +133,8 @@ def ours(folder: Path) -> Result:
 
     Its learning rate falls to zero over the three epochs, so it begins higher than the default.
     """
-    from trainer import run as road
-    from trainer.loop import Loop
+    from trainer.tabular import run as road
+    from trainer.tabular.loop import Loop
 
     trained: Result = {}
 
@@ -210,8 +209,9 @@ def _fit(model: Any, splits: dict[str, Any], folder: Path) -> Result:
 
 def _train(folder: Path, table: Table, **values: Any) -> dict[str, Any]:
     """Goes this project's road from CSV files to an evaluated and exported model."""
-    from trainer.run import run
-    from trainer.settings import FOLDERS, Settings
+    from trainer.mirror import FOLDERS
+    from trainer.tabular.run import run
+    from trainer.tabular.settings import Settings
 
     values |= {f"{split}_data": str(folder / f"{split}.csv") for split in SPLITS}
     with tempfile.TemporaryDirectory() as place:

@@ -1,7 +1,6 @@
 """The command line: finds the command, reads its flags, and calls it with its target."""
 
 import argparse
-import dataclasses
 import importlib
 import shlex
 from types import ModuleType
@@ -47,9 +46,19 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         )
         if arguments[:1] == [name]:
             load(name).add_arguments(command)
-    if arguments[:1] and arguments[0] in WITH_TRAINER:
-        check_place_of_trainer_flags(arguments[0], arguments[1:])
-    return parser.parse_args(arguments)
+    if not arguments or arguments[0] not in WITH_TRAINER:
+        return parser.parse_args(arguments)
+    options, unknown = parser.parse_known_args(arguments)
+    flags = [word for word in unknown if word.startswith("--")]
+    if flags:
+        command, *words = arguments
+        raise UserError(
+            f"{flags[0].partition('=')[0]} is no flag of {command}; a flag of the trainer comes"
+            f" after a second --: {trainer_flags_in_place(command, words, flags)}"
+        )
+    if unknown:
+        parser.error(f"unrecognized arguments: {' '.join(unknown)}")
+    return options
 
 
 class _Parser(argparse.ArgumentParser):
@@ -60,29 +69,26 @@ class _Parser(argparse.ArgumentParser):
         self.exit(2)
 
 
-def check_place_of_trainer_flags(command: str, arguments: list[str]) -> None:
-    """Raises UserError with the right line where flags of the trainer are not after a --."""
-    from trainer import settings
+def trainer_flags_in_place(command: str, arguments: list[str], unknown: list[str]) -> str:
+    """Returns the line in which the flags that a command does not know come after a second --.
 
-    names = (field.name for field in dataclasses.fields(settings.Settings))
-    known = {"--config", *map(settings.as_flag, names)}
+    Args:
+        command: its name.
+        arguments: all words after it.
+        unknown: those of its own that it does not know.
+    """
     own, trainers = arguments, []
     if "--" in arguments:
         place = arguments.index("--")
         own, trainers = arguments[:place], arguments[place + 1 :]
     kept: list[str] = []
     moved: list[str] = []
-    in_trainers = False
+    is_moved = False
     for word in own:
         if word.startswith("--"):
-            in_trainers = word.partition("=")[0] in known
-        (moved if in_trainers else kept).append(word)
-    if moved:
-        line = shlex.join(["nox", "-s", command, "--", *kept, "--", *moved, *trainers])
-        raise UserError(
-            f"{moved[0].partition('=')[0]} is a flag of the trainer; the trainer's flags come after"
-            f" a second --: {line}"
-        )
+            is_moved = word in unknown
+        (moved if is_moved else kept).append(word)
+    return shlex.join(["nox", "-s", command, "--", *kept, "--", *moved, *trainers])
 
 
 def call(command: ModuleType, options: argparse.Namespace) -> int:

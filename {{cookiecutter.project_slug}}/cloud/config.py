@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
@@ -16,7 +17,12 @@ TARGETS = ("emulator", "cloud")
 
 
 # How a value is read; folders are relative to the project's.
-READ: dict[Any, Callable[[Any], Any]] = {str: str, int: int, Path: lambda text: ROOT / text}
+READ: dict[Any, Callable[[Any], Any]] = {
+    str: str,
+    int: int,
+    Path: lambda text: ROOT / text,
+    tuple[str, ...]: lambda words: tuple(shlex.split(words) if isinstance(words, str) else words),
+}
 
 
 @dataclass(frozen=True)
@@ -30,6 +36,12 @@ class Config:
         bucket: name of the Cloud Storage bucket, without `gs://`.
         model: display name of the model and of its endpoint.
         data_set: name of a table in `trainer/tables/`.
+        trainer_module: what a job runs, as `python -m` does.
+        job_arguments: what it is called with, before a person's own flags; {train}, {eval} and
+            {test} stand for the files of the data set, {data} for the folder of all data, and
+            {data_set} for the data set's name.
+        argument_check: function of the trainer, as `module:function`, that reads its arguments and
+            ends with a sentence where it refuses one; empty for none.
         machine_type: machine of training and serving, such as `n1-standard-4`.
         training_image: image with TensorFlow, of Docker Hub or with its registry's host.
         serving_image: image of TensorFlow Serving, likewise.
@@ -46,6 +58,9 @@ class Config:
     bucket: str
     model: str
     data_set: str
+    trainer_module: str
+    job_arguments: tuple[str, ...]
+    argument_check: str
     machine_type: str
     training_image: str
     serving_image: str

@@ -9,8 +9,8 @@ from google.api_core import exceptions
 from cloud.client import Client
 from cloud.config import Config
 from cloud.errors import UserError
-from trainer.columns import Table
-from trainer.tables import TABLES
+from table_schema.columns import Table
+from table_schema.tables import TABLES, DescriptionError
 
 # What a display name may hold that is no part of the filter's own syntax.
 NAME_CHARACTERS = re.compile(r"[\w .+@-]+")
@@ -49,7 +49,7 @@ def table(config: Config) -> Table:
     """Returns the description of the project's table.
 
     Raises:
-        UserError: there is none of that name.
+        UserError: there is none of that name, or its description is wrong.
     """
     if config.data_set not in TABLES:
         raise UserError(
@@ -57,7 +57,10 @@ def table(config: Config) -> Table:
             f" trainer/tables/, got {config.data_set!r}. For a table of your own:"
             " nox -s adopt -- FILE.csv --label COLUMN"
         )
-    return TABLES[config.data_set]
+    try:
+        return TABLES[config.data_set]
+    except DescriptionError as error:
+        raise UserError(str(error)) from error
 
 
 def job(client: Client, name: str | None, *, state: str | None = None) -> Any:

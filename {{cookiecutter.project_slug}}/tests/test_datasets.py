@@ -9,7 +9,7 @@ from conftest import ROOT
 from cloud import config
 from cloud.datasets import files, makers
 from cloud.errors import UserError
-from trainer.tables import TABLES
+from table_schema.tables import TABLES
 
 
 @pytest.fixture(scope="module")

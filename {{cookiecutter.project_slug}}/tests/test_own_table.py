@@ -46,7 +46,7 @@ def write_customers(path: Path, rows: int, seed: int) -> None:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A project that was just baked for a table of one's own."""
     made = tmp_path_factory.mktemp("own") / "project"
-    for name in ("cloud", "trainer"):
+    for name in ("cloud", "table_schema", "trainer"):
         shutil.copytree(ROOT / name, made / name)
     values = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     for name, value in {"data_set": "own", "project": "my-project", "bucket": "own-bucket"}.items():

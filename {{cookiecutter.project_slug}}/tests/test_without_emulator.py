@@ -37,7 +37,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the project without emulator/, for Google Cloud."""
     folder = tmp_path_factory.mktemp("without") / "project"
     folder.mkdir()
-    for name in ("cloud", "trainer"):
+    for name in ("cloud", "table_schema", "trainer"):
         shutil.copytree(ROOT / name, folder / name)
     for name in ("noxfile.py", "pyproject.toml"):
         text = (ROOT / name).read_text(encoding="utf-8")

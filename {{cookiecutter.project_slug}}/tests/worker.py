@@ -12,7 +12,7 @@ if sys.platform == "linux":
     PROCESSES = multiprocessing.get_context("forkserver")
 else:
     PROCESSES = multiprocessing.get_context("spawn")
-PROCESSES.set_forkserver_preload(["trainer.run"])
+PROCESSES.set_forkserver_preload(["trainer.tabular.run"])
 
 
 def train(task_config: object, arguments: list[str], printed: Path) -> None:

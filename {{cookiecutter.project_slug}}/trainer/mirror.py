@@ -17,8 +17,14 @@ from typing import Any, BinaryIO, Self
 
 from trainer import console, storage
 from trainer.errors import UserError
-from trainer.settings import FOLDERS, Settings
 
+# Vertex AI sets these in every job that has a base output directory. Source:
+# https://cloud.google.com/vertex-ai/docs/training/code-requirements.
+FOLDERS = {
+    "model_dir": "AIP_MODEL_DIR",
+    "checkpoint_dir": "AIP_CHECKPOINT_DIR",
+    "log_dir": "AIP_TENSORBOARD_LOG_DIR",
+}
 # These make other files whole: they are read before the others and uploaded after them.
 COMMITS = {"checkpoint.json", "saved_model.pb"}
 INTERVAL = 1.0  # seconds from one look at the folders to the next
@@ -36,11 +42,11 @@ class Folders:
 
 
 @contextmanager
-def local_folders(settings: Settings, writes: bool) -> Iterator[Folders]:
-    """Gives local folders for those of the settings, with the checkpoints that are there already.
+def local_folders(uris: Mapping[str, str], writes: bool) -> Iterator[Folders]:
+    """Gives local folders for those of a training, with the checkpoints that are there already.
 
     Args:
-        settings: with every folder given, local or gs://.
+        uris: `model_dir`, `checkpoint_dir` and `log_dir`, each local or gs://.
         writes: whether this worker writes; what the others write is thrown away.
 
     Raises:
@@ -52,8 +58,7 @@ def local_folders(settings: Settings, writes: bool) -> Iterator[Folders]:
                 tempfile.TemporaryDirectory(prefix="trainer-", ignore_cleanup_errors=True)
             )
         )
-        uris = {name: getattr(settings, name) for name in FOLDERS}
-        paths = {name: scratch / name for name in FOLDERS}
+        paths = {name: scratch / name for name in uris}
         mirrored = {paths[name]: uri for name, uri in uris.items() if storage.is_uri(uri)}
         for name, uri in uris.items():
             if not storage.is_uri(uri) and (writes or name == "checkpoint_dir"):

@@ -9,21 +9,14 @@ from typing import Any, BinaryIO
 from trainer.errors import UserError
 
 UNKNOWN = "application/octet-stream"
-# Python's own list without the machine's, which on Windows calls CSV a workbook of Excel.
+# Python's own list without the machine's, so that it is the same everywhere.
 _TYPES = mimetypes.MimeTypes()
 for _ending, _type in {
-    ".csv": "text/csv",
-    ".jsonl": "application/jsonl",
-    ".md": "text/markdown",
-    ".npz": "application/zip",  # as .whl is one
-    ".parquet": "application/vnd.apache.parquet",
+    ".keras": "application/zip",
+    ".npz": "application/zip",
     ".pb": "application/x-protobuf",
-    ".toml": "application/toml",
-    ".whl": "application/zip",
-    ".yaml": "application/yaml",
 }.items():
     _TYPES.add_type(_type, _ending)
-_PACKED = {"gzip": "application/gzip", "bzip2": "application/x-bzip2", "xz": "application/x-xz"}
 
 ATTEMPT = 20.0  # seconds after which a request that fails is given up
 
@@ -40,14 +33,9 @@ def split(uri: str) -> tuple[str, str]:
 
 
 def content_type(name: str) -> str:
-    """Returns the media type of an object by the end of its name, as it is stored.
-
-    What is packed is of its packing's type, not of its contents'.
-    """
+    """Returns the media type of an object that a training writes, by the end of its name."""
     kind, packing = _TYPES.guess_type(name.rpartition("/")[2])
-    if packing is not None:
-        return _PACKED.get(packing, UNKNOWN)
-    return kind or UNKNOWN
+    return kind if kind and packing is None else UNKNOWN
 
 
 def find(pattern: str) -> list[str]:

@@ -11,7 +11,7 @@ from types import FrameType
 
 from trainer import console, files
 from trainer.errors import StopRequestedError, UserError, WorkerLostError
-from trainer.settings import parse
+from trainer.tabular.settings import parse
 
 STANDARD_ERROR = 2
 TERMINATED = 128 + signal.SIGTERM  # what a shell reports of a process that a signal ended
@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         settings = settings.with_folders()
         with quiet_start():
-            from trainer.run import run
+            from trainer.tabular.run import run
         run(settings, stop)
     except UserError as error:
         console.fail(str(error))

@@ -11,8 +11,7 @@ from cloud.config import Config
 from cloud.console import say, step
 from cloud.datasets import files
 from cloud.errors import UserError
-from trainer.storage import is_uri
-from trainer.tables import TABLES
+from table_schema.tables import TABLES
 
 TABLES_FOLDER = config.ROOT / "trainer" / "tables"
 
@@ -38,10 +37,12 @@ def adopt(
         UserError: a file cannot be read, there is nothing to learn, or the table's name is taken.
     """
     wishes = flags.wishes_of(options)
-    local = [files.fetch(Client(values), name) if is_uri(name) else Path(name) for name in names]
+    local = [
+        files.fetch(Client(values), name) if files.is_uri(name) else Path(name) for name in names
+    ]
     with step(f"Looking at {', '.join(names)}"):
         look = Look(local, wishes)
-    recorded = [name if is_uri(name) else relative(name, config.ROOT) for name in names]
+    recorded = [name if files.is_uri(name) else relative(name, config.ROOT) for name in names]
     found = look.adoption(
         recorded, flags.put_question if flags.asks(options) else flags.take_default
     )

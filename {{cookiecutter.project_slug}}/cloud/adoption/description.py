@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from trainer.columns import Table
+from table_schema.columns import Table
 
 # The last line of what nobody has edited: a checksum of the lines above it.
 SEAL = re.compile(r"# Unedited since 'nox -s adopt': ([0-9a-f]{16})\n\Z")
@@ -17,10 +17,10 @@ DATA_SET = re.compile(r'^(data_set\s*=\s*)"[^"\n]*"', re.MULTILINE)
 
 
 def text(table: Table) -> str:
-    """Returns the TOML of a table with a source; `trainer.tables.parse` reads it."""
+    """Returns the TOML of a table with a source; `table_schema.tables.parse` reads it."""
     lines = [
         f"# {table.name}: described by 'nox -s adopt', and yours to edit; 'nox -s data' checks it.",
-        "# trainer/columns.py explains the keys, cloud/datasets/written.py what 'written' says.",
+        "# table_schema/columns.py explains the keys, and cloud/datasets/written.py 'written'.",
         "",
         f"key = {_value(table.key)}",
         f"label = {_part(table.label)}",

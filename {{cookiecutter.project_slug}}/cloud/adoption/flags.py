@@ -10,7 +10,7 @@ from cloud.adoption.look import Wishes
 from cloud.console import out, say
 from cloud.datasets.source import Dialect
 from cloud.errors import UserError
-from trainer.columns import NAME
+from table_schema.columns import NAME
 
 DELIMITERS = {"tab": "\t", "\\t": "\t"}
 

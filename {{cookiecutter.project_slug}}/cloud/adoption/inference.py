@@ -11,8 +11,8 @@ from datetime import datetime
 from typing import Literal
 
 from cloud.datasets.written import EPOCHS, Reader
-from trainer import values
-from trainer.columns import NAME, Kind
+from table_schema import values
+from table_schema.columns import NAME, Kind
 
 # Words for a missing value that no reader takes for one unless a description says so.
 OTHER_GAPS = ("?", "-", "--", ".", "unknown", "missing", "nil", "#null!", "#value!", "#div/0!")
@@ -64,7 +64,7 @@ class Guess:
     """What a column is.
 
     Attributes:
-        kind: of the column, as `trainer/columns.py` knows it.
+        kind: of the column, as `table_schema/columns.py` knows it.
         why: the reason, in words.
         written: how the file writes its values, as a description says it.
         gaps: words for a missing value that only this column has.

@@ -13,8 +13,8 @@ from cloud.adoption.inference import Cells, Habits
 from cloud.console import counted
 from cloud.datasets.written import LABEL_GAPS, label_reader, spellings
 from cloud.errors import UserError
-from trainer import values
-from trainer.columns import Label
+from table_schema import values
+from table_schema.columns import Label
 
 FEW_CLASSES = 10  # whole numbers with more values are a number, not classes
 MOST_CLASSES = 200

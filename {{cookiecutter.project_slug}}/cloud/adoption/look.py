@@ -19,7 +19,7 @@ from cloud.datasets.source import Dialect, SourceFile, find_paths, open_all
 from cloud.datasets.splits import SHARES
 from cloud.datasets.written import Reader
 from cloud.errors import UserError
-from trainer.columns import Column, Label, LeftOut, Source, Split, Table
+from table_schema.columns import Column, Label, LeftOut, Source, Split, Table
 
 SAMPLE_ROWS = 100_000
 USUAL_LABELS = (

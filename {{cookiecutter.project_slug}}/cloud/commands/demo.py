@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="adopt a table of your own first; --label names what is predicted",
     )
     flags.add_arguments(parser)
-    parser.add_argument("trainer", nargs="*", help="flags for python -m trainer.task, after a --")
+    parser.add_argument("trainer", nargs="*", help="flags for the trainer, after a --")
 
 
 def run(config: Config, options: argparse.Namespace) -> int:

@@ -10,8 +10,8 @@ from cloud.errors import UserError
 from cloud.serving import evaluations, instances, prediction, traffic
 from cloud.serving.instances import Instance, Row
 from cloud.serving.prediction import Prediction
-from trainer.columns import Label, Table
-from trainer.metrics import NAMES
+from table_schema.columns import Label, Table
+from table_schema.metrics import NAMES
 
 # The endpoint's answers and the trainer's predictions differ in the last bits of a float32, and
 # their mean over the rows by less.
@@ -101,7 +101,7 @@ def score(
     """
     import numpy as np
 
-    from trainer import metrics
+    from table_schema import metrics
 
     kind, named = data_table.label.kind, [prediction.outputs(each) for each in answers]
     if kind == "regression":

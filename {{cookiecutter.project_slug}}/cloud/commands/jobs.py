@@ -32,8 +32,8 @@ from cloud.console import (
 from cloud.errors import UserError
 from cloud.serving import evaluations
 from cloud.training import charts, job_logs, job_request
-from trainer.metrics import NAMES
-from trainer.settings import SPLITS
+from table_schema.columns import SPLITS
+from table_schema.metrics import NAMES
 
 STYLES = {
     "JOB_STATE_SUCCEEDED": "green",

@@ -55,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="JOB",
         help="continue an ended job from its newest checkpoint, with its settings",
     )
-    parser.add_argument("trainer", nargs="*", help="flags for python -m trainer.task, after a --")
+    parser.add_argument("trainer", nargs="*", help="flags for the trainer, after a --")
 
 
 def run(client: Client, options: argparse.Namespace) -> int:

@@ -9,7 +9,7 @@ from cloud import lookup
 from cloud.client import Client
 from cloud.console import Cell, Column, format_duration, out, say, table
 from cloud.serving import evaluations, traffic
-from trainer.metrics import NAMES
+from table_schema.metrics import NAMES
 
 SHOWN_METRICS = 2  # more make the table too wide for a terminal
 

@@ -22,7 +22,7 @@ from cloud.datasets.source import BLOCK_ROWS, Dialect, Row, SourceFile, find_pat
 from cloud.datasets.splits import SHARES
 from cloud.datasets.written import CellError, Reader, label_reader, reader, spellings
 from cloud.errors import UserError
-from trainer.columns import Source, Table
+from table_schema.columns import Source, Table
 
 LAST_HASH = 0xFFFFFFFF
 

@@ -13,14 +13,18 @@ from google.api_core import exceptions
 from cloud.client import Client
 from cloud.config import ROOT, Config
 from cloud.console import counted, say, step
+from cloud.content_types import content_type
 from cloud.errors import UserError
-from trainer.columns import Table
-from trainer.settings import SPLITS
-from trainer.storage import content_type, is_uri
-from trainer.tables import TABLES
+from table_schema.columns import SPLITS, Table
+from table_schema.tables import TABLES
 
 # Beside the files: what they were made by.
 MADE_BY = "made.json"
+
+
+def is_uri(path: str) -> bool:
+    """Whether it is in Cloud Storage."""
+    return path.startswith("gs://")
 
 
 def folder(config: Config) -> Path:

@@ -17,7 +17,7 @@ import pandas as pd
 
 from cloud.datasets.splits import SHARES
 from cloud.errors import UserError
-from trainer.tables import TABLES
+from table_schema.tables import TABLES
 
 
 def make(name: str, rows: int | None = None, split_by: str = "row") -> dict[str, pd.DataFrame]:

@@ -5,7 +5,7 @@ A column's `written` says it, by an example or a pattern:
 - a number: how the file would write 1234.5, such as `1.234,5`, `$1,234.5`, `1 234,5 %`;
 - a timestamp: directives of `strptime` such as `%d.%m.%Y %H:%M`, or `epoch s`, or `epoch ms`, which
   are read as UTC;
-- empty: as `trainer/values.py` reads it.
+- empty: as `table_schema/values.py` reads it.
 """
 
 import re
@@ -16,8 +16,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from trainer import values
-from trainer.columns import Column, Kind, Label
+from table_schema import values
+from table_schema.columns import Column, Kind, Label
 
 EPOCHS = {"epoch s": 1, "epoch ms": 1000}
 # Words for a label that is missing.
@@ -48,7 +48,7 @@ class Reader:
     Args:
         kind: of the column.
         written: how the file writes it.
-        gaps: words for a missing value beside those of `trainer/values.py`.
+        gaps: words for a missing value beside those of `table_schema/values.py`.
         read: reads a cell that is no gap, in place of what `written` says.
 
     Attributes:

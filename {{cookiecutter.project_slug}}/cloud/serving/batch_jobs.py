@@ -11,11 +11,11 @@ from typing import Any
 from cloud import lookup
 from cloud.client import Client
 from cloud.console import counted, out, say, step
+from cloud.content_types import content_type
 from cloud.datasets import files
 from cloud.errors import UserError
 from cloud.serving import instances
 from cloud.serving.batch_results import KEY_FIELD, Inputs
-from trainer.storage import content_type
 
 
 @dataclass(frozen=True)

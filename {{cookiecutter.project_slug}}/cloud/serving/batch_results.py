@@ -13,10 +13,10 @@ from cloud.console import counted, say
 from cloud.errors import UserError
 from cloud.serving.instances import Instance
 from cloud.serving.prediction import Prediction, outputs
-from trainer.columns import Table
+from table_schema.columns import Table
 
-# The field of an instance that holds its key. No feature has such a name: trainer/columns.py lets
-# none begin with _.
+# The field of an instance that holds its key. No feature has such a name: table_schema/columns.py
+# lets none begin with _.
 KEY_FIELD = "_key"
 # The field of a prediction that holds its key, whatever that of the instance is called. Source:
 # InstanceConfig.keyField,

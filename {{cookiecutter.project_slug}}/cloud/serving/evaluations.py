@@ -9,7 +9,7 @@ from google.api_core import exceptions
 
 from cloud.client import Client
 from cloud.errors import UserError
-from trainer.metrics import NAMES
+from table_schema.metrics import NAMES
 
 FILE = "evaluation.json"
 TRAIN_BETTER = "Train a better one with other settings ('nox -s submit -- -- --help' lists them)."
@@ -139,7 +139,7 @@ def objection_of_baselines(candidate: Evaluation | None) -> str:
 
 
 def parse(document: dict[str, Any]) -> Evaluation:
-    """Reads what the trainer wrote, as `trainer/run.py` describes it."""
+    """Reads what the trainer wrote, as `trainer/tabular/run.py` describes it."""
     primary = document["primary"]
     scores = {name: float(value) for name, value in document["test"].items()}
     found = Evaluation(

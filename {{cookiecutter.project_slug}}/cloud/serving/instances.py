@@ -9,12 +9,11 @@ from typing import Any
 
 from cloud.config import Config
 from cloud.datasets import files
+from cloud.datasets import source as source_files
 from cloud.datasets.source import Dialect, SourceFile
 from cloud.errors import UserError
-from trainer import files as data_files
-from trainer import values
-from trainer.columns import Column, Source, Table
-from trainer.errors import UserError as DataError
+from table_schema import values
+from table_schema.columns import Column, Source, Table
 
 Instance = dict[str, Any]
 Row = dict[str, str]
@@ -294,11 +293,11 @@ def _text(path: Path) -> str:
         UserError: it cannot be read, or is no text in UTF-8.
     """
     try:
-        with data_files.opened(str(path)) as file:
-            file.check_readable(file.peek(data_files.LONGEST_MAGIC))
-            return b"".join(file.chunks()).decode("utf-8-sig")
-    except DataError as error:
-        raise UserError(str(error)) from error
+        with source_files.opened(path) as file:
+            content = file.read()
+        if kind := values.other_kind(content[: values.LONGEST_MAGIC]):
+            raise UserError(f"{path}: expected CSV or JSON in UTF-8, got {kind}; convert it.")
+        return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise UserError(f"{path} cannot be read: expected UTF-8 ({error}).") from error
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from cloud.serving.instances import Row
 from cloud.serving.prediction import Prediction, outputs
-from trainer.columns import Table
+from table_schema.columns import Table
 
 Outputs = dict[str, Any]
 

@@ -11,7 +11,7 @@ from typing import Any
 from google.protobuf import descriptor_pb2, descriptor_pool, message, message_factory
 
 from cloud.errors import UserError
-from trainer.columns import Table
+from table_schema.columns import Table
 
 NAME = "serving_default"
 # Numbers of tensorflow/core/framework/types.proto, by the kind of a column.

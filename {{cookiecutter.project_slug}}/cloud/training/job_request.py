@@ -22,7 +22,7 @@ package = sys.argv.pop(1)
 faulthandler.dump_traceback_later(float(os.environ["SHOW_STACKS_AFTER"]))
 pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
 subprocess.run([*pip, "--root-user-action=ignore", package], check=True)
-runpy.run_module("trainer.task", run_name="__main__", alter_sys=True)
+runpy.run_module("{module}", run_name="__main__", alter_sys=True)
 """
 NAME = re.compile(r"[a-z]([a-z0-9-]{0,40}[a-z0-9])?")
 # Google's rules of label keys and values.
@@ -45,7 +45,7 @@ class JobSettings:
         timeout: seconds that the job may run.
         labels: `KEY=VALUE` each.
         service_account: email of the account that the job acts as; None takes Vertex AI's own.
-        trainer: arguments of `python -m trainer.task`.
+        trainer: arguments of the trainer.
         resume: name of an ended job whose folder, settings and checkpoints this one takes over.
     """
 
@@ -134,7 +134,7 @@ def custom_job(
         name: of the job, `NAME-TIME`.
         folder: gs:// URI of what the job writes.
         package_uri: gs:// URI of the trainer's wheel.
-        arguments: of `python -m trainer.task`.
+        arguments: of the trainer.
     """
     machine: dict[str, Any] = {"machine_type": settings.machine_type or config.machine_type}
     if settings.accelerator is not None:
@@ -147,7 +147,7 @@ def custom_job(
         "machine_spec": machine,
         "container_spec": {
             "image_uri": config.image_uri(image),
-            "command": ["python", "-c", INSTALL_AND_RUN],
+            "command": ["python", "-c", INSTALL_AND_RUN.replace("{module}", config.trainer_module)],
             "args": [package_uri.replace("gs://", "/gcs/", 1), *arguments],
             # Shortly before the job's time is up its log shows where each thread is.
             "env": [{"name": "SHOW_STACKS_AFTER", "value": str(0.95 * settings.timeout)}],
@@ -176,7 +176,7 @@ def custom_job(
 
 
 def trainer_arguments(job: Any) -> list[str]:
-    """Returns the arguments of `python -m trainer.task` in a `CustomJob`."""
+    """Returns the arguments of the trainer in a `CustomJob`."""
     pools = job.job_spec.worker_pool_specs
     return list(pools[0].container_spec.args[1:]) if pools else []
 

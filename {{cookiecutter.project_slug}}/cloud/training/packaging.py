@@ -7,32 +7,40 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import tomllib
 from pathlib import Path
 from typing import Any, Literal
 
 from cloud.client import Client
 from cloud.config import ROOT
 from cloud.console import say, step
+from cloud.content_types import content_type
 from cloud.errors import UserError
-from trainer.storage import content_type
 
 # Archives hold times; with one fixed time (the first that a zip can hold), the same sources give
 # the same bytes. See https://reproducible-builds.org/docs/source-date-epoch/.
 ZIP_EPOCH = "315532800"
 
-# Imports every module; of one that does not import it prints what is needed to find the mistake.
+# Imports every module but the one that a job runs: that may be a script which would begin to train,
+# so it is compiled, and its import statements are run alone. Of a module that does not import it
+# prints what is needed to find the mistake.
 IMPORT_ALL = """
-import importlib, json, pkgutil, sys, traceback
+import ast, importlib, importlib.util, json, pkgutil, sys, traceback
 sys.path.insert(0, sys.argv[1])
-module = "trainer"
+started = module = sys.argv[2]
 try:
-    import trainer
-    for found in pkgutil.walk_packages(trainer.__path__, "trainer."):
-        if not found.name.endswith("__main__"):
+    package = importlib.import_module(started.partition(".")[0])
+    for found in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
+        if not found.name.endswith("__main__") and found.name != started:
             module = found.name
             importlib.import_module(module)
-    module = "trainer.task"
-    import trainer.task
+    module = started
+    spec = importlib.util.find_spec(started)
+    if spec is None:
+        raise ModuleNotFoundError(f"No module named {started!r}", name=started)
+    tree = ast.parse(spec.loader.get_source(started), spec.origin)
+    tree.body = [each for each in tree.body if isinstance(each, (ast.Import, ast.ImportFrom))]
+    exec(compile(tree, spec.origin, "exec"), {"__name__": started, "__package__": spec.parent})
 except Exception as error:
     frames = [(frame.filename, frame.lineno, frame.line) for frame in
               traceback.extract_tb(error.__traceback__)]
@@ -65,7 +73,7 @@ def upload(client: Client) -> str:
             say(f"{name} is in the bucket already.", "dim")
         else:
             with step("Importing every module of it in a clean process"):
-                check_imports(wheel)
+                check_imports(wheel, client.config.trainer_module)
             sdist = build(Path(scratch), "sdist")
             source = client.bucket.blob(f"{name.rpartition('/')[0]}/{sdist.name}")
             source.upload_from_filename(sdist, content_type=content_type(sdist.name))
@@ -94,7 +102,7 @@ def object_name(wheel: Path) -> str:
 
 
 def build(scratch: Path, kind: Literal["wheel", "sdist"], root: Path = ROOT) -> Path:
-    """Builds `trainer/` in a scratch folder, leaving nothing in the tree.
+    """Builds the trainer in a scratch folder, leaving nothing in the tree.
 
     Raises:
         UserError: the build fails; the message holds its last lines.
@@ -102,9 +110,10 @@ def build(scratch: Path, kind: Literal["wheel", "sdist"], root: Path = ROOT) -> 
     source, output = scratch / f"{kind}-source", scratch / kind
     source.mkdir()
     shutil.copy(root / "pyproject.toml", source)
-    shutil.copytree(
-        root / "trainer", source / "trainer", ignore=shutil.ignore_patterns("__pycache__")
-    )
+    for package in packages(root):
+        shutil.copytree(
+            package, source / package.name, ignore=shutil.ignore_patterns("__pycache__")
+        )
     built = subprocess.run(
         [sys.executable, "-m", "build", f"--{kind}", "--no-isolation", "--outdir", output, source],
         env=os.environ | {"SOURCE_DATE_EPOCH": ZIP_EPOCH},
@@ -119,14 +128,26 @@ def build(scratch: Path, kind: Literal["wheel", "sdist"], root: Path = ROOT) -> 
     return package
 
 
-def check_imports(wheel: Path) -> None:
+def packages(root: Path) -> list[Path]:
+    """Returns the folders of the packages that are shipped, as [tool.setuptools] names them."""
+    values = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
+    patterns = values["tool"]["setuptools"]["packages"]["find"]["include"]
+    found = {folder for each in patterns for folder in root.glob(each)}
+    return sorted(folder for folder in found if (folder / "__init__.py").is_file())
+
+
+def check_imports(wheel: Path, module: str) -> None:
     """Imports all modules of the built package in a process that sees nothing else of the project.
+
+    Args:
+        wheel: the built package.
+        module: what a job runs of it.
 
     Raises:
         UserError: one does not import; the message says why.
     """
     ran = subprocess.run(
-        [sys.executable, "-I", "-c", IMPORT_ALL, wheel],
+        [sys.executable, "-I", "-c", IMPORT_ALL, wheel, module],
         cwd=wheel.parent,
         env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"},
         capture_output=True,

@@ -13,11 +13,12 @@ from cloud import lookup
 from cloud.client import Client
 from cloud.config import Config
 from cloud.console import say, step
+from cloud.content_types import content_type
 from cloud.datasets import files
 from cloud.errors import UserError
-from cloud.training import job_request, packaging
+from cloud.training import arguments, job_request, packaging
 from cloud.training.job_request import JobSettings
-from trainer.storage import content_type
+from table_schema.columns import SPLITS
 
 # The job as it was submitted; the object also holds the folder for it.
 REQUEST_FILE = "custom_job.json"
@@ -30,7 +31,7 @@ class Plan:
 
     Attributes:
         settings: of the person.
-        arguments: of `python -m trainer.task`.
+        arguments: of the trainer.
         resumed: the `CustomJob` that it resumes, or None.
     """
 
@@ -92,9 +93,9 @@ def check(client: Client, settings: JobSettings) -> Plan:
     """
     job_request.check(client.config, settings)
     resumed = None if settings.resume is None else job_to_resume(client, settings.resume)
-    arguments = trainer_arguments(client.config, settings.trainer, resumed)
+    found = trainer_arguments(client.config, settings.trainer, resumed)
     check_data(client)
-    return Plan(settings, arguments, resumed)
+    return Plan(settings, found, resumed)
 
 
 def job_to_resume(client: Client, name: str) -> Any:
@@ -131,20 +132,19 @@ def trainer_arguments(config: Config, extra: Sequence[str], resumed: Any = None)
     Raises:
         SystemExit: the trainer refuses one, and has said why.
     """
-    from trainer import settings
-
-    arguments = [f"--{split}-data={uri}" for split, uri in files.uris(config).items()]
-    arguments.append(f"--table={config.data_set}")
     if resumed is not None:
-        arguments = job_request.trainer_arguments(resumed)
-    arguments += extra
-    settings.parse(arguments)
-    return arguments
+        found = [*job_request.trainer_arguments(resumed), *extra]
+    else:
+        places = files.uris(config) | {"data": f"gs://{config.bucket}/data"}
+        found = arguments.of_trainer(config, places, extra)
+    arguments.check(config, found)
+    return found
 
 
 def check_data(client: Client) -> None:
     """Raises UserError where a file of the data set is not in the bucket."""
-    for uri in files.uris(client.config).values():
+    for split in SPLITS if arguments.need_data_set(client.config) else ():
+        uri = files.uris(client.config)[split]
         if not client.blob(uri).exists():
             raise UserError(f"There is no {uri}; make and upload the data with 'nox -s data'.")
 

@@ -15,8 +15,8 @@ from cloud.datasets.conversion import write_csvs
 from cloud.datasets.source import Dialect
 from cloud.errors import UserError
 from cloud.serving import instances
-from trainer.columns import Table
-from trainer.tables import parse
+from table_schema.columns import Table
+from table_schema.tables import parse
 
 ROWS = 200
 TURNS = random.Random(0)  # noqa: S311 - no secret

@@ -34,9 +34,11 @@ def test_a_flag_of_the_trainer_gets_the_right_line(words: tuple[str, ...], line:
 
 def test_flags_are_not_abbreviated(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
-        main(["submit", "--nam", "x"])
+        main(["cancel", "--al", "x"])
     assert ended.value.code == 2
-    assert "unrecognized arguments: --nam" in capsys.readouterr().err
+    assert "unrecognized arguments: --al" in capsys.readouterr().err
+    assert main(["submit", "--nam", "x"]) == 1
+    assert "--nam is no flag of submit" in capsys.readouterr().err
 
 
 def test_a_flag_after_the_separator_is_the_trainers() -> None:

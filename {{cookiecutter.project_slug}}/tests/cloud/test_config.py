@@ -15,6 +15,9 @@ region = "europe-west4"
 bucket = "my-bucket"
 model = "flights"
 data_set = "flights"
+trainer_module = "trainer.task"
+job_arguments = ["--table={data_set}", "--train-data={train}"]
+argument_check = ""
 machine_type = "n1-standard-4"
 training_image = "tensorflow/tensorflow:2.21.0"
 serving_image = "tensorflow/serving:2.19.1"
@@ -34,11 +37,16 @@ def pyproject(tmp_path: Path) -> Path:
 
 
 def test_the_environment_overrides_a_value(pyproject: Path, tmp_path: Path) -> None:
-    variables = {"CLOUD_BUCKET": "other", "CLOUD_DATA_FOLDER": str(tmp_path)}
+    variables = {
+        "CLOUD_BUCKET": "other",
+        "CLOUD_DATA_FOLDER": str(tmp_path),
+        "CLOUD_JOB_ARGUMENTS": "--data={data} --name='a b'",
+    }
     values = config.load(pyproject, variables)
     assert (values.bucket, values.region) == ("other", "europe-west4")
     assert values.location == "projects/my-project/locations/europe-west4"
     assert values.data_folder == tmp_path
+    assert values.job_arguments == ("--data={data}", "--name=a b")
     assert values.emulator_folder == config.ROOT / ".emulator"
 
 

@@ -12,8 +12,8 @@ from cloud.datasets import files
 from cloud.errors import UserError
 from cloud.serving import batch_results, instances
 from cloud.serving.batch_results import KEY_FIELD, Results
-from trainer.columns import Column, Label, Table
-from trainer.tables import TABLES
+from table_schema.columns import Column, Label, Table
+from table_schema.tables import TABLES
 
 TABLE = Table(
     "trips",

@@ -25,7 +25,7 @@ from cloud.client import Client
 from cloud.commands import batch
 from cloud.errors import UserError
 from cloud.serving import batch_jobs, deployments, instances, prediction, rollout, traffic
-from trainer.tables import TABLES
+from table_schema.tables import TABLES
 
 CALLERS = 4
 PAUSE = 0.01  # seconds of a caller between two requests, so that the commands get on beside them

@@ -14,7 +14,7 @@ from cloud.errors import UserError
 from cloud.serving import deployments, evaluations, signature, traffic
 from cloud.serving.evaluations import Evaluation
 from cloud.serving.traffic import Probe, tries, with_share
-from trainer.tables import TABLES
+from table_schema.tables import TABLES
 
 
 @given(parts=st.lists(st.integers(0, 100), min_size=1, max_size=6), share=st.integers(0, 100))

@@ -16,7 +16,7 @@ from cloud.serving.instances import of_row, request, whole
 from cloud.serving.prediction import message
 from cloud.serving.prediction_text import in_words, minutes
 from cloud.serving.training_values import TrainingValues
-from trainer.tables import TABLES
+from table_schema.tables import TABLES
 
 FLIGHT = {
     "flight": "2013-01-01 B6641 JFK-SFO 11:00",

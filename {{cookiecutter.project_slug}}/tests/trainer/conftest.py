@@ -16,13 +16,14 @@ import filelock
 import pytest
 
 from cloud.datasets import makers
+from table_schema.columns import SPLITS, Table
+from table_schema.tables import TABLES
 from trainer import mirror, storage
-from trainer.columns import Table
-from trainer.data import Rows, Source, read
-from trainer.loop import Loop
-from trainer.run import run
-from trainer.settings import FOLDERS, SPLITS, Settings
-from trainer.tables import TABLES
+from trainer.mirror import FOLDERS
+from trainer.tabular.data import Rows, Source, read
+from trainer.tabular.loop import Loop
+from trainer.tabular.run import run
+from trainer.tabular.settings import Settings
 from vertex_emulator.testing.running import RunningEmulator
 
 MakeSettings = Callable[..., Settings]

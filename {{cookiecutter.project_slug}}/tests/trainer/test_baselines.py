@@ -4,9 +4,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from trainer.baselines import PRIOR, baselines
-from trainer.columns import Column, Label, Table
-from trainer.data import Rows
+from table_schema.columns import Column, Label, Table
+from trainer.tabular.baselines import PRIOR, baselines
+from trainer.tabular.data import Rows
 
 BINARY = Label("y", ("no", "yes"), "what")
 NUMBER = Label("y", (), "what")

@@ -15,11 +15,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from trainer import card, charts
-from trainer.columns import Column, Label, Table
-from trainer.data import Array, Rows
-from trainer.evaluation import evaluate
-from trainer.tables import TABLES
+from table_schema.columns import Column, Label, Table
+from table_schema.tables import TABLES
+from trainer.tabular import card, charts
+from trainer.tabular.data import Array, Rows
+from trainer.tabular.evaluation import evaluate
 
 from .conftest import Trained, trained_on
 
@@ -165,14 +165,14 @@ def test_a_training_writes_the_card_and_the_images(trained: Trained, tmp_path: P
     # By itself it makes the same card again.
     shutil.copy(Path(trained.settings.model_dir, "evaluation.json"), tmp_path)
     path = tmp_path / card.FILE
-    command = [sys.executable, "-m", "trainer.card", str(tmp_path)]
+    command = [sys.executable, "-m", "trainer.tabular.card", str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout == f"Wrote {path}.\n"
     assert path.read_text(encoding="utf-8") == text
 
 
 def test_no_evaluation_no_card(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "trainer.card", str(tmp_path)]
+    command = [sys.executable, "-m", "trainer.tabular.card", str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert done.stderr == ("Expected a folder with an evaluation.json, which a training writes.\n")

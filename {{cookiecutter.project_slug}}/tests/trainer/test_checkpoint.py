@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from trainer.checkpoint import KEPT, POINTER, Checkpoints, Progress
 from trainer.errors import UserError
+from trainer.tabular.checkpoint import KEPT, POINTER, Checkpoints, Progress
 
 
 class Number:

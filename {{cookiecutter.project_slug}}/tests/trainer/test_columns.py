@@ -2,7 +2,7 @@ import re
 
 import pytest
 
-from trainer.columns import Column, Kind, Label, Table
+from table_schema.columns import Column, Kind, Label, Table
 
 LABEL = Label("late", ("no", "yes"), "whether it was late")
 

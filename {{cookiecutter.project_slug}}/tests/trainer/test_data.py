@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from trainer import data, files
-from trainer.columns import Column, Label, Table
-from trainer.data import Rows, Source
+from table_schema.columns import Column, Label, Table
 from trainer.errors import StopRequestedError, UserError
+from trainer.tabular import data, data_files
+from trainer.tabular.data import Rows, Source
 
 TABLE = Table(
     name="trips",
@@ -121,7 +121,7 @@ def test_lines_and_records_are_whole_wherever_the_pieces_end(
     tmp_path: Path, size: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path, records = write(tmp_path, (HEADER + ROWS)[:-1]), write_records(tmp_path, EXAMPLES)
-    monkeypatch.setattr(files, "CHUNK", size)
+    monkeypatch.setattr(data_files, "CHUNK", size)
     check_rows(read(path))
     check_rows(read(records))
 
@@ -157,13 +157,13 @@ def test_small_data_is_read_once_and_large_data_each_time(
 ) -> None:
     path = write(tmp_path, HEADER + ROWS)
     opened = []
-    open_file = files.opened
+    open_file = data_files.opened
 
     def open_noting(name: str) -> Any:
         opened.append(name)
         return open_file(name)
 
-    monkeypatch.setattr(files, "opened", open_noting)
+    monkeypatch.setattr(data_files, "opened", open_noting)
     for kept_rows, times in ((3, 1), (2, 2)):
         source = Source(path, TABLE, kept_rows=kept_rows)
         check_rows(data.join(list(source)))

@@ -5,7 +5,7 @@ import json
 import pytest
 import tensorflow as tf
 
-from trainer import workers
+from trainer.tabular import workers
 
 
 def cluster_spec(accelerator: str | None, pool: str = "workerpool0", *, as_text: bool) -> str:

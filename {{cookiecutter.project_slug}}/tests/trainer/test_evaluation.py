@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from sklearn import metrics
 
-from trainer import evaluation
-from trainer.columns import Column, Label, Table
-from trainer.data import Array, Rows
-from trainer.evaluation import evaluate
-from trainer.metrics import roc_auc, score
+from table_schema.columns import Column, Label, Table
+from table_schema.metrics import roc_auc, score
+from trainer.tabular import evaluation
+from trainer.tabular.data import Array, Rows
+from trainer.tabular.evaluation import evaluate
 
 TABLE = Table(
     "t",

@@ -15,16 +15,16 @@ import tensorflow as tf
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from tensorflow.core.protobuf import saved_model_pb2
 
-from trainer import export
-from trainer.columns import Table
-from trainer.data import Rows, Source
-from trainer.loop import Loop
-from trainer.metrics import answers, score
-from trainer.model import build, make_head
-from trainer.preprocess import Preprocessor
-from trainer.settings import Settings
-from trainer.statistics import measure
-from trainer.tables import TABLES
+from table_schema.columns import Table
+from table_schema.metrics import answers, score
+from table_schema.tables import TABLES
+from trainer.tabular import export
+from trainer.tabular.data import Rows, Source
+from trainer.tabular.loop import Loop
+from trainer.tabular.model import build, make_head
+from trainer.tabular.preprocess import Preprocessor
+from trainer.tabular.settings import Settings
+from trainer.tabular.statistics import measure
 
 from .conftest import MakeSettings, Trained, read_table, train
 

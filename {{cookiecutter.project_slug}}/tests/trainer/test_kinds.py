@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from trainer import card
-from trainer.columns import Column, Label, Table
-from trainer.data import Rows, Source, read
+from table_schema.columns import Column, Label, Table
+from table_schema.tables import TABLES
 from trainer.errors import UserError
-from trainer.loop import Loop
-from trainer.tables import TABLES
+from trainer.tabular import card
+from trainer.tabular.data import Rows, Source, read
+from trainer.tabular.loop import Loop
 
 from .conftest import made_once, settings_in, train
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import sklearn.metrics
 
-from trainer import metrics
+from table_schema import metrics
 
 
 def random_binary(rows: int, levels: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

@@ -11,13 +11,13 @@ import pytest
 import tensorflow as tf
 from google.cloud.storage import Blob, Client
 
+from table_schema.tables import TABLES
 from trainer import console, mirror, storage
-from trainer.checkpoint import POINTER
-from trainer.data import Source, read
 from trainer.errors import UserError
 from trainer.mirror import Mirror
-from trainer.run import run
-from trainer.tables import TABLES
+from trainer.tabular.checkpoint import POINTER
+from trainer.tabular.data import Source, read
+from trainer.tabular.run import run
 
 from .conftest import MakeSettings, settings_in
 
@@ -109,17 +109,11 @@ def test_the_whole_road_on_gs_uris_with_an_interruption(
     [
         ("model_card.html", "text/html"),
         ("evaluation.json", "application/json"),
-        ("a/b.c/instances.jsonl", "application/jsonl"),
-        ("train.csv", "text/csv"),
-        ("TRAIN.CSV", "text/csv"),
         ("chart.png", "image/png"),
         ("chart.svg", "image/svg+xml"),
         ("epoch-0001.npz", "application/zip"),
         ("saved_model.pb", "application/x-protobuf"),
-        ("trainer-1.0-py3-none-any.whl", "application/zip"),
-        ("trainer-1.0.tar.gz", "application/gzip"),
-        ("train-00001.csv.gz", "application/gzip"),
-        ("notes.txt", "text/plain"),
+        ("model.weights.h5.gz", "application/octet-stream"),
         ("variables.data-00000-of-00001", "application/octet-stream"),
         ("csv", "application/octet-stream"),
     ],

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from trainer import model
+from table_schema.tables import TABLES
 from trainer.errors import UserError
-from trainer.preprocess import Preprocessor
-from trainer.settings import Settings
-from trainer.statistics import Statistics
-from trainer.tables import TABLES
+from trainer.tabular import model
+from trainer.tabular.preprocess import Preprocessor
+from trainer.tabular.settings import Settings
+from trainer.tabular.statistics import Statistics
 
 FILES = {"train_data": "a", "eval_data": "b", "test_data": "c"}
 

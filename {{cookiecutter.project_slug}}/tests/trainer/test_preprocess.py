@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from trainer.columns import Column, Label, Table
-from trainer.data import Rows
+from table_schema.columns import Column, Label, Table
 from trainer.errors import UserError
-from trainer.preprocess import LIMIT, Preprocessor
-from trainer.statistics import Statistics, measure
+from trainer.tabular.data import Rows
+from trainer.tabular.preprocess import LIMIT, Preprocessor
+from trainer.tabular.statistics import Statistics, measure
 
 TABLE = Table(
     name="trips",

@@ -12,10 +12,10 @@ from typing import Any
 import keras
 import pytest
 
-from trainer.checkpoint import POINTER
 from trainer.errors import StopRequestedError, UserError
-from trainer.run import run
-from trainer.settings import Settings
+from trainer.tabular.checkpoint import POINTER
+from trainer.tabular.run import run
+from trainer.tabular.settings import Settings
 
 from .conftest import (
     LEARNING,
@@ -37,7 +37,8 @@ KILLS = 20
 KILL_AND_GO_ON = """
 import json, os, random, signal, sys, threading, time, traceback
 import tensorflow as tf
-from trainer import loop, mirror, run, settings
+from trainer.tabular import loop, run, settings
+from trainer import mirror
 tf.config.run_functions_eagerly(True)  # which takes a child half the time: nothing is compiled
 mirror.INTERVAL = 0.02
 import google.cloud.storage

@@ -12,14 +12,15 @@ import pandas as pd
 import pytest
 import tensorflow as tf
 
-from trainer.checkpoint import Progress
-from trainer.columns import Column, Label, Table
+from table_schema.columns import Column, Label, Table
+from table_schema.tables import TABLES
 from trainer.errors import StopRequestedError, UserError
-from trainer.loop import Loop
-from trainer.run import run
-from trainer.settings import FOLDERS, Settings
-from trainer.tables import TABLES
-from trainer.tensorboard_log import TensorBoardLog, run_name
+from trainer.mirror import FOLDERS
+from trainer.tabular.checkpoint import Progress
+from trainer.tabular.loop import Loop
+from trainer.tabular.run import run
+from trainer.tabular.settings import Settings
+from trainer.tabular.tensorboard_log import TensorBoardLog, run_name
 
 from .conftest import (
     LEARNING,

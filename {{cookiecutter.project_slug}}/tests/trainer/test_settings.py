@@ -3,10 +3,10 @@ import sys
 
 import pytest
 
-from trainer import settings
+from table_schema.tables import TABLES
 from trainer.errors import UserError
-from trainer.settings import Settings
-from trainer.tables import TABLES
+from trainer.tabular import settings
+from trainer.tabular.settings import Settings
 
 DATA = ["--train-data=a.csv", "--eval-data=b.csv", "--test-data=c.csv"]
 

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from trainer.preprocess import Encoded
-from trainer.shuffle import Shuffle
+from trainer.tabular.preprocess import Encoded
+from trainer.tabular.shuffle import Shuffle
 
 
 def rows(count: int) -> Encoded:

@@ -5,10 +5,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from trainer.columns import Column, Label, Table
-from trainer.data import Rows
+from table_schema.columns import Column, Label, Table
 from trainer.errors import UserError
-from trainer.statistics import measure
+from trainer.tabular.data import Rows
+from trainer.tabular.statistics import measure
 
 from .test_preprocess import TABLE, make_rows
 

@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from trainer.errors import UserError
-from trainer.tables import TABLES, Tables, parse
+from table_schema.tables import TABLES, DescriptionError, Tables, parse
 
 GOOD = """\
 key = "id"
@@ -59,7 +58,7 @@ def test_a_column_may_have_a_heading_and_buckets() -> None:
 )
 def test_a_slip_gets_file_line_and_key(old: str, new: str, sentence: str) -> None:
     assert old in GOOD
-    with pytest.raises(UserError) as raised:
+    with pytest.raises(DescriptionError) as raised:
         parse("customers", GOOD.replace(old, new))
     assert re.search(rf"^trainer/tables/customers\.toml.*{sentence}", str(raised.value))
 
@@ -70,7 +69,7 @@ def test_a_broken_file_troubles_its_own_table_alone(tmp_path: Path) -> None:
     tables = Tables(tmp_path)
     assert list(tables) == ["broken", "good"]
     assert tables["good"].key == "id"
-    with pytest.raises(UserError, match=r"trainer/tables/broken\.toml: is not TOML"):
+    with pytest.raises(DescriptionError, match=r"trainer/tables/broken\.toml: is not TOML"):
         tables["broken"]
     assert "other" not in tables
 

@@ -21,7 +21,8 @@ COMMAND = [sys.executable, "-m", "trainer.task"]
 # Trains until the line that begins so, and dies of it before anything else is done.
 DIE_AT = """
 import os, signal, sys, threading
-from trainer import console, run, settings
+from trainer import console
+from trainer.tabular import run, settings
 say = console.say
 def die(message, *arguments):
     say(message, *arguments)
@@ -107,7 +108,7 @@ def test_a_bug_shows_its_traceback(
     def measure(*_: object) -> None:
         raise KeyError("bug")
 
-    monkeypatch.setattr("trainer.run.measure", measure)
+    monkeypatch.setattr("trainer.tabular.run.measure", measure)
     with pytest.raises(KeyError, match="bug"):
         task.main(make_settings().arguments())
 

@@ -12,7 +12,7 @@ from tensorflow.core.protobuf import saved_model_pb2
 
 
 def test_a_signature_has_the_names_and_defaults_of_a_python_signature(tmp_path: Path) -> None:
-    """`trainer/export.py` gives a function its signature, as columns are known at run time only."""
+    """`tabular/export.py` gives a function its signature, as columns are known at run time only."""
 
     def serve(*values: tf.Tensor) -> dict[str, tf.Tensor]:
         return {"answer": values[0]}
@@ -26,14 +26,14 @@ def test_a_signature_has_the_names_and_defaults_of_a_python_signature(tmp_path: 
     tf.saved_model.save(module, str(tmp_path), {"serving_default": module.serve})
     saved = saved_model_pb2.SavedModel.FromString((tmp_path / "saved_model.pb").read_bytes())
     signature = saved.meta_graphs[0].signature_def["serving_default"]
-    reason = f"TensorFlow {tf.__version__} makes other signatures: see trainer/export.py"
+    reason = f"TensorFlow {tf.__version__} makes other signatures: see trainer/tabular/export.py"
     assert list(signature.inputs) == ["Town"], reason
     assert list(signature.defaults) == ["Town"], reason
 
 
 def test_a_session_of_hparams_takes_a_name() -> None:
-    """`trainer/tensorboard_log.py` names each run, so that no two share a row."""
+    """`trainer/tabular/tensorboard_log.py` names each run, so that no two share a row."""
     from tensorboard.plugins.hparams import api
 
-    reason = "TensorBoard's hparams changed: see trainer/tensorboard_log.py"
+    reason = "TensorBoard's hparams changed: see trainer/tabular/tensorboard_log.py"
     assert "trial_id" in inspect.signature(api.hparams).parameters, reason

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from trainer import model, texts
-from trainer.columns import Column, Label, Table
-from trainer.data import Rows
-from trainer.preprocess import Preprocessor
-from trainer.statistics import measure
+from table_schema.columns import Column, Label, Table
+from trainer.tabular import model, texts
+from trainer.tabular.data import Rows
+from trainer.tabular.preprocess import Preprocessor
+from trainer.tabular.statistics import measure
 
 TABLE = Table("t", "k", Label("y", ("a", "b"), ""), (Column("said", "text", ""),))
 

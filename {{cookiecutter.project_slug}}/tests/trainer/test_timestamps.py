@@ -10,11 +10,12 @@ import tensorflow as tf
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from trainer import timestamps, values
-from trainer.columns import Column, Label, Table
-from trainer.data import Rows
-from trainer.preprocess import Preprocessor
-from trainer.statistics import measure
+from table_schema import values
+from table_schema.columns import Column, Label, Table
+from trainer.tabular import timestamps
+from trainer.tabular.data import Rows
+from trainer.tabular.preprocess import Preprocessor
+from trainer.tabular.statistics import measure
 
 ZONES = ("", "Z", "+01:00", "-0330", "+14")
 GOOD = ["2012-02-29", "2000-02-29", "0001-01-01", "9999-12-31T23:59:59.999", "1969-12-31 23:59Z"]

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from trainer import values
-from trainer.columns import Column, Kind, Label, Table
-from trainer.data import Source, join
+from table_schema import values
+from table_schema.columns import Column, Kind, Label, Table
 from trainer.errors import UserError
-from trainer.formats import trimmed
+from trainer.tabular.data import Source, join
+from trainer.tabular.formats import trimmed
 
 ERROR = "error"
 KINDS: tuple[Kind, ...] = ("number", "integer", "category", "boolean")

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from trainer import model
 from trainer.errors import StopRequestedError
-from trainer.run import run
-from trainer.weights import Weights
+from trainer.tabular import model
+from trainer.tabular.run import run
+from trainer.tabular.weights import Weights
 
 from .conftest import (
     LEARNING,

@@ -11,7 +11,7 @@ import pytest
 import worker
 from conftest import ROOT
 
-from trainer.settings import Settings
+from trainer.tabular.settings import Settings
 from vertex_emulator.testing.clients import Clients
 
 from .conftest import MakeSettings, made_once, settings_in, train, without_speed
@@ -22,7 +22,7 @@ import tensorflow as tf
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
 )
-from trainer import run, settings
+from trainer.tabular import run, settings
 run.choose_strategy = lambda: tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 run.run(settings.parse(sys.argv[1:]), threading.Event())
 """
@@ -32,7 +32,7 @@ import json, os, runpy, sys
 from pathlib import Path
 root, mark, *arguments = sys.argv[1:]
 sys.path.insert(0, root)
-from trainer.loop import Loop
+from trainer.tabular.loop import Loop
 finish = Loop._finish_epoch
 def fail_once(self, progress, *rest):
     finish(self, progress, *rest)

@@ -8,9 +8,10 @@ from typing import Any, Self
 import keras
 import tensorflow as tf
 
-from trainer.checkpoint import Progress
-from trainer.data import Array
-from trainer.settings import FOLDERS, Settings, as_text
+from trainer.mirror import FOLDERS
+from trainer.tabular.checkpoint import Progress
+from trainer.tabular.data import Array
+from trainer.tabular.settings import Settings, as_text
 
 LOG_FOLDERS = "logs", "log"  # names of folders that say nothing of the run above them
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from trainer.metrics import NAMES, RISING
+from table_schema.metrics import NAMES, RISING
 
 Figure = Any
 Points = Sequence[Sequence[float]]

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from trainer.columns import Label
+from table_schema.columns import Label
 
 Array = np.ndarray[Any, Any]
 Scores = dict[str, float]

@@ -12,14 +12,14 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from trainer.columns import Column, Table
+from table_schema.columns import Column, Table
+from table_schema.values import BLANKS
 from trainer.console import say
-from trainer.data import Rows
 from trainer.files import NO_ROOM
-from trainer.formats import example_features
-from trainer.model import Head
-from trainer.preprocess import DTYPES, Preprocessor
-from trainer.values import BLANKS
+from trainer.tabular.data import Rows
+from trainer.tabular.formats import example_features
+from trainer.tabular.model import Head
+from trainer.tabular.preprocess import DTYPES, Preprocessor
 
 Tensor = Any
 

@@ -136,5 +136,5 @@ class Checkpoints:
             raise UserError(
                 f"{self.folder}: expected a checkpoint of this network, got one of another: a"
                 f" variable has shape {got} instead of {wanted}; use another --checkpoint-dir, or"
-                " the trainer/model.py that it was written with."
+                " the trainer/tabular/model.py that it was written with."
             )

@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from trainer.baselines import baselines
-from trainer.columns import Label, Table
-from trainer.data import Array, Rows
-from trainer.metrics import RISING, Ranking, answers, intervals, primary, score
+from table_schema.columns import Label, Table
+from table_schema.metrics import RISING, Ranking, answers, intervals, primary, score
+from trainer.tabular.baselines import baselines
+from trainer.tabular.data import Array, Rows
 
 Predict = Callable[[Rows], Array]
 

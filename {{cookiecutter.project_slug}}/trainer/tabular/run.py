@@ -15,20 +15,22 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from trainer import card, charts, console, export, files, metrics, model
-from trainer.checkpoint import Checkpoints, Progress
-from trainer.columns import Table
-from trainer.data import Array, Rows, Source, join, read, sampled
+from table_schema import metrics
+from table_schema.columns import SPLITS, Table
+from table_schema.tables import TABLES
+from trainer import console, files
 from trainer.errors import StopRequestedError
-from trainer.evaluation import best_threshold, curves, evaluate
-from trainer.loop import Loop
-from trainer.mirror import local_folders
-from trainer.preprocess import Encoded, Preprocessor
-from trainer.settings import FOLDERS, SPLITS, Settings, data_field
-from trainer.statistics import Statistics, measure
-from trainer.tables import TABLES
-from trainer.tensorboard_log import TensorBoardLog
-from trainer.workers import choose_strategy, is_chief, report_devices
+from trainer.mirror import FOLDERS, local_folders
+from trainer.tabular import card, charts, export, model
+from trainer.tabular.checkpoint import Checkpoints, Progress
+from trainer.tabular.data import Array, Rows, Source, join, read, sampled
+from trainer.tabular.evaluation import best_threshold, curves, evaluate
+from trainer.tabular.loop import Loop
+from trainer.tabular.preprocess import Encoded, Preprocessor
+from trainer.tabular.settings import Settings, data_field
+from trainer.tabular.statistics import Statistics, measure
+from trainer.tabular.tensorboard_log import TensorBoardLog
+from trainer.tabular.workers import choose_strategy, is_chief, report_devices
 
 # Settings that a run may change when it goes on from a checkpoint.
 CHANGEABLE = {
@@ -58,7 +60,7 @@ def run(settings: Settings, stop: threading.Event) -> dict[str, Any]:
     data = _read(settings, table, stop)
     preprocessor = Preprocessor(table, data.statistics)
     head = model.make_head(table, data.statistics, settings)
-    with local_folders(settings, chief) as folders:
+    with local_folders(settings.folders, chief) as folders:
         train, sample = _encode(data, preprocessor, settings, folders.scratch)
         with strategy.scope():
             network = model.build(preprocessor, head, settings)
@@ -213,7 +215,7 @@ def _version() -> str:
     try:
         return metadata.version("trainer")
     except metadata.PackageNotFoundError:
-        content = (Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8")
+        content = (Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8")
         return str(tomllib.loads(content)["project"]["version"])
 
 

@@ -1,4 +1,4 @@
-"""python -m trainer.card MODEL_DIR: makes the model card again, out of evaluation.json.
+"""python -m trainer.tabular.card MODEL_DIR: makes the model card again, out of evaluation.json.
 
 The card is one HTML file that needs no network: what the model is for, how good it is, where it is
 not, and how it came about. Its words and looks are in card.html. Source of the idea: Mitchell et
@@ -15,11 +15,12 @@ from typing import Any
 
 import jinja2
 
-from trainer import charts, console, files
-from trainer.columns import Table
-from trainer.metrics import NAMES, RISING
-from trainer.settings import SPLITS, as_flag, as_text
-from trainer.tables import TABLES
+from table_schema.columns import SPLITS, Table
+from table_schema.metrics import NAMES, RISING
+from table_schema.tables import TABLES
+from trainer import console, files
+from trainer.tabular import charts
+from trainer.tabular.settings import as_flag, as_text
 
 FILE = "model_card.html"
 WEAKEST = 3  # slices that the limits name
@@ -47,7 +48,7 @@ def render(document: Mapping[str, Any], table: Table) -> str:
         "number": _number,
         "percent": "{:.0%}".format,
     }
-    template = resources.files("trainer").joinpath("card.html").read_text(encoding="utf-8")
+    template = resources.files("trainer.tabular").joinpath("card.html").read_text(encoding="utf-8")
     metric = document["primary"]["metric"]
     learned = {"Importance of the columns": charts.importance(document["importance"], metric)}
     learned |= charts.history(document["history"], metric, document["best_epoch"])

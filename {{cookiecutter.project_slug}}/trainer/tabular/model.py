@@ -7,11 +7,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from trainer.columns import Table
+from table_schema.columns import Table
 from trainer.errors import UserError
-from trainer.preprocess import Preprocessor
-from trainer.settings import Settings
-from trainer.statistics import Statistics
+from trainer.tabular.preprocess import Preprocessor
+from trainer.tabular.settings import Settings
+from trainer.tabular.statistics import Statistics
 
 Tensor = Any
 
@@ -113,7 +113,7 @@ class Head(Protocol):
         """Returns float32 [rows, classes], probabilities; or [rows], in the label's unit."""
 
     def answer(self, predictions: Tensor) -> dict[str, Tensor]:
-        """Returns what a client gets, by name; see `trainer/export.py`."""
+        """Returns what a client gets, by name; see `trainer/tabular/export.py`."""
 
 
 def make_head(table: Table, statistics: Statistics, settings: Settings) -> Head:

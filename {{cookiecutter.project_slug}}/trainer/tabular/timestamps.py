@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from trainer.data import Array
-from trainer.values import TIMESTAMP
+from table_schema.values import TIMESTAMP
+from trainer.tabular.data import Array
 
 Tensor = Any
 
@@ -22,7 +22,7 @@ def parts(texts: Tensor) -> dict[str, Tensor]:
     """Takes dates and times apart.
 
     Args:
-        texts: string [rows], as `trainer/values.py` reads them. Any other text is a gap.
+        texts: string [rows], as `table_schema/values.py` reads them. Any other text is a gap.
 
     Returns:
         int64 [rows] by name: `day`, days since 1970-01-01; `second` of the day, 0 to 86,399;

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from trainer.data import Array
+from trainer.tabular.data import Array
 
 Tensor = Any
 

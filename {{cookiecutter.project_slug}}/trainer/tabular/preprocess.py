@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from trainer import texts, timestamps
-from trainer.columns import Kind, Table
-from trainer.data import Array, Rows
+from table_schema.columns import Kind, Table
 from trainer.errors import UserError
-from trainer.statistics import Statistics
+from trainer.tabular import texts, timestamps
+from trainer.tabular.data import Array, Rows
+from trainer.tabular.statistics import Statistics
 
 # Rows encoded in one call; bounds the memory that strings take.
 BLOCK = 65_536

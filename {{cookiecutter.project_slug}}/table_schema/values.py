@@ -10,7 +10,24 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date
 from typing import Any
 
-from trainer.columns import Column, Kind
+from table_schema.columns import Column, Kind
+
+# What is no text, by its first bytes.
+_OTHER_KINDS = {
+    b"PAR1": "a Parquet file",
+    b"ARROW1": "an Arrow file",
+    b"Obj\x01": "an Avro file",
+    b"BZh": "a bzip2 file",
+    b"\xfd7zXZ": "an xz file",
+    b"\x28\xb5\x2f\xfd": "a Zstandard file",
+    b"PK\x03\x04": "a zip file or an Excel workbook",
+    b"\xff\xfe": "UTF-16 text",
+    b"\xfe\xff": "UTF-16 text",
+    b"\x89HDF": "an HDF5 file",
+    b"SQLite format 3": "an SQLite database",
+    b"%PDF": "a PDF",
+}
+LONGEST_MAGIC = max(map(len, _OTHER_KINDS))
 
 # Words for a missing value, in any case. For a category and a text the empty one alone is missing:
 # NA may be Namibia.
@@ -81,6 +98,16 @@ def of_json(column: Column, value: Any) -> Any:
     if column.kind == "boolean" and not isinstance(value, bool) and value in (0, 1):
         return bool(value)
     return value
+
+
+def other_kind(begin: bytes) -> str:
+    """Says what a file is that is no text in UTF-8, by its first bytes; "" where nothing is known.
+
+    Args:
+        begin: `LONGEST_MAGIC` bytes, fewer of a short file.
+    """
+    found = (kind for magic, kind in _OTHER_KINDS.items() if begin.startswith(magic))
+    return next(found, "")
 
 
 def header(line: str) -> list[str]:

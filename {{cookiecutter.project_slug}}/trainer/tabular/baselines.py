@@ -6,10 +6,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from trainer import timestamps
-from trainer.columns import Column, Table
-from trainer.data import Array, Rows
-from trainer.metrics import Scores, of_label, score
+from table_schema.columns import Column, Table
+from table_schema.metrics import Scores, of_label, score
+from trainer.tabular import timestamps
+from trainer.tabular.data import Array, Rows
 
 BINNED = "number", "timestamp"
 BINS = 64  # of a number, at most, with as many training rows in each

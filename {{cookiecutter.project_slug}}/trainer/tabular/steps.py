@@ -6,10 +6,10 @@ import keras
 import tensorflow as tf
 
 from trainer.errors import UserError
-from trainer.model import Head
-from trainer.settings import Settings
-from trainer.weights import Weights
-from trainer.workers import count_workers
+from trainer.tabular.model import Head
+from trainer.tabular.settings import Settings
+from trainer.tabular.weights import Weights
+from trainer.tabular.workers import count_workers
 
 Tensor = Any
 

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import tensorflow as tf
 
-from trainer.data import Array
+from trainer.tabular.data import Array
 
 Tensor = Any
 

@@ -1,8 +1,8 @@
-"""The tables: each is described by a file `NAME.toml` in this folder, which people read and edit.
+"""The tables: each is described by a file `trainer/tables/NAME.toml`, which people read and edit.
 
 Its keys are the attributes of `Table`, `Label`, `Column`, `Source`, `Split` and `LeftOut` in
-`trainer/columns.py`, with the meaning that is given there. What has a default may be left out, and
-so may the classes of a label that is a number.
+`table_schema/columns.py`, with the meaning that is given there. What has a default may be left out,
+and so may the classes of a label that is a number.
 """
 
 import dataclasses
@@ -14,8 +14,7 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Any
 
-from trainer.columns import Column, Kind, Label, LeftOut, Source, Split, Table
-from trainer.errors import UserError
+from table_schema.columns import Column, Kind, Label, LeftOut, Source, Split, Table
 
 # What TOML has for the type of an attribute.
 WRITTEN: dict[Any, type] = {str: str, int: int, bool: bool, tuple: list, typing.Literal: str}
@@ -26,6 +25,10 @@ TYPES: dict[type[Any], str] = {
     list: "a list",
     dict: "a table of keys and values",
 }
+
+
+class DescriptionError(ValueError):
+    """A description is wrong; the message names file, line and key."""
 
 
 class Tables(MutableMapping[str, Table]):
@@ -44,7 +47,7 @@ class Tables(MutableMapping[str, Table]):
 
         Raises:
             KeyError: there is none.
-            UserError: its file is wrong; the message names file, line and key.
+            DescriptionError: its file is wrong; the message names file, line and key.
         """
         if name not in self._known:
             file = self.folder / f"{name}.toml"
@@ -76,7 +79,8 @@ class Tables(MutableMapping[str, Table]):
         return name in set(self)
 
 
-TABLES = Tables(files(__name__))
+# The trainer's wheel has them too, so that a job reads what the project's commands read.
+TABLES = Tables(files("trainer") / "tables")
 
 
 def parse(name: str, text: str) -> Table:
@@ -87,7 +91,7 @@ def parse(name: str, text: str) -> Table:
         text: TOML.
 
     Raises:
-        UserError: it is no such description; the message names file, line and key.
+        DescriptionError: it is no such description; the message names file, line and key.
     """
     return _Description(f"trainer/tables/{name}.toml", text).table(name)
 
@@ -99,7 +103,7 @@ class _Description:
         try:
             self._values = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
-            raise UserError(f"{file}: is not TOML: {error}.") from error
+            raise DescriptionError(f"{file}: is not TOML: {error}.") from error
 
     def table(self, name: str) -> Table:
         values = self._checked(self._values, Table, "")
@@ -133,7 +137,7 @@ class _Description:
         """Returns the attributes of a part; lists of texts become tuples.
 
         Raises:
-            UserError: one is missing, unknown, or of another type.
+            DescriptionError: one is missing, unknown, or of another type.
         """
         known = _types(kind)
         if not isinstance(values, dict):
@@ -174,12 +178,12 @@ class _Description:
         except ValueError as error:
             raise self._error(str(error).rstrip("."), text) from error
 
-    def _error(self, message: str, text: str, *, is_key: bool = False) -> UserError:
+    def _error(self, message: str, text: str, *, is_key: bool = False) -> DescriptionError:
         """Returns the error with the number of the first line that has a text or key, if one."""
         found = rf"\b{re.escape(text)}\s*=" if is_key else rf"[\"']{re.escape(text)}[\"']"
         lines = [n for n, line in enumerate(self._lines, 1) if text and re.search(found, line)]
         line = f", line {lines[0]}" if lines else ""
-        return UserError(f"{self._file}{line}: {message}.")
+        return DescriptionError(f"{self._file}{line}: {message}.")
 
 
 def _types(kind: type[Any]) -> dict[str, type]:

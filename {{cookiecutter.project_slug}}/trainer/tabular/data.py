@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from trainer import console, files
-from trainer.columns import Table
+from table_schema.columns import Table
+from trainer import console
 from trainer.errors import StopRequestedError, UserError
-from trainer.formats import BadRecordError, Format, open_format
+from trainer.tabular import data_files
+from trainer.tabular.formats import BadRecordError, Format, open_format
 
 Array = np.ndarray[Any, Any]
 
@@ -87,9 +88,9 @@ class Source:
             return
         sieve = _Sieve(self)
         kept: list[Rows] = []
-        for name in files.find(self.pattern):
+        for name in data_files.find(self.pattern):
             before = sieve.read
-            with files.opened(name) as file:
+            with data_files.opened(name) as file:
                 form = open_format(file, self.table, self.with_keys)
                 for number, records in form.blocks():
                     if self.stop.is_set():

@@ -8,27 +8,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn, Self
 
-from trainer import console, metrics
+from table_schema import metrics
+from table_schema.columns import SPLITS
+from table_schema.tables import TABLES, DescriptionError
+from trainer import console
 from trainer.errors import UserError
-from trainer.tables import TABLES
+from trainer.mirror import FOLDERS
 
 DESCRIPTION = """\
 Trains a model on a table, evaluates it on the test rows and exports it as a SavedModel. Started
 again with the same folders, it continues from the newest checkpoint. A table can have its own
 defaults, in its description in trainer/tables/."""
 
-# Vertex AI sets these in every job that has a base output directory.
-FOLDERS = {
-    "model_dir": "AIP_MODEL_DIR",
-    "checkpoint_dir": "AIP_CHECKPOINT_DIR",
-    "log_dir": "AIP_TENSORBOARD_LOG_DIR",
-}
-
 DEFAULT_TABLE = "flights"
 METAVARS = {str: "URI", int: "N", float: "X"}
 NAMED = {"table": "NAME", "metric": "NAME", "class_weights": "X,X"}
-
-SPLITS = "train", "eval", "test"
 
 CONFIGS: dict[str, dict[str, Any]] = {
     "default": {},
@@ -132,6 +126,11 @@ class Settings:
         """Returns the settings of `--config tiny`: a training of a second, for tests."""
         return cls(**CONFIGS["tiny"] | values)
 
+    @property
+    def folders(self) -> dict[str, str]:
+        """What is written where, by the names of the fields."""
+        return {name: getattr(self, name) for name in FOLDERS}
+
     def arguments(self) -> list[str]:
         """Returns the flags that make the same settings."""
         values = {field.name: as_text(getattr(self, field.name)) for field in _fields()}
@@ -182,7 +181,7 @@ def parse(arguments: Sequence[str] | None = None) -> Settings:
         config = CONFIGS[values.pop("config")]
         table = TABLES.get(values.get("table", DEFAULT_TABLE))
         return Settings(**(dict(table.defaults) if table else {}) | config | values)
-    except UserError as error:
+    except (DescriptionError, UserError) as error:
         parser.error(str(error))
 
 

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from trainer.data import Array
-from trainer.preprocess import Encoded
+from trainer.tabular.data import Array
+from trainer.tabular.preprocess import Encoded
 
 PIECES = 16  # of a window, at least
 LARGEST_PIECE = 256  # rows that are read from disk at once

@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Kind = Literal["number", "integer", "category", "boolean", "timestamp", "text"]
+# The rows to train on, those that choose the best epoch, and those that are scored once.
+SPLITS = "train", "eval", "test"
+
 LabelKind = Literal["binary", "multiclass", "regression"]
 
 MISSING: dict[Kind, float | int | str | bool] = {
@@ -48,7 +51,7 @@ class Column:
             `cloud/datasets/written.py` explains, such as `1.234,5` or `%d.%m.%Y`; empty as the
             CSV files have them.
         gaps: words that a person's own file has for a missing value, beside those of
-            `trainer/values.py`.
+            `table_schema/values.py`.
     """
 
     name: str
@@ -208,8 +211,8 @@ class Table:
         slices: category, integer and boolean columns by whose values the test rows are also
             scored apart.
         limits: what a reader of the model card should know of the data, in whole sentences.
-        defaults: settings that suit it, by their names in `trainer/settings.py`, for when the
-            command line does not say.
+        defaults: settings that suit it, by their names in `trainer/tabular/settings.py`, for when
+            the command line does not say.
         source: a person's own files; None where a maker of `cloud/datasets/makers.py` makes the
             rows.
         split: how rows of a source are divided.

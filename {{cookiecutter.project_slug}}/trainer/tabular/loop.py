@@ -10,17 +10,17 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from table_schema.metrics import RISING, Scores, in_words, score
 from trainer import console
-from trainer.checkpoint import Checkpoints, Progress
-from trainer.data import Array
 from trainer.errors import StopRequestedError, UserError, WorkerLostError
-from trainer.metrics import RISING, Scores, in_words, score
-from trainer.model import Head
-from trainer.preprocess import BLOCK, Encoded
-from trainer.settings import Settings
-from trainer.shuffle import Shuffle
-from trainer.steps import Steps
-from trainer.tensorboard_log import TensorBoardLog
+from trainer.tabular.checkpoint import Checkpoints, Progress
+from trainer.tabular.data import Array
+from trainer.tabular.model import Head
+from trainer.tabular.preprocess import BLOCK, Encoded
+from trainer.tabular.settings import Settings
+from trainer.tabular.shuffle import Shuffle
+from trainer.tabular.steps import Steps
+from trainer.tabular.tensorboard_log import TensorBoardLog
 
 Tensor = Any
 

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from trainer import texts, timestamps
-from trainer.columns import Column, Table
-from trainer.data import Array, Rows
+from table_schema.columns import Column, Table
 from trainer.errors import UserError
+from trainer.tabular import texts, timestamps
+from trainer.tabular.data import Array, Rows
 
 COUNTED = 1_000_000  # distinct values of a column from which on it is counted no further
 ID_ROWS = 100  # rows below which many distinct values are no sign of an id

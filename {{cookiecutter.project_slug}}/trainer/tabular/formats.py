@@ -13,10 +13,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 
-from trainer import values
-from trainer.columns import Kind, Label, Table
+from table_schema import values
+from table_schema.columns import Kind, Label, Table
+from table_schema.values import LONGEST_MAGIC
 from trainer.errors import UserError
-from trainer.files import LONGEST_MAGIC, File
+from trainer.tabular.data_files import File
 
 ARROW_TYPES: dict[Kind, Any] = {
     "number": pa.float32(),
@@ -73,7 +74,8 @@ class Lines:
     """CSV: a header, and a row in each line; quotes do not join lines.
 
     pyarrow converts a column by itself as long as its cells are as it wants them. From the first
-    that is not, such as 2007.0 for a whole number, `trainer/values.py` reads the column's texts.
+    that is not, such as 2007.0 for a whole number, `table_schema/values.py` reads the column's
+    texts.
     """
 
     def __init__(self, file: File, table: Table, with_keys: bool) -> None:
