@@ -129,31 +129,40 @@ class Label:
         return "binary" if len(self.classes) == 2 else "multiclass"
 
 
-@dataclass(frozen=True)
-class Source:
-    """A person's own files, which a data set is made of; `cloud/datasets/source.py` reads them.
+@dataclass(frozen=True, kw_only=True)
+class Dialect:
+    """How a person's own files are written. What is empty is found out.
 
     Attributes:
-        files: paths, relative to the project's folder, or gs:// URIs.
-        key: heading of the column that tells the rows apart; empty where there is none, and they
-            are numbered.
-        encoding: of the text; empty to find out.
-        delimiter: between the cells of a line; empty to find out.
+        encoding: of the text, a name of Python's codecs.
+        delimiter: between the cells of a line.
         headings: of the columns, for files whose first line is a row already.
         sheet: of an Excel workbook; empty for the first.
-        skip_bad: whether rows that cannot be read are left out.
+        skip_bad: whether rows that cannot be read are left out and counted instead of refused.
         line_breaks: whether line breaks within quotes are right even where the lines look like
             rows.
     """
 
-    files: tuple[str, ...]
-    key: str = ""
     encoding: str = ""
     delimiter: str = ""
     headings: tuple[str, ...] = ()
     sheet: str = ""
     skip_bad: bool = False
     line_breaks: bool = False
+
+
+@dataclass(frozen=True)
+class Source(Dialect):
+    """A person's own files, which a data set is made of; `cloud/datasets/source.py` reads them.
+
+    Attributes:
+        files: paths, relative to the project's folder, or gs:// URIs.
+        key: heading of the column that tells the rows apart; empty where there is none, and they
+            are numbered.
+    """
+
+    files: tuple[str, ...]
+    key: str = ""
 
     def __post_init__(self) -> None:
         if not self.files:

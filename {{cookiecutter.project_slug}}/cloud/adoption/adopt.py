@@ -5,7 +5,8 @@ from pathlib import Path
 
 from cloud import config
 from cloud.adoption import description, flags, report
-from cloud.adoption.look import Adoption, Look, relative
+from cloud.adoption.findings import Adoption
+from cloud.adoption.look import Look, relative
 from cloud.client import Client
 from cloud.config import Config
 from cloud.console import say, step

@@ -72,7 +72,8 @@ def choose(pyproject: Path, name: str) -> None:
 def _part(part: Any) -> str:
     """Returns a part of a table as an inline table, without what is as by default."""
     written = {}
-    for field in dataclasses.fields(part):
+    # What a part is comes first, and how its files are written after it.
+    for field in sorted(dataclasses.fields(part), key=lambda field: field.kw_only is True):
         value = getattr(part, field.name)
         if value == field.default and field.name != "by":
             continue

@@ -5,12 +5,11 @@ import sys
 
 from rich.prompt import Prompt
 
+from cloud.adoption.findings import Wishes
 from cloud.adoption.inference import DAYS_FIRST, MONTHS_FIRST
-from cloud.adoption.look import Wishes
 from cloud.console import out, say
-from cloud.datasets.source import Dialect
 from cloud.errors import UserError
-from table_schema.columns import NAME
+from table_schema.columns import NAME, Dialect
 
 DELIMITERS = {"tab": "\t", "\\t": "\t"}
 
@@ -74,12 +73,12 @@ def wishes_of(options: argparse.Namespace) -> Wishes:
         )
     headings = [each.strip() for each in (options.headings or "").split(",")]
     dialect = Dialect(
-        options.encoding,
-        DELIMITERS.get(options.delimiter, options.delimiter),
-        tuple(headings) if options.headings else (),
-        options.sheet,
-        options.skip_bad,
-        options.line_breaks,
+        encoding=options.encoding or "",
+        delimiter=DELIMITERS.get(options.delimiter, options.delimiter) or "",
+        headings=tuple(headings) if options.headings else (),
+        sheet=options.sheet or "",
+        skip_bad=options.skip_bad,
+        line_breaks=options.line_breaks,
     )
     return Wishes(
         options.name,

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cached_property
 from typing import Literal
 
 from cloud.datasets.written import EPOCHS, Reader
@@ -123,8 +124,9 @@ class Cells:
         self.rows = sum(self.counts[text] for text in self.values)
         self.all_differ = len(self.values) == self.rows > ROWS_A_VALUE
 
+    @cached_property
     def number_styles(self) -> list[str]:
-        """Returns the ways of `NUMBERS` in which all values are numbers, with their signs."""
+        """The ways of `NUMBERS` in which all values are numbers, with their signs."""
         if not self.values:
             return []
         signed = [text for text in self.values if not text[0].isdigit() or not text[-1].isdigit()]
@@ -151,7 +153,7 @@ def habits(columns: Collection[Cells], delimiter: str | None, dates: DateOrder |
     """Returns how a file writes what single columns leave open."""
     commas = points = 0
     for cells in columns:
-        styles = cells.number_styles() if "," in "".join(cells.values[:1000]) else []
+        styles = cells.number_styles if "," in "".join(cells.values[:1000]) else []
         kinds = {"1234,5" in style or "1.234,5" in style for style in styles}
         commas += kinds == {True}
         points += kinds == {False}
@@ -160,34 +162,28 @@ def habits(columns: Collection[Cells], delimiter: str | None, dates: DateOrder |
 
 def guess(cells: Cells, habits: Habits) -> Guess:
     """Tells what a column is."""
-    if strange := _strange_words(cells):
-        cells = Cells(cells.heading, cells.texts, strange)
+    cells = _with_strange_words(cells)
     found = _kind(cells, habits)
     missing = len(cells.texts) - sum(cells.counts[text] for text in _values_of(cells, found))
     examples = [text for text, _count in cells.counts.most_common(20) if text not in cells.gaps]
-    if found.kind != "number":
-        strange = frozenset()
     return replace(
         found,
-        strange=tuple(sorted(strange)),
+        strange=tuple(sorted(cells.strange)) if found.kind == "number" else (),
         missing=missing,
         distinct=len(cells.values),
         examples=tuple(examples[:3]),
     )
 
 
-def _strange_words(cells: Cells) -> frozenset[str]:
-    """Returns the few words among numbers that are none, such as a note in one cell."""
+def _with_strange_words(cells: Cells) -> Cells:
+    """Takes the few words among numbers that are none, such as a note in one cell, for gaps."""
     strange = [text for text in cells.values if not re.search(r"\d", text)]
     rows = sum(cells.counts[text] for text in strange)
     few = len(strange) <= STRANGE_WORDS and rows <= STRANGE_SHARE * cells.rows
     if not strange or not few:
-        return frozenset()
-    return (
-        frozenset(strange)
-        if Cells(cells.heading, cells.texts, strange).number_styles()
-        else frozenset()
-    )
+        return cells
+    others = Cells(cells.heading, cells.texts, strange)
+    return others if others.number_styles else cells
 
 
 def _values_of(cells: Cells, found: Guess) -> Collection[str]:
@@ -229,7 +225,7 @@ def _time(cells: Cells, habits: Habits) -> Guess | None:
 
 
 def _number(cells: Cells, habits: Habits) -> Guess | None:
-    styles = cells.number_styles()
+    styles = cells.number_styles
     is_code = CODE_WORDS.search(cells.heading) and all(map(str.isdigit, cells.values))
     if not styles or is_code or any(map(LEADING_ZERO.fullmatch, cells.values)):
         return None

@@ -11,7 +11,7 @@ import numpy as np
 from cloud.adoption import inference
 from cloud.adoption.inference import Cells, Habits
 from cloud.console import counted
-from cloud.datasets.written import LABEL_GAPS, label_reader, spellings
+from cloud.datasets.written import LABEL_GAPS, label_reader, normal_form
 from cloud.errors import UserError
 from table_schema import values
 from table_schema.columns import Label
@@ -77,7 +77,7 @@ def learned(cells: Cells, habits: Habits, kind: str | None, name: str) -> Learne
     """
     found = _classes(cells)
     has_words = any(text.casefold() not in LABEL_GAPS for text in cells.gaps)
-    styles = [] if has_words else cells.number_styles()
+    styles = [] if has_words else cells.number_styles
     if kind == "number" and not styles:
         strange = next((form for form in found.rows if not _is_number(form)), "")
         raise UserError(
@@ -109,10 +109,11 @@ def _classes(cells: Cells) -> _Classes:
     spelt: dict[str, Counter[str]] = {}
     for text, count in cells.counts.items():
         if text.casefold() not in LABEL_GAPS:
-            plain = re.sub(r"^([+-]?\d+)\.0*$", r"\1", text)
-            rows[plain.casefold()] += count
-            spelt.setdefault(plain.casefold(), Counter())[plain] += count
-    return _Classes(rows, {form: each.most_common(1)[0][0] for form, each in spelt.items()})
+            form = normal_form(text)
+            rows[form] += count
+            spelt.setdefault(form, Counter())[text] += count
+    usual = {form: each.most_common(1)[0][0] for form, each in spelt.items()}
+    return _Classes(rows, {form: form if _is_whole(form) else name for form, name in usual.items()})
 
 
 def _label_of_classes(cells: Cells, name: str, found: _Classes) -> tuple[Label, list[str]]:
@@ -155,10 +156,10 @@ def _label_of_classes(cells: Cells, name: str, found: _Classes) -> tuple[Label, 
 
 def _truths(cells: Cells, label: Label) -> Truths:
     reader = label_reader(label)
-    excluded = {form for name in label.left_out for form in spellings(name)}
+    excluded = set(map(normal_form, label.left_out))
     known = {}
     for text in cells.counts:
-        read = None if excluded & set(spellings(text)) else reader.read(text)
+        read = None if normal_form(text) in excluded else reader.read(text)
         if read is None:
             known[text] = np.nan
         else:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import jinja2
 
-from cloud.adoption.look import SCORES, Adoption, Finding
+from cloud.adoption.findings import SCORES, Adoption, Finding
 from cloud.console import Cell, Column, counted, out, say, table
 
 SHOWN = 40  # characters of a cell

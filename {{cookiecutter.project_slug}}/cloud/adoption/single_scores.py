@@ -12,23 +12,22 @@ CATEGORIES = 1000
 PRIOR = 1.0
 
 
-def codes(numbers: Sequence[float] | None, texts: Sequence[str]) -> Any:
+def codes(numbers: Any, texts: Sequence[str]) -> Any:
     """Returns a column as whole numbers, int64 [rows]: bins of numbers, or the frequent texts.
 
     Args:
-        numbers: a value a row, NaN for a gap; None for a column that holds none.
+        numbers: float64 [rows], NaN for a gap; None for a column that holds none.
         texts: a cell a row.
     """
     if numbers is None:
         frequent = [text for text, _count in Counter(texts).most_common(CATEGORIES)]
         known = {text: code for code, text in enumerate(frequent)}
         return np.fromiter((known.get(text, CATEGORIES) for text in texts), np.int64, len(texts))
-    found = np.asarray(numbers, np.float64)
-    there = found[~np.isnan(found)]
+    there = numbers[~np.isnan(numbers)]
     edges: Any = (
         np.unique(np.quantile(there, np.linspace(0, 1, BINS + 1)[1:-1])) if len(there) else []
     )
-    return np.where(np.isnan(found), BINS + 1, np.searchsorted(edges, found, side="right"))
+    return np.where(np.isnan(numbers), BINS + 1, np.searchsorted(edges, numbers, side="right"))
 
 
 def score(column: Any, label: Any, classes: int) -> float:

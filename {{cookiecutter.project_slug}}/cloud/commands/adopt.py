@@ -3,7 +3,6 @@
 import argparse
 
 from cloud.adoption import flags
-from cloud.adoption.adopt import adopt
 from cloud.config import Config
 from cloud.console import next_commands
 
@@ -31,6 +30,8 @@ def run(values: Config, options: argparse.Namespace) -> int:
     Raises:
         UserError: a file cannot be read, or there is nothing to learn.
     """
+    from cloud.adoption.adopt import adopt
+
     adopt(values, options.files, options, dry_run=options.dry_run, replace=options.replace)
     if not options.dry_run:
         next_commands(

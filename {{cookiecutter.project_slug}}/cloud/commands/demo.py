@@ -9,7 +9,6 @@ from contextlib import contextmanager
 
 from cloud import emulator, lookup
 from cloud.adoption import flags
-from cloud.adoption.adopt import adopt
 from cloud.client import Client
 from cloud.config import Config
 from cloud.console import next_commands, say, step
@@ -39,6 +38,8 @@ def run(config: Config, options: argparse.Namespace) -> int:
     """Runs every step; stops the emulator where it started it."""
     begun = time.monotonic()
     if options.csv:
+        from cloud.adoption.adopt import adopt
+
         name = adopt(config, options.csv, options)
         config = dataclasses.replace(config, data_set=name)
     lookup.table(config)

@@ -18,12 +18,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pacsv
 
-from cloud.datasets.source import BLOCK_ROWS, Dialect, Row, SourceFile, find_paths, open_all
+from cloud.datasets.source import Row, SourceFile, find_paths, open_all
 from cloud.datasets.splits import SHARES
-from cloud.datasets.written import CellError, Reader, label_reader, reader, spellings
+from cloud.datasets.written import CellError, Reader, label_reader, normal_form, reader
 from cloud.errors import UserError
-from table_schema.columns import Source, Table
+from table_schema.columns import Table
 
+BLOCK_ROWS = 65_536
 LAST_HASH = 0xFFFFFFFF
 
 
@@ -44,18 +45,6 @@ class Made:
     bad: int = 0
 
 
-def dialect_of(source: Source) -> Dialect:
-    """Returns how the files of a description are written."""
-    return Dialect(
-        source.encoding or None,
-        source.delimiter or None,
-        source.headings,
-        source.sheet or None,
-        source.skip_bad,
-        source.line_breaks,
-    )
-
-
 def write_csvs(
     table: Table, paths: Sequence[Path], folder: Path, rows: int | None = None
 ) -> tuple[dict[str, Path], Made]:
@@ -74,7 +63,7 @@ def write_csvs(
         UserError: a row cannot be read, or a cell is not as the description says.
     """
     assert table.source is not None  # noqa: S101
-    converter = Converter(table, open_all(find_paths(paths), dialect_of(table.source)))
+    converter = Converter(table, open_all(find_paths(paths), table.source))
     division = converter.division(rows)
     made = Made()
     folder.mkdir(parents=True, exist_ok=True)
@@ -207,10 +196,10 @@ class Converter:
     def _block(self, path: Path, block: list[Row], begin: int, made: Made) -> Block:
         label = self._table.label
         texts = [row.cells[self._places[label.heading]] for row in block]
-        excluded = {form for name in label.left_out for form in spellings(name)}
+        excluded = set(map(normal_form, label.left_out))
         kept = list(range(len(block)))
         if excluded:
-            kept = [n for n, text in enumerate(texts) if excluded.isdisjoint(spellings(text))]
+            kept = [n for n, text in enumerate(texts) if normal_form(text) not in excluded]
             made.of_left_out_classes += len(block) - len(kept)
         labels = self._column(path, [block[n] for n in kept], label.heading, self._label_reader)
         there = labels.is_valid().to_numpy(zero_copy_only=False)

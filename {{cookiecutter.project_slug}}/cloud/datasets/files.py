@@ -172,7 +172,7 @@ def is_made(path: Path) -> bool:
 def _recipe(config: Config) -> str:
     """Returns a checksum of what decides the files: the description, the code, the source."""
     description = TABLES.folder / f"{config.data_set}.toml"
-    code = [Path(__file__).with_name(f"{name}.py") for name in ("makers", "conversion", "written")]
+    code = sorted(Path(__file__).parent.glob("*.py"))
     contents = [file.read_bytes() for file in (description, *code) if file.is_file()]
     table = TABLES.get(config.data_set)
     for name in table.source.files if table and table.source else ():

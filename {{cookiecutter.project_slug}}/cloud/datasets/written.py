@@ -13,9 +13,6 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.compute as pc
-
 from table_schema import values
 from table_schema.columns import Column, Kind, Label
 
@@ -86,6 +83,8 @@ class Reader:
         Raises:
             CellError: one is not written so.
         """
+        import pyarrow as pa
+
         if self._is_plain and (found := self._plain_numbers(texts)) is not None:
             return found
         known: dict[str, str | None] = {}
@@ -99,6 +98,9 @@ class Reader:
 
     def _plain_numbers(self, texts: Sequence[str]) -> Any | None:
         """Returns numbers that are written as usual, many at once; None where one is not."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
         cells = pc.utf8_trim_whitespace(pa.array(texts, pa.string()))
         gaps = pc.is_in(pc.utf8_lower(cells), pa.array(sorted(self._gaps)))
         cells = pc.if_else(gaps, pa.scalar(None, pa.string()), cells)
@@ -118,23 +120,23 @@ def label_reader(label: Label) -> Reader:
     """Returns the reader of the label, whose classes are found whatever their case is."""
     if not label.classes:
         return Reader("number", label.written, LABEL_GAPS)
-    known = {form: name for name in reversed(label.classes) for form in spellings(name)}
+    known = {normal_form(name): name for name in reversed(label.classes)}
+    known |= {name: name for name in label.classes}
 
     def read(text: str) -> str:
-        for form in spellings(text):
-            if form in known:
-                return known[form]
-        raise ValueError(text)
+        found = known.get(text) or known.get(normal_form(text))
+        if found is None:
+            raise ValueError(text)
+        return found
 
     made = Reader("category", gaps=LABEL_GAPS, read=read)
     made.expected = f"a class of {', '.join(label.classes[:10])}"
     return made
 
 
-def spellings(name: str) -> list[str]:
-    """Returns how a class may be written: as it is, in other capitals, and 1 as 1.0."""
-    whole = re.fullmatch(r"([+-]?\d+)\.0*", name.strip())
-    return list(dict.fromkeys((name, whole[1] if whole else name, name.strip().casefold())))
+def normal_form(name: str) -> str:
+    """Returns what all spellings of a class have in common: other capitals, and 1 as 1.0."""
+    return re.sub(r"^([+-]?\d+)\.0*$", r"\1", name.strip()).casefold()
 
 
 def _reader(kind: Kind, written: str) -> Any:

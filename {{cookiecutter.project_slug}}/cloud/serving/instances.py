@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from cloud.config import Config
-from cloud.datasets import files
-from cloud.datasets import source as source_files
-from cloud.datasets.source import Dialect, SourceFile
+from cloud.datasets import files, packing
+from cloud.datasets.source import SourceFile
 from cloud.errors import UserError
 from table_schema import values
-from table_schema.columns import Column, Source, Table
+from table_schema.columns import Column, Dialect, Source, Table
 
 Instance = dict[str, Any]
 Row = dict[str, str]
@@ -293,7 +292,7 @@ def _text(path: Path) -> str:
         UserError: it cannot be read, or is no text in UTF-8.
     """
     try:
-        with source_files.opened(path) as file:
+        with packing.opened(path) as file:
             content = file.read()
         if kind := values.other_kind(content[: values.LONGEST_MAGIC]):
             raise UserError(f"{path}: expected CSV or JSON in UTF-8, got {kind}; convert it.")

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from cloud.adoption import description, report
+from cloud.adoption.findings import Adoption, Finding, Wishes
 from cloud.adoption.inference import safe_names
-from cloud.adoption.look import Adoption, Finding, Look, Wishes
+from cloud.adoption.look import Look
 from cloud.datasets.conversion import write_csvs
-from cloud.datasets.source import Dialect
 from cloud.errors import UserError
 from cloud.serving import instances
-from table_schema.columns import Table
+from table_schema.columns import Dialect, Table
 from table_schema.tables import parse
 
 ROWS = 200

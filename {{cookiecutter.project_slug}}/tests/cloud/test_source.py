@@ -8,8 +8,9 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from cloud.datasets.source import Dialect, SourceFile, find_paths, open_all
+from cloud.datasets.source import SourceFile, find_paths, open_all
 from cloud.errors import UserError
+from table_schema.columns import Dialect
 
 HEADINGS = ["name", "größe", "note"]
 ROWS = [["a", "1,5", "says ö"], ["b", "2", ""], ["c", "", "x"]]
@@ -196,7 +197,72 @@ def test_files_of_a_folder_are_one_table_where_their_headings_agree(tmp_path: Pa
     files = open_all(find_paths([tmp_path]), Dialect())
     assert [list(row.cells) for file in files for row in file.rows()] == [["1", "2"], ["3", "4"]]
     (tmp_path / "c.csv").write_text("x,z\n5,6\n")
-    with pytest.raises(UserError, match=r"c\.csv: expected the headings of .*a\.csv, got others"):
+    with pytest.raises(UserError, match=r"c\.csv: .* of .*a\.csv, .*lacks 'y' and has besides 'z'"):
         open_all(find_paths([tmp_path]), Dialect())
     with pytest.raises(UserError, match=r"nowhere: there is no such file"):
         find_paths([tmp_path / "nowhere"])
+
+
+def test_headings_in_another_order_are_aligned(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("x,y,z\n1,2,3\n")
+    (tmp_path / "b.csv").write_text("z;x;y\n6;4;5\n")
+    files = open_all(find_paths([tmp_path]), Dialect())
+    assert [list(row.cells) for file in files for row in file.rows()] == [
+        ["1", "2", "3"],
+        ["4", "5", "6"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("above", "delimiter"),
+    [
+        ("Umsatzbericht 2026\n", ";"),
+        ("Sales report, first half\n\n", ";"),
+        ("Sales report;;\nmade on 3 May;;\n;;\n", ";"),
+        ('"Report of ""all"" shops",,\n', ","),
+    ],
+)
+def test_titles_above_the_headings_are_no_rows_and_said(
+    tmp_path: Path, above: str, delimiter: str
+) -> None:
+    path = tmp_path / "report.csv"
+    rows = "shop;sold;returned\na;1,5;2,5\nb;;3,5\n"
+    table = rows if delimiter == ";" else rows.replace(",", ".").replace(";", ",")
+    path.write_text(f"{above}{table}", encoding="utf-8")
+    file = SourceFile(path)
+    assert file.headings == ["shop", "sold", "returned"]
+    assert [row.cells[0] for row in file.rows()] == ["a", "b"]
+    assert file.titles[0].startswith("line 1, '")
+
+
+def test_titles_above_a_sheet_are_no_rows(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    for row in [["Report"], [None, "of 2026"], [], ["a", "b", "c"], [1, 2, None], [None, 3, 4]]:
+        book.worksheets[0].append(row)
+    book.save(tmp_path / "table.xlsx")
+    file = SourceFile(tmp_path / "table.xlsx")
+    assert file.titles == ["row 1, 'Report'", "row 2, 'of 2026'"]
+    assert cells(tmp_path / "table.xlsx") == [["1", "2", ""], ["", "3", "4"]]
+
+
+@pytest.mark.parametrize("text", ["note\na\nb\n", "name,\nx,1\ny,2\n", ",a,\n0,1.5,2\n"])
+def test_what_is_no_title_stays_a_heading(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "table.csv"
+    path.write_text(text)
+    assert SourceFile(path).titles == []
+
+
+def test_lists_and_structures_are_left_out_with_the_reason(tmp_path: Path) -> None:
+    table = {
+        "a": [1, 2],
+        "tags": [["x"], []],
+        "where": [{"lat": 1.5}, {"lat": 2.5}],
+        "b": ["", "z"],
+    }
+    parquet.write_table(pa.table(table), tmp_path / "table.parquet")
+    lines = [json.dumps({key: column[n] for key, column in table.items()}) for n in range(2)]
+    (tmp_path / "table.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    for name in ("table.parquet", "table.jsonl"):
+        file = SourceFile(tmp_path / name)
+        assert (file.headings, list(file.left_out)) == (["a", "b"], ["tags", "where"])
+        assert [list(row.cells) for row in file.rows()] == [["1", ""], ["2", "z"]]

@@ -1,0 +1,34 @@
+"""Which record of a file holds the headings: the first, but for titles above it."""
+
+import itertools
+import re
+from collections.abc import Sequence
+
+NUMBER = re.compile(r"[+-]?(\d+[.,]?\d*|[.,]\d+)([eE][+-]?\d+)?%?")
+LOOKED_AT = 20  # records of a file's beginning, among which titles are looked for
+
+
+def titles(begin: Sequence[list[str] | str]) -> int:
+    """Returns how many records stand above the headings: each with one filled cell at most.
+
+    Args:
+        begin: the first records, each its cells, or why it has none.
+    """
+    for number, cells in enumerate(begin):
+        if isinstance(cells, str):
+            return 0
+        if sum(bool(cell.strip()) for cell in cells) > 1:
+            # In a table of two columns, one of them may have no heading.
+            is_clear = len(cells) > 2 or all(len(each) == 1 for each in begin[:number])
+            return number if is_clear and not look_like_values(cells) else 0
+    return 0
+
+
+def look_like_values(cells: Sequence[str]) -> bool:
+    """Whether headings are rather a row: half of them are numbers, and not a series of years."""
+    numbers = [cell.strip() for cell in cells if NUMBER.fullmatch(cell.strip())]
+    if not numbers or 2 * len(numbers) < len(cells):
+        return False
+    if not all(number.isdecimal() for number in numbers):
+        return True
+    return len({int(b) - int(a) for a, b in itertools.pairwise(numbers)} | {0}) != 2
