@@ -1,7 +1,7 @@
 """The emulator as one ASGI application: its services, and the guard before them."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
@@ -15,6 +15,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from vertex_emulator.console import routes as console_routes
+from vertex_emulator.console.console import Console
 from vertex_emulator.data_folder import DATABASE
 from vertex_emulator.errors import ApiError, internal, not_emulated
 from vertex_emulator.gateway import routes as gateway_routes
@@ -117,9 +119,21 @@ def create_app(
             yield
 
     jobs = Jobs(documents, entries, operations, runner)
+    console = Console(
+        jobs=jobs,
+        batch_jobs=batch_jobs,
+        models=models,
+        endpoints=endpoints,
+        entries=entries,
+        series=series,
+        objects=objects,
+        documents=documents,
+        gateway=gateway,
+        url=url,
+    )
     app = Starlette(
         routes=[
-            Route("/", _ready(identity)),
+            *console_routes.routes(console, {"emulator": "ready", "identity": identity}),
             *vertex_routes.routes(
                 jobs=jobs,
                 batch_jobs=batch_jobs,
@@ -163,13 +177,6 @@ class LoopbackOnly:
 
 class NotEmulated(HTTPEndpoint):
     """Knows no method, so that `_no_route` answers."""
-
-
-def _ready(identity: str) -> Callable[[Request], Awaitable[Response]]:
-    async def ready(_request: Request) -> Response:
-        return JSONResponse({"emulator": "ready", "identity": identity})
-
-    return ready
 
 
 async def _api_error(_request: Request, error: Exception) -> Response:

@@ -54,6 +54,7 @@ CREATE TABLE IF NOT EXISTS point (
 );
 CREATE INDEX IF NOT EXISTS point_by_metric ON point (project, metric, moment);
 CREATE INDEX IF NOT EXISTS point_by_moment ON point (moment);
+CREATE INDEX IF NOT EXISTS point_by_series ON point (series, moment);
 """
 
 
@@ -131,3 +132,21 @@ class Series:
             )
             for row in rows.fetchall()
         ]
+
+    def of(self, series: str, start: int, end: int, most: int) -> list[tuple[int, float]]:
+        """Returns a gauge's moments and values, oldest first: of equal intervals the mean.
+
+        Args:
+            series: as `series_of` returns it.
+            start: microseconds since the epoch.
+            end: of the last interval.
+            most: intervals that the time is cut into.
+        """
+        width = max(1, (end - start) // most)
+        rows = self._database.connection().execute(
+            "SELECT max(moment) AS moment, avg(value) AS value FROM point"
+            " WHERE series = ? AND moment BETWEEN ? AND ?"
+            " GROUP BY (moment - ?) / ? ORDER BY moment",
+            (series, start, end, start, width),
+        )
+        return [(row["moment"], row["value"]) for row in rows.fetchall()]

@@ -103,6 +103,13 @@ class Buckets:
         )
         return [_bucket(row) for row in rows if row["name"].startswith(prefix)]
 
+    def projects(self) -> list[str]:
+        """Returns the projects that have buckets, by id."""
+        rows = self._database.connection().execute(
+            "SELECT DISTINCT project FROM buckets ORDER BY project"
+        )
+        return [row["project"] for row in rows.fetchall()]
+
     def create(self, name: str, project: str, attributes: dict[str, Any]) -> Bucket:
         """Makes a bucket.
 

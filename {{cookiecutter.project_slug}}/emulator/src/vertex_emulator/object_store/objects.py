@@ -99,6 +99,10 @@ class Objects:
         """Returns the gs:// URIs of the objects that point at some of these blobs."""
         return self._rows.names_of(blob_ids)
 
+    def find(self, bucket: str, name: str) -> StoredObject | None:
+        """Returns a live object without its bytes, or None."""
+        return self._rows.find(bucket, name)
+
     def stat(self, ref: Ref) -> StoredObject:
         """Returns an object without its bytes."""
         stored = self._require(ref)

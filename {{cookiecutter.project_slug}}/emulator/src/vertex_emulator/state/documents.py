@@ -1,7 +1,7 @@
 """Vertex AI's resources as JSON documents, found by name or listed by kind and parent."""
 
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -79,6 +79,25 @@ class Documents:
             (kind, parent, parent),
         )
         return [_load(row["body"]) for row in rows.fetchall()]
+
+    def parents(self, kinds: Collection[str]) -> Sequence[str]:
+        """Returns what some document of these kinds is in, that of the newest document first."""
+        rows = self._database.connection().execute(
+            "SELECT parent FROM document WHERE kind IN (SELECT value FROM json_each(?))"
+            " GROUP BY parent ORDER BY max(sequence) DESC",
+            (orjson.dumps(list(kinds)).decode(),),
+        )
+        return [row["parent"] for row in rows.fetchall()]
+
+    def states(self, kind: str, parent: str) -> dict[str, int]:
+        """Returns how many documents of a kind and parent are in each state."""
+        field = INDEXED["state"]
+        rows = self._database.connection().execute(
+            f"SELECT {field} AS state, count(*) AS number FROM document"  # noqa: S608, words of ours
+            f" WHERE kind = ? AND parent = ? GROUP BY {field}",
+            (kind, parent),
+        )
+        return {row["state"]: row["number"] for row in rows.fetchall()}
 
     def scan(
         self, kind: str, parent: str, before: int | None, texts: Mapping[str, str]

@@ -123,12 +123,37 @@ class Entries:
             conditions["timestamp >= ?"] = [microseconds(since)]
         if after is not None:
             conditions[f"(timestamp, sequence) {beyond} (?, ?)"] = [int(after[0]), after[1]]
+        return self._entries(
+            f"{' AND '.join(conditions)} ORDER BY timestamp {order}, sequence {order}",
+            [value for values in conditions.values() for value in values],
+        )
+
+    def last(self) -> int:
+        """Returns the number of the newest entry; 0 where there is none."""
+        [number] = (
+            self._database.connection()
+            .execute("SELECT coalesce(max(sequence), 0) FROM log_entry")
+            .fetchone()
+        )
+        return int(number)
+
+    def since(self, job_id: str, number: int) -> Iterator[tuple[Position, Entry]]:
+        """Yields a job's entries that came after that number, in the order in which they came.
+
+        By time, one would miss the entries of a replica that is read after another.
+        """
+        return self._entries(
+            # Unary plus: the few newest entries of all jobs are read, not all of this job's.
+            "sequence > ? AND +job = (SELECT id FROM log_job WHERE job_id = ?) ORDER BY sequence",
+            [number, job_id],
+        )
+
+    def _entries(self, condition: str, values: list[object]) -> Iterator[tuple[Position, Entry]]:
         connection = self._database.connection()
         common: dict[int, Entry] = {}
         rows = connection.execute(
-            "SELECT timestamp, sequence, source, body FROM log_entry"  # noqa: S608, no words but these
-            f" WHERE {' AND '.join(conditions)} ORDER BY timestamp {order}, sequence {order}",
-            [value for values in conditions.values() for value in values],
+            f"SELECT timestamp, sequence, source, body FROM log_entry WHERE {condition}",  # noqa: S608, words of ours
+            values,
         )
         for row in rows:
             source = row["source"]

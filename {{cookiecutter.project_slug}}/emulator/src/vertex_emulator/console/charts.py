@@ -1,0 +1,76 @@
+"""Numbers over time, for small pictures in a page and for charts that a script draws."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+WIDTH, HEIGHT = 120, 24  # of a sparkline, in its own units
+
+Points = Sequence[tuple[float, float]]  # seconds since the epoch, value
+
+
+@dataclass(frozen=True)
+class Chart:
+    """Lines over the same time.
+
+    Attributes:
+        title: what is shown.
+        unit: `%`, `bytes`, or another word behind the numbers.
+        lines: points by label.
+        floor: the least upper end of the axis, so that noise near zero stays low.
+    """
+
+    title: str
+    unit: str = ""
+    lines: Mapping[str, Points] = field(default_factory=dict)
+    floor: float = 0.0
+
+    def document(self) -> dict[str, Any]:
+        """Returns the chart with one list of moments for all lines, as uPlot takes them."""
+        moments = sorted({moment for points in self.lines.values() for moment, _value in points})
+        lines = []
+        for label, points in self.lines.items():
+            values = dict(points)
+            lines.append({"label": label, "values": [values.get(each) for each in moments]})
+        return {
+            "title": self.title,
+            "unit": self.unit,
+            "floor": self.floor,
+            "moments": moments,
+            "lines": lines,
+        }
+
+    def paths(self, width: int = 600, height: int = 120) -> list[str]:
+        """Returns each line as the points of an SVG polyline."""
+        everything = [point for points in self.lines.values() for point in points]
+        return [polyline(points, everything, width, height) for points in self.lines.values()]
+
+    @property
+    def newest(self) -> dict[str, float]:
+        """The last value of each line."""
+        return {label: points[-1][1] for label, points in self.lines.items() if points}
+
+
+def sparkline(points: Points) -> str:
+    """Returns a line from 0 to the largest value as the points of an SVG polyline."""
+    return polyline(points, points, WIDTH, HEIGHT)
+
+
+def polyline(points: Points, frame: Iterable[tuple[float, float]], width: int, height: int) -> str:
+    """Returns points in SVG's units.
+
+    Args:
+        points: of the line.
+        frame: points whose extent fills the picture; from 0 where none is negative.
+        width: of the picture.
+        height: of the picture.
+    """
+    moments, values = zip(*frame, strict=True) if (frame := list(frame)) else ((0.0,), (0.0,))
+    begin, end = min(moments), max(moments)
+    low, high = min(0.0, *values), max(0.0, *values)
+    across, up = (end - begin) or 1.0, (high - low) or 1.0
+    return " ".join(
+        f"{(moment - begin) / across * width:.1f},"
+        f"{height - 1 - (value - low) / up * (height - 2):.1f}"
+        for moment, value in points
+    )

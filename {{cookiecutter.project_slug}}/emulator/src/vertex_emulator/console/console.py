@@ -1,0 +1,48 @@
+"""What the pages read and change: the collections that answer the APIs as well."""
+
+import secrets
+from dataclasses import dataclass, field
+
+from vertex_emulator.gateway.gateway import Gateway
+from vertex_emulator.monitoring.series import Series
+from vertex_emulator.object_store.objects import Objects
+from vertex_emulator.state.documents import Documents
+from vertex_emulator.state.log_entries import Entries
+from vertex_emulator.vertex.batch_jobs import BatchJobs
+from vertex_emulator.vertex.endpoints import Endpoints
+from vertex_emulator.vertex.jobs import Jobs
+from vertex_emulator.vertex.models import Models
+
+# Kinds of documents that only stand in a location where somebody worked.
+KINDS = ("customJob", "batchPredictionJob", "model", "endpoint")
+REGION = "us-central1"  # of a project that has buckets and nothing else yet
+
+
+@dataclass(frozen=True)
+class Console:
+    """The collections, as every page gets them.
+
+    Attributes:
+        url: the emulator's address, for the commands that pages show.
+        token: what a request that changes something must repeat. Only this emulator's own pages
+            hold it: a page of another origin cannot read it.
+    """
+
+    jobs: Jobs
+    batch_jobs: BatchJobs
+    models: Models
+    endpoints: Endpoints
+    entries: Entries
+    series: Series
+    objects: Objects
+    documents: Documents
+    gateway: Gateway
+    url: str
+    token: str = field(default_factory=secrets.token_urlsafe)
+
+    def locations(self) -> list[str]:
+        """Returns the locations that hold something, `projects/P/locations/L`, newest first."""
+        found = self.documents.parents(KINDS)
+        known = {each.split("/")[1] for each in found}
+        more = [each for each in self.objects.buckets.projects() if each not in known]
+        return [*found, *(f"projects/{project}/locations/{REGION}" for project in more)]

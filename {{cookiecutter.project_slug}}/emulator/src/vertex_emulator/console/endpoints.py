@@ -1,0 +1,191 @@
+"""Endpoints: traffic, replicas, latencies; moving traffic."""
+
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from functools import partial
+from typing import Any
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+
+from vertex_emulator.console import commands
+from vertex_emulator.console.charts import Chart
+from vertex_emulator.console.console import Console
+from vertex_emulator.console.listing import listed
+from vertex_emulator.console.rendering import json_response, path_of, render
+from vertex_emulator.errors import invalid_argument
+from vertex_emulator.monitoring.series import (
+    ERRORS,
+    LATENCIES,
+    PREDICTIONS,
+    REPLICAS,
+    SERVING_CPU,
+    TARGET_REPLICAS,
+    Sample,
+)
+from vertex_emulator.state.documents import Document
+
+WINDOW = 30 * 60 * 1_000_000  # of the charts, in microseconds
+SHARE = "share."  # begins the names of the form's fields
+
+
+def show_list(console: Console, request: Request) -> Response:
+    """The endpoints."""
+    location = request.path_params["location"]
+    found = listed(request, "endpoints", partial(console.endpoints.list_page, location))
+    return render(console, request, "endpoints.html", status=found.status, found=found, bar=bar)
+
+
+def show(console: Console, request: Request) -> Response:
+    """One endpoint."""
+    endpoint = console.endpoints.get(_name(request))
+    split = endpoint.get("trafficSplit", {})
+    deployed = endpoint.get("deployedModels", [])
+    shares = {each["id"]: split.get(each["id"], 0) for each in deployed}
+    return render(
+        console,
+        request,
+        "endpoint.html",
+        endpoint=endpoint,
+        deployed=deployed,
+        shares=shares,
+        bar=bar(endpoint),
+        charts=list(_charts(console, endpoint)),
+        command=commands.move_traffic(endpoint["name"], shares),
+        now=_now(console, endpoint),
+    )
+
+
+def charts(console: Console, request: Request) -> Response:
+    """Replicas, requests, errors and latencies of the last half an hour."""
+    endpoint = console.endpoints.get(_name(request))
+    return json_response([chart.document() for chart in _charts(console, endpoint)])
+
+
+def split(console: Console, name: str, form: Mapping[str, str]) -> str:
+    """Moves an endpoint's traffic."""
+    shares = {}
+    for key, text in form.items():
+        if key.startswith(SHARE):
+            if not text.strip().isdecimal():
+                raise invalid_argument(f"{key}: expected a whole percentage, got {text!r}.")
+            shares[key.removeprefix(SHARE)] = int(text)
+    console.endpoints.patch(name, "trafficSplit", {"trafficSplit": shares})
+    return path_of(name)
+
+
+def bar(endpoint: Document) -> list[dict[str, Any]]:
+    """Returns the parts of the traffic bar: share, where it begins, and whose it is."""
+    parts, begin = [], 0
+    shares = endpoint.get("trafficSplit", {})
+    for index, each in enumerate(endpoint.get("deployedModels", [])):
+        share = shares.get(each["id"], 0)
+        label = f"{each['displayName']} v{each['modelVersionId']}"
+        parts.append({"begin": begin, "share": share, "label": label, "index": index % 6})
+        begin += share
+    return parts
+
+
+def _now(console: Console, endpoint: Document) -> dict[str, dict[str, float]]:
+    """Returns the newest of each deployed model: replicas there and wanted, answers a minute."""
+    end = time.time_ns() // 1000
+    found: dict[str, dict[str, float]] = defaultdict(dict)
+    for key, metric in (("there", REPLICAS), ("wanted", TARGET_REPLICAS)):
+        for deployed, samples in _samples(console, endpoint, metric, end - 60_000_000, end).items():
+            found[deployed][key] = _point(samples[-1])[1]
+    counted = _samples(console, endpoint, PREDICTIONS, end - 60_000_000, end)
+    for deployed, samples in counted.items():
+        found[deployed]["answers"] = sum(_point(each)[1] for each in samples)
+    return found
+
+
+def _charts(console: Console, endpoint: Document) -> Iterator[Chart]:
+    end = time.time_ns() // 1000
+    labels = {
+        each["id"]: f"{each['displayName']} v{each['modelVersionId']}"
+        for each in endpoint.get("deployedModels", [])
+    }
+
+    def samples(metric: str, **wanted: str) -> dict[str, list[Sample]]:
+        found = _samples(console, endpoint, metric, end - WINDOW, end, **wanted)
+        return {labels[key]: each for key, each in found.items() if key in labels}
+
+    replicas = {
+        f"{label}, {word}": [_point(each) for each in points]
+        for word, metric in (("there", REPLICAS), ("wanted", TARGET_REPLICAS))
+        for label, points in samples(metric).items()
+    }
+    latencies = samples(LATENCIES, latency_type="total")
+    charts = [
+        Chart("Replicas", "", replicas, 1.0),
+        Chart("Requests", "/s", {k: list(map(_rate, v)) for k, v in samples(PREDICTIONS).items()}),
+        Chart("Errors", "/s", {k: list(map(_rate, v)) for k, v in samples(ERRORS).items()}),
+        Chart(
+            "Latency",
+            "ms",
+            {
+                f"{label}, p{round(100 * share)}": [
+                    (each.moment / 1e6, quantile(each.value, share)) for each in points
+                ]
+                for label, points in latencies.items()
+                for share in (0.5, 0.95, 0.99)
+            },
+        ),
+        Chart("CPU of all replicas", "%", _sums(samples(SERVING_CPU))),
+    ]
+    yield from (chart for chart in charts if chart.lines)
+
+
+def quantile(distribution: Any, share: float) -> float:
+    """Returns the upper end of the bucket that a quantile of a `google.api.Distribution` is in."""
+    buckets = distribution["bucketOptions"]["exponentialBuckets"]
+    left = share * int(distribution["count"])
+    end = float(buckets["scale"])
+    for count in distribution["bucketCounts"]:
+        left -= int(count)
+        if left <= 0:
+            return end
+        end *= float(buckets["growthFactor"])
+    return end
+
+
+def _samples(
+    console: Console, endpoint: Document, metric: str, start: int, end: int, **wanted: str
+) -> dict[str, list[Sample]]:
+    """Returns the samples of an endpoint by deployed model, oldest first."""
+    _projects, project, _locations, location, _endpoints, number = endpoint["name"].split("/")
+    found: dict[str, list[Sample]] = defaultdict(list)
+    for each in console.series.find(project, metric, start, end):
+        series = orjson.loads(each.series)
+        labels, resource = series["metric"]["labels"], series["resource"]["labels"]
+        is_here = resource["endpoint_id"] == number and resource["location"] == location
+        if is_here and wanted.items() <= labels.items():
+            found[labels["deployed_model_id"]].append(each)
+    return {key: sorted(each, key=lambda sample: sample.moment) for key, each in found.items()}
+
+
+def _point(sample: Sample) -> tuple[float, float]:
+    assert not isinstance(sample.value, dict)  # noqa: S101, only latencies are distributions
+    return sample.moment / 1e6, sample.value
+
+
+def _rate(sample: Sample) -> tuple[float, float]:
+    seconds = max(0.001, (sample.moment - sample.start) / 1e6)
+    return sample.moment / 1e6, _point(sample)[1] / seconds
+
+
+def _sums(found: dict[str, list[Sample]]) -> dict[str, list[tuple[float, float]]]:
+    lines = {}
+    for label, samples in found.items():
+        sums: dict[float, float] = defaultdict(float)
+        for each in samples:
+            moment, value = _point(each)
+            sums[moment] += 100 * value
+        lines[label] = sorted(sums.items())
+    return lines
+
+
+def _name(request: Request) -> str:
+    return f"{request.path_params['location']}/endpoints/{request.path_params['id']}"

@@ -1,0 +1,360 @@
+// What moves in a page. Each part works on what the server has rendered; nothing here makes markup
+// of text: values go through textContent and attributes.
+"use strict";
+
+const LIVE_SECONDS = 3, LOG_SECONDS = 1, CHART_SECONDS = 5;
+const MOST_LINES = 2000; // of a log, so that hours of following take no more memory
+const COLOURS = 6;
+
+const gone = document.getElementById("gone");
+
+async function ask(url, options) {
+  try {
+    const answer = await fetch(url, options);
+    gone.hidden = true;
+    return answer;
+  } catch (error) {
+    gone.hidden = false;
+    throw error;
+  }
+}
+
+// Calls `work` again and again while the page is seen, until it returns true.
+function repeatedly(seconds, work) {
+  const step = async () => {
+    let done = false;
+    if (!document.hidden) {
+      try { done = await work(); } catch { /* said in the banner; tried again */ }
+    }
+    if (!done) setTimeout(step, seconds * 1000);
+  };
+  setTimeout(step, seconds * 1000);
+}
+
+// Parts of the page that follow what the server has: the same page is asked for again.
+function followLiveParts() {
+  repeatedly(LIVE_SECONDS, async () => {
+    const parts = [...document.querySelectorAll("[data-live]")];
+    if (!parts.length) return true;
+    const answer = await ask(location.href, { headers: { accept: "text/html" } });
+    if (!answer.ok && answer.status !== 400) {
+      if (answer.status === 404) location.reload(); // deleted while shown: the page says so
+      return false;
+    }
+    const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+    for (const part of parts) {
+      const next = fresh.getElementById(part.id);
+      if (!next) { part.remove(); continue; }
+      if (part.contains(document.activeElement) && part.querySelector("form, input")) continue;
+      const held = part.contains(document.activeElement)
+        ? document.activeElement.getAttribute("href") : null;
+      if (part.innerHTML !== next.innerHTML) {
+        part.replaceChildren(...next.childNodes);
+        if (held) part.querySelector(`[href="${CSS.escape(held)}"]`)?.focus();
+      }
+      if (!next.hasAttribute("data-live")) part.removeAttribute("data-live");
+    }
+    return false;
+  });
+}
+
+function span(kind, text) {
+  const made = document.createElement("span");
+  made.className = kind;
+  made.textContent = text;
+  return made;
+}
+
+function logLine(line) {
+  const item = document.createElement("li");
+  item.className = line.severity.toLowerCase();
+  item.dataset.id = line.id;
+  const time = document.createElement("time");
+  time.dateTime = time.title = line.moment;
+  time.textContent = line.clock;
+  item.append(time, span("severity", line.severity), span("replica", line.replica), span("text", line.text));
+  if (line.left) {
+    const left = document.createElement("em");
+    left.textContent = line.left;
+    item.append(left);
+  }
+  return item;
+}
+
+function followLog(log) {
+  log.scrollTop = log.scrollHeight;
+  if ("over" in log.dataset) return;
+  const note = document.getElementById("following");
+  const url = new URL(log.dataset.follow, location.href);
+  const shown = new Set([...log.children].map((item) => item.dataset.id));
+  note.textContent = "Following.";
+  const look = async () => {
+    const answer = await ask(url);
+    if (!answer.ok) { note.textContent = "The log cannot be followed any more."; return true; }
+    const found = await answer.json();
+    const atEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 40;
+    for (const line of found.lines) {
+      if (shown.has(line.id)) continue;
+      shown.add(line.id);
+      log.append(logLine(line));
+    }
+    while (log.children.length > MOST_LINES) {
+      shown.delete(log.firstElementChild.dataset.id);
+      log.firstElementChild.remove();
+    }
+    if (atEnd && found.lines.length) log.scrollTop = log.scrollHeight;
+    const more = String(found.after) !== url.searchParams.get("after");
+    url.searchParams.set("after", found.after);
+    if (found.over) { note.textContent = "The job has ended."; return true; }
+    return more ? look() : false; // what has piled up is fetched at once
+  };
+  repeatedly(LOG_SECONDS, look);
+}
+
+const styles = getComputedStyle(document.documentElement);
+const colour = (index) => styles.getPropertyValue(`--c${index % COLOURS}`).trim();
+
+const clock = (seconds) => new Date(seconds * 1000).toISOString().slice(11, 19);
+
+function plot(place, chart, x) {
+  const ink = styles.getPropertyValue("--quiet").trim();
+  const edge = styles.getPropertyValue("--edge").trim();
+  const axis = { stroke: ink, grid: { stroke: edge, width: 1 }, ticks: { stroke: edge, width: 1 } };
+  const options = {
+    width: place.clientWidth || 400,
+    height: 170,
+    scales: {
+      x: {
+        time: !x,
+        range: (_plot, low, high) => (low === high ? [low - 30, high + 30] : [low, high]),
+      },
+      y: {
+        range: (_plot, low, high) => {
+          const top = Math.max(high ?? 0, chart.floor || 0), bottom = Math.min(low ?? 0, 0);
+          return [x ? low - 0.05 * (high - low || 1) : bottom, (x ? high : top) + 0.05 * ((x ? high - low : top - bottom) || 1)];
+        },
+      },
+    },
+    axes: [{ ...axis, space: 80, ...(x ? {} : { values: (_plot, ticks) => ticks.map(clock) }) }, { ...axis, size: 62 }],
+    series: [
+      { label: x || "UTC", ...(x ? {} : { value: (_plot, moment) => (moment ? clock(moment) : "--") }) },
+      ...chart.lines.map((line, index) => ({
+        label: line.label, stroke: colour(index), width: 1.6, spanGaps: true, points: { show: chart.moments.length < 3 },
+      })),
+    ],
+    legend: { live: true },
+  };
+  return new uPlot(options, [chart.moments, ...chart.lines.map((line) => line.values)], place);
+}
+
+function drawCharts(place) {
+  const plots = new Map();
+  const once = place.dataset.charts.includes("once=");
+  const draw = async () => {
+    const answer = await ask(place.dataset.charts);
+    if (!answer.ok) return true;
+    for (const chart of await answer.json()) {
+      const labels = JSON.stringify(chart.lines.map((line) => line.label));
+      const known = plots.get(chart.title);
+      if (known?.labels === labels) {
+        known.plot.setData([chart.moments, ...chart.lines.map((line) => line.values)]);
+        continue;
+      }
+      let figure = known?.figure;
+      if (!figure) {
+        figure = [...place.children].find((each) => each.dataset.title === chart.title);
+        if (!figure) {
+          figure = document.createElement("figure");
+          figure.className = "chart";
+          place.append(figure);
+        }
+      }
+      const caption = document.createElement("figcaption");
+      caption.textContent = chart.title;
+      const unit = document.createElement("small");
+      unit.textContent = chart.unit ? ` ${chart.unit}` : "";
+      caption.append(unit);
+      figure.replaceChildren(caption);
+      plots.set(chart.title, { labels, figure, plot: plot(figure, chart) });
+    }
+    return once;
+  };
+  draw().then((done) => { if (!done) repeatedly(CHART_SECONDS, draw); }, () => repeatedly(CHART_SECONDS, draw));
+  addEventListener("resize", () => {
+    for (const { plot: each, figure } of plots.values()) {
+      const style = getComputedStyle(figure);
+      each.setSize({ width: figure.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight), height: 170 });
+    }
+  });
+}
+
+function offerCopies() {
+  for (const button of document.querySelectorAll(".copy")) {
+    button.hidden = false;
+    button.addEventListener("click", async () => {
+      await navigator.clipboard.writeText(button.parentElement.querySelector("pre").textContent);
+      button.textContent = "Copied";
+      setTimeout(() => { button.textContent = "Copy"; }, 1500);
+    });
+  }
+}
+
+// Sliders whose values stay 100 in all: what one takes, the others give by their size.
+function splitTraffic(form) {
+  const sliders = [...form.querySelectorAll("input[type=range]")];
+  const command = document.getElementById("split-command");
+  const begin = command.textContent.slice(0, command.textContent.indexOf("--traffic-split="));
+  const show = () => {
+    for (const each of sliders) each.nextElementSibling.textContent = `${each.value} %`;
+    const shares = sliders.map((each) => `${each.name.slice("share.".length)}=${each.value}`);
+    command.textContent = `${begin}--traffic-split=${shares.join(",")}`;
+  };
+  for (const moved of sliders) {
+    moved.addEventListener("input", () => {
+      const others = sliders.filter((each) => each !== moved);
+      let left = 100 - Number(moved.value);
+      let weight = others.reduce((sum, each) => sum + Number(each.value), 0);
+      others.forEach((each, index) => {
+        const rest = others.length - index;
+        const share = rest === 1 ? left : Math.round(weight ? left * Number(each.value) / weight : left / rest);
+        weight -= Number(each.value);
+        each.value = share;
+        left -= share;
+      });
+      show();
+    });
+  }
+}
+
+function shellQuoted(text) { return `'${text.replaceAll("'", `'"'"'`)}'`; }
+
+function tryModel(form) {
+  const fields = [...form.querySelectorAll("[data-name]")];
+  const whole = document.getElementById("whole");
+  const answer = document.getElementById("answer");
+  const varied = document.getElementById("varied");
+
+  const valueOf = (field) => {
+    switch (field.dataset.kind) {
+      case "boolean": return field.checked;
+      case "number": case "integer": return field.value === "" ? null : Number(field.value);
+      case "json": return JSON.parse(field.value);
+      default: return field.value;
+    }
+  };
+  const instance = () => Object.fromEntries(fields.map((field) => [field.dataset.name, valueOf(field)]));
+  const body = () => (whole ? JSON.parse(whole.value) : { instances: [instance()] });
+
+  const showRequest = () => {
+    let text;
+    try { text = JSON.stringify(body()); } catch { return; }
+    for (const part of document.querySelectorAll("[data-template]")) {
+      part.querySelector("pre").textContent = part.dataset.template
+        .replaceAll("{{", "\u0001").replaceAll("}}", "\u0002")
+        .replace("{url}", () => form.dataset.url)
+        .replace("{quoted}", () => JSON.stringify(text))
+        .replace("{shell}", () => shellQuoted(text))
+        .replaceAll("\u0001", "{").replaceAll("\u0002", "}");
+    }
+  };
+
+  const predict = async (instances) => {
+    const url = new URL(form.dataset.url).pathname;
+    const begun = performance.now();
+    const got = await ask(url, {
+      method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(instances),
+    });
+    return { ok: got.ok, document: await got.json(), milliseconds: performance.now() - begun };
+  };
+
+  const paragraph = (kind, text) => {
+    const made = document.createElement("p");
+    made.className = kind;
+    made.textContent = text;
+    return made;
+  };
+
+  const showAnswer = (got) => {
+    if (!got.ok) { answer.replaceChildren(paragraph("problem", got.document.error?.message ?? JSON.stringify(got.document))); return; }
+    const rows = [];
+    const [first] = got.document.predictions ?? [];
+    if (first && typeof first === "object" && !Array.isArray(first)) {
+      for (const [name, value] of Object.entries(first)) {
+        const row = paragraph("answer-row", `${name}: `);
+        const strong = document.createElement("strong");
+        strong.textContent = typeof value === "string" ? value : JSON.stringify(value);
+        row.append(strong);
+        const isShare = typeof value === "number" && value >= 0 && value <= 1;
+        const shares = isShare ? [value] : Array.isArray(value) && value.every((each) => typeof each === "number" && each >= 0 && each <= 1) ? value : [];
+        for (const share of shares) {
+          const meter = document.createElement("meter");
+          meter.value = share;
+          meter.title = String(share);
+          row.append(" ", meter);
+        }
+        rows.push(row);
+      }
+    }
+    const details = document.createElement("details");
+    const summary = document.createElement("summary");
+    summary.textContent = "The answer as JSON";
+    const pre = document.createElement("pre");
+    pre.className = "body";
+    pre.textContent = JSON.stringify(got.document, null, 2);
+    details.append(summary, pre);
+    details.open = !rows.length;
+    answer.replaceChildren(...rows, paragraph("quiet", `Version ${got.document.modelVersionId ?? "?"} answered in ${got.milliseconds.toFixed(0)} ms.`), details);
+  };
+
+  form.addEventListener("input", showRequest);
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    try { showAnswer(await predict(body())); }
+    catch (error) { answer.replaceChildren(paragraph("problem", `The request was not sent: ${error.message}`)); }
+  });
+
+  // The answers along one feature, all others as they are.
+  const STEPS = 25;
+  for (const button of form.querySelectorAll(".vary")) {
+    button.hidden = false;
+    button.addEventListener("click", async () => {
+      const field = button.parentElement.querySelector("[data-name]");
+      const value = Number(field.value) || 0;
+      const low = Number(field.dataset.low ?? value - Math.max(1, Math.abs(value)));
+      const high = Number(field.dataset.high ?? value + Math.max(1, Math.abs(value)));
+      let places = [...Array(STEPS).keys()].map((step) => low + (high - low) * step / (STEPS - 1));
+      if (field.dataset.kind === "integer") places = [...new Set(places.map(Math.round))];
+      const name = field.dataset.name;
+      const got = await predict({ instances: places.map((each) => ({ ...instance(), [name]: each })) });
+      if (!got.ok) { showAnswer(got); return; }
+      const lines = new Map();
+      got.document.predictions.forEach((prediction, index) => {
+        const found = typeof prediction === "object" && prediction !== null ? Object.entries(prediction) : [["prediction", prediction]];
+        for (const [key, given] of found) {
+          const values = Array.isArray(given) ? given.map((each, at) => [`${key}[${at}]`, each]) : [[key, given]];
+          for (const [label, number] of values) {
+            if (typeof number !== "number") continue;
+            if (!lines.has(label)) lines.set(label, Array(places.length).fill(null));
+            lines.get(label)[index] = number;
+          }
+        }
+      });
+      const figure = document.createElement("figure");
+      figure.className = "chart";
+      const caption = document.createElement("figcaption");
+      caption.textContent = `The answer as ${name} moves`;
+      figure.append(caption);
+      varied.replaceChildren(figure);
+      plot(figure, { moments: places, lines: [...lines].map(([label, values]) => ({ label, values })) }, name);
+      figure.scrollIntoView({ block: "nearest" });
+    });
+  }
+}
+
+offerCopies();
+followLiveParts();
+document.querySelectorAll(".log[data-follow]").forEach(followLog);
+document.querySelectorAll("[data-charts]").forEach(drawCharts);
+document.querySelectorAll("[data-split]").forEach(splitTraffic);
+const trial = document.getElementById("trial");
+if (trial) tryModel(trial);
