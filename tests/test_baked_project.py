@@ -200,6 +200,13 @@ def test_the_next_three_commands_are_printed(template: Path, tmp_path: Path) -> 
     assert demo.strip() == "nox -s demo"
 
 
+def test_a_project_without_flights_is_not_called_after_them(template: Path, tmp_path: Path) -> None:
+    for data_set, slug in (("flights", "flight_delays"), ("own", "my_project")):
+        folder = tmp_path / data_set
+        folder.mkdir()
+        assert baked_with(template, folder, data_set=data_set).name == slug
+
+
 def test_who_brings_a_table_is_told_how(template: Path, tmp_path: Path) -> None:
     run = run_cookiecutter(template, tmp_path, "--no-input", "data_set=own")
     assert run.returncode == 0, run.stderr
@@ -218,7 +225,7 @@ def test_a_second_bake_renews_the_files_and_keeps_what_runs_have_made(tmp_path: 
     (first / "pyproject.toml").write_text("broken", encoding="utf-8")
     (first / "trainer" / "removed_since.py").write_text("old", encoding="utf-8")
 
-    assert bake(tmp_path, ["data_set=penguins"]) == first
+    assert bake(tmp_path, ["data_set=penguins", "project_name=Flight delays"]) == first
     assert [path.read_text(encoding="utf-8") for path in made] == ["kept"] * len(made)
     assert values(first)["tool"]["cloud"]["data_set"] == "penguins"  # type: ignore[index]
     assert not (first / "trainer" / "removed_since.py").exists()

@@ -40,9 +40,9 @@ class Column:
             `integer` is an int64 that names a category, such as a month; `category` is a string;
             `boolean` is true or false, and false where it is missing. Missing and unknown
             categories are the same to the model: they carry no information. `timestamp` is a
-            string, a date or a date and time of ISO 8601 such as 2013-01-31T17:05:09+01:00, of
-            which the model makes days, month, weekday and hour, all as they are written: it does
-            not convert time zones. `text` is a string of words.
+            string, a date, a time of day, or both, of ISO 8601 such as 2013-01-31T17:05:09+01:00,
+            of which the model makes days, month, weekday and hour, all as they are written: it
+            does not convert time zones. `text` is a string of words.
         about: what it holds, with its unit.
         heading: what the column is called in a person's own file; by default its name.
         buckets: where above 0, so many codes share the values of a category or integer, each by its

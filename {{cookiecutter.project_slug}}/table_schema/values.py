@@ -40,7 +40,8 @@ EXPECTED: dict[Kind, str] = {
     "integer": "a whole number",
     "category": "a text",
     "boolean": "true or false",
-    "timestamp": "a date such as 2013-01-31 or a date and time such as 2013-01-31 17:05",
+    "timestamp": "a date such as 2013-01-31, a date and time such as 2013-01-31 17:05, or a time of"
+    " day such as 17:05",
     "text": "a text",
 }
 
@@ -58,7 +59,10 @@ _HEXADECIMAL = re.compile(r"0[xX][0-9a-fA-F]+")
 # 0, is checked apart.
 _TIME = r"(?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:\.[0-9]+)?)?"
 _ZONE = r"(?:Z|[+-](?:[01][0-9]|2[0-3])(?::?[0-5][0-9])?)?"
-TIMESTAMP = rf"[0-9]{{4}}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])(?:[T ]{_TIME}{_ZONE})?"
+_DATE = r"[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])"
+TIMESTAMP = rf"(?:{_DATE}(?:[T ]{_TIME}{_ZONE})?|{_TIME}{_ZONE})"
+# The day that a time of day is of, where a whole moment is needed.
+DAY_OF_TIMES = "1970-01-01"
 _TIMESTAMP = re.compile(TIMESTAMP)
 
 
@@ -211,6 +215,11 @@ def spellings(words: Iterable[str]) -> list[str]:
     return sorted({each for word in words for each in (word, word.upper(), word.title())})
 
 
+def moment(text: str) -> str:
+    """Returns a timestamp with a date: a time of day is of the first day of 1970."""
+    return f"{DAY_OF_TIMES}T{text}" if text[2:3] == ":" else text
+
+
 def _number(text: str) -> float:
     number = float(text) if _NUMBER.fullmatch(text) else math.inf
     if abs(number) > MAX_NUMBER:
@@ -242,7 +251,7 @@ def _timestamp(text: str) -> str:
     if not _TIMESTAMP.fullmatch(text):
         raise ValueError(f"expected {EXPECTED['timestamp']}, got {text!r}")
     try:
-        date.fromisoformat(text[:10])
+        date.fromisoformat(moment(text)[:10])
     except ValueError as error:
         raise ValueError(f"expected a date of the calendar, got {text!r}") from error
     return text

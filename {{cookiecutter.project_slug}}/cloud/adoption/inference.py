@@ -7,7 +7,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import Literal
 
@@ -41,14 +41,24 @@ OTHER_DATES = (
 TIMES = ("", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", " %I:%M %p", " %I:%M:%S %p", ", %H:%M")
 ISO = re.compile(r"\d{4}-\d\d-\d\d")
 COMPACT_DATE = "%Y%m%d"
+IN_DIGITS = {
+    COMPACT_DATE: "dates",
+    "epoch s": "seconds since 1970",
+    "epoch ms": "milliseconds since 1970",
+}
 TIME_WORDS = re.compile(r"date|time|day|stamp|epoch|created|updated|_at$|_on$|datum|datetime", re.I)
 # Headings of what names something: a person, an order, or the row itself.
+NUMBER_WORDS = re.compile(r"[A-Za-z][\W_]?(number|nummer)$", re.I)
 ID_WORDS = re.compile(r"(^|[\W_])(?i:id|ids|key|uuid|guid|nr|no)($|[\W_])|[a-z]I[Dd]s?$")
 ROW_WORDS = re.compile(r"^(Unnamed: \d+|rownames|(?i:row|index|idx|number|line))$")
 # Digits that name something and count nothing: a postal code, or what begins with a zero.
 CODE_WORDS = re.compile(r"(^|[\W_])(zip|zipcode|plz|postal|postcode|code|phone)($|[\W_])", re.I)
 LEADING_ZERO = re.compile(r"0\d+")
-EPOCH_YEARS = range(1990, 2041)
+# A time of day.
+CLOCK = re.compile(r"([01]?\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d+)?)?( ?[AaPp][Mm])?")
+CLOCKS = ("", "%H:%M", "%H:%M:%S", "%I:%M %p", "%I:%M:%S %p", "%I:%M%p", "%I:%M:%S%p")
+# Of times in digits, where no heading says that they are such.
+PLAUSIBLE_YEARS = range(1990, 2041)
 
 # A whole number with so few values, each of so many rows, names a category.
 FEW_VALUES = 12
@@ -57,6 +67,8 @@ STRANGE_WORDS = 3
 STRANGE_SHARE = 0.02
 VOCABULARY = 1000  # with more values a category is hashed
 MAX_BUCKETS = 1 << 17
+# Numbers that were given in turn, such as those of orders.
+MANY_TURNS, TURN_SPAN, SMALL = 100, 10, 2200
 WORDS_OF_TEXT = 3  # on average, from which on a text is free text
 
 
@@ -89,6 +101,11 @@ class Guess:
     is_id: bool = False
     strange: tuple[str, ...] = ()
     other_order: bool = False
+
+    @property
+    def is_dated(self) -> bool:
+        """Whether its values are moments, by which rows can be put in order."""
+        return self.kind == "timestamp" and not CLOCK.fullmatch(self.examples[0])
 
 
 @dataclass(frozen=True)
@@ -215,9 +232,10 @@ def _time(cells: Cells, habits: Habits) -> Guess | None:
     if written is None:
         return None
     other = _other_order(written)
+    what = "times of day" if CLOCK.fullmatch(cells.values[0]) else "dates"
     return Guess(
         "timestamp",
-        f"dates such as {cells.values[0]}",
+        f"{what} such as {cells.values[0]}",
         written=written,
         gaps=_number_gaps(cells),
         other_order=bool(other) and _reads(Reader("timestamp", other), cells.values),
@@ -238,7 +256,8 @@ def _number(cells: Cells, habits: Habits) -> Guess | None:
         return Guess("number", "numbers", written=written, gaps=gaps)
     names = bool(ID_WORDS.search(cells.heading))
     of_row = ROW_WORDS.search(cells.heading) or _are_row_numbers(numbers)
-    if cells.all_differ and (names or of_row):
+    is_named = names or of_row or NUMBER_WORDS.search(cells.heading)
+    if cells.all_differ and (is_named or _are_given_in_turn(numbers)):
         return Guess("integer", "differs in every row", gaps=gaps, is_id=True)
     often = min(cells.counts[text] for text in cells.values) >= ROWS_A_VALUE
     if not written and often and len(set(numbers)) <= FEW_VALUES:
@@ -292,6 +311,15 @@ def _are_row_numbers(numbers: Sequence[float]) -> bool:
     return numbers[0] in (0, 1) and {b - a for a, b in itertools.pairwise(numbers)} == {1.0}
 
 
+def _are_given_in_turn(numbers: Sequence[float]) -> bool:
+    """Whether many different whole numbers lie so close that none can be there by chance.
+
+    Years and ranks do so as well, which are small.
+    """
+    span = max(numbers) - min(numbers)
+    return len(numbers) >= MANY_TURNS and min(numbers) > SMALL and span < TURN_SPAN * len(numbers)
+
+
 def _buckets(distinct: int) -> int:
     """Returns so many codes for so many values, or 0 where each gets its own."""
     if distinct <= VOCABULARY:
@@ -308,6 +336,8 @@ def _time_pattern(cells: Cells, habits: Habits) -> str | None:
     """Returns how the file writes timestamps, empty for ISO 8601, or None where these are none."""
     if all(ISO.match(text) for text in cells.values):
         return "" if _reads(Reader("timestamp"), cells.values) else None
+    if all(map(CLOCK.fullmatch, cells.values)):
+        return next((way for way in CLOCKS if _reads(Reader("timestamp", way), cells.values)), None)
     digits = all(re.fullmatch(r"\d+(\.\d+)?", text) for text in cells.values)
     if digits:
         return _time_in_digits(cells)
@@ -324,17 +354,25 @@ def _time_pattern(cells: Cells, habits: Habits) -> str | None:
 
 
 def _time_in_digits(cells: Cells) -> str | None:
-    if not TIME_WORDS.search(cells.heading):
+    """Returns how digits write times: years that are plausible, of a heading that names no thing.
+
+    A heading that tells of times lets a date such as 20260131 have any year.
+    """
+    is_told = TIME_WORDS.search(cells.heading)
+    if not is_told and (ID_WORDS.search(cells.heading) or CODE_WORDS.search(cells.heading)):
         return None
-    if all(len(text) == 8 for text in cells.values):
-        reader = Reader("timestamp", COMPACT_DATE)
-        return COMPACT_DATE if _reads(reader, cells.values) else None
-    for written in EPOCHS:
-        reader = Reader("timestamp", written)
-        if _reads(reader, cells.values):
-            years = {datetime.fromisoformat(reader.read(text) or "").year for text in cells.values}
-            if min(years) in EPOCH_YEARS and max(years) in EPOCH_YEARS:
-                return written
+    if {len(text) for text in cells.values} == {8}:
+        is_plausible = is_told or all(int(text[:4]) in PLAUSIBLE_YEARS for text in cells.values)
+        is_date = is_plausible and _reads(Reader("timestamp", COMPACT_DATE), cells.values)
+        return COMPACT_DATE if is_date else None
+    begin, end = (
+        datetime(year, 1, 1, tzinfo=UTC).timestamp()
+        for year in (PLAUSIBLE_YEARS.start, PLAUSIBLE_YEARS.stop)
+    )
+    numbers = list(map(float, cells.values))
+    for written, scale in EPOCHS.items():
+        if begin <= min(numbers) / scale and max(numbers) / scale < end:
+            return written
     return None
 
 

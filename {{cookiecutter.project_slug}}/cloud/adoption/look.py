@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, fields
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -148,9 +149,9 @@ class Look:
         known = {getattr(roles, field.name): field.name for field in fields(Roles)}
         for heading, cells in sample.cells.items():
             guess, role = self._guesses[heading], known.get(heading, "")
-            if role != "label":
-                self._note_guess(heading, guess)
             numbers = _numbers(cells, guess)
+            if role != "label":
+                self._note_guess(heading, guess, numbers)
             alone = float("nan")
             why_not = "is predicted" if role == "label" else ""
             if not why_not and heading in leave_out:
@@ -231,7 +232,17 @@ class Look:
                 f" {first}: {reason}."
             )
 
-    def _note_guess(self, heading: str, guess: Guess) -> None:
+    def _note_guess(self, heading: str, guess: Guess, numbers: Sequence[float] | None) -> None:
+        digits = inference.IN_DIGITS.get(guess.written)
+        if numbers and digits and not inference.TIME_WORDS.search(heading):
+            first, last = (
+                datetime.fromtimestamp(moment, UTC).date()
+                for moment in (np.nanmin(numbers), np.nanmax(numbers))
+            )
+            self._notes.append(
+                f"{heading!r} holds numbers that are read as {digits}, from {first} to {last};"
+                " 'kind' and 'written' in the description say otherwise."
+            )
         if guess.strange:
             words = ", ".join(map(repr, guess.strange))
             self._notes.append(

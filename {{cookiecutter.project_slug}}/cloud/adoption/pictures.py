@@ -9,6 +9,7 @@ import numpy as np
 from cloud.adoption.inference import Cells, Guess
 
 BARS = 10
+SECONDS = 86_400  # of a day
 
 # A value or a range of values, and how many rows of the sample have it.
 Bar = tuple[str, int]
@@ -32,7 +33,9 @@ def bars(cells: Cells, guess: Guess, numbers: Sequence[float] | None) -> tuple[B
 
 
 def _times(edges: Any) -> list[str]:
-    return [f"{datetime.fromtimestamp(edge, UTC):%Y-%m-%d}" for edge in edges]
+    days = edges // SECONDS
+    shown = "%H:%M" if not days.any() else "%Y-%m-%d %H:%M" if np.ptp(days) < BARS else "%Y-%m-%d"
+    return [datetime.fromtimestamp(edge, UTC).strftime(shown) for edge in edges]
 
 
 def _amounts(edges: Any) -> list[str]:

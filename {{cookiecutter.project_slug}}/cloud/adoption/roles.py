@@ -62,7 +62,7 @@ def roles_of(
         notes.append(
             f"The rows of one {group!r} stay together in one split; --group none splits by row."
         )
-    times = [each for each, guess in guesses.items() if guess.kind == "timestamp" and each != label]
+    times = [each for each, guess in guesses.items() if guess.is_dated and each != label]
     if not group and times and wishes.time is None:
         answer = ask(
             "Is the later predicted from the earlier? The tests are then of the latest rows."

@@ -23,9 +23,9 @@ def by_time(heading: str, guess: Guess) -> Split:
     Raises:
         UserError: the column holds no times.
     """
-    if guess.kind != "timestamp":
+    if not guess.is_dated:
         raise UserError(
-            f"--time: expected a column of dates or times, got {heading!r}, whose values are"
+            f"--time: expected a column of dates, got {heading!r}, whose values are"
             f" such as {guess.examples[0]!r}."
         )
     return Split("time", heading, guess.written)

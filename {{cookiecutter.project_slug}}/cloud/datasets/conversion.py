@@ -22,6 +22,7 @@ from cloud.datasets.source import Row, SourceFile, find_paths, open_all
 from cloud.datasets.splits import SHARES
 from cloud.datasets.written import CellError, Reader, label_reader, normal_form, reader
 from cloud.errors import UserError
+from table_schema import values
 from table_schema.columns import Table
 
 BLOCK_ROWS = 65_536
@@ -290,6 +291,9 @@ def hashes(texts: Iterable[str], salt: int, count: int) -> Any:
 
 
 def seconds(text: str) -> float:
-    """Returns the seconds since 1970 of a timestamp of ISO 8601, in UTC where it has no zone."""
-    found = datetime.fromisoformat(text)
+    """Returns the seconds since 1970 of a timestamp of ISO 8601, in UTC where it has no zone.
+
+    A time of day is one of the first day.
+    """
+    found = datetime.fromisoformat(values.moment(text))
     return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()

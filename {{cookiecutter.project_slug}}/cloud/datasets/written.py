@@ -3,8 +3,8 @@
 A column's `written` says it, by an example or a pattern:
 
 - a number: how the file would write 1234.5, such as `1.234,5`, `$1,234.5`, `1 234,5 %`;
-- a timestamp: directives of `strptime` such as `%d.%m.%Y %H:%M`, or `epoch s`, or `epoch ms`, which
-  are read as UTC;
+- a timestamp: directives of `strptime` such as `%d.%m.%Y %H:%M` or `%I:%M %p`, or `epoch s`, or
+  `epoch ms`, which are read as UTC;
 - empty: as `table_schema/values.py` reads it.
 """
 
@@ -218,10 +218,13 @@ def _time_reader(written: str) -> Any:
             f"expected 'written' to be directives of strptime, such as '%d.%m.%Y', or"
             f" {' or '.join(map(repr, EPOCHS))}, got {written!r}"
         )
-    is_date = not re.search("%[HIMSfcX]", written)
+    has_time = re.search("%[HIMSfcX]", written)
+    has_date = re.search("%[YymdbBjcx]", written)
 
     def read(text: str) -> str:
         found = datetime.strptime(text, written)
-        return found.date().isoformat() if is_date else found.isoformat(" ")
+        if not has_date:
+            return found.time().isoformat()
+        return found.isoformat(" ") if has_time else found.date().isoformat()
 
     return read

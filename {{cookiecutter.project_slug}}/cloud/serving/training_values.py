@@ -8,6 +8,7 @@ from google.api_core import exceptions
 
 from cloud.client import Client
 from cloud.serving.instances import Instance
+from table_schema.values import moment
 
 FILE = "statistics.json"  # as the trainer writes it beside its SavedModel
 SHOWN = 8
@@ -49,7 +50,7 @@ class TrainingValues:
                     )
             if name in self.dates and isinstance(value, str):
                 first, last = self.dates[name]
-                if not first <= value[: len(last)] <= last:
+                if not first <= moment(value)[: len(last)] <= last:
                     found.append(
                         f"{name} {value} is outside the range of the training rows, {first} to"
                         f" {last}."

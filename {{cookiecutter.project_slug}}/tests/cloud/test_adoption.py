@@ -186,6 +186,11 @@ def test_words_of_truth_are_one_kind(tmp_path: Path, true: str, false: str) -> N
         ("1/31/2026 5:05 PM", "%m/%d/%Y %I:%M %p", "2026-01-31 17:05:00"),
         ("Jan 31, 2026", "%b %d, %Y", "2026-01-31"),
         ("20260131", "%Y%m%d", "2026-01-31"),
+        ("17:05", "", "17:05"),
+        ("7:31", "%H:%M", "07:31:00"),
+        ("17:05:31", "", "17:05:31"),
+        ("5:31 PM", "%I:%M %p", "17:31:00"),
+        ("05:05:31pm", "%I:%M:%S%p", "17:05:31"),
         ("1769879109", "epoch s", "2026-01-31 17:05:09"),
         ("1769879109000", "epoch ms", "2026-01-31 17:05:09"),
     ],
@@ -200,6 +205,42 @@ def test_times_are_read_as_the_file_writes_them(
     assert column is not None
     assert (column.kind, column.written) == ("timestamp", written)
     assert column_of(found, tmp_path, "date")[0] == made
+
+
+@pytest.mark.parametrize(
+    ("first", "step", "written", "said"),
+    [
+        (1_600_000_000, 86_400, "epoch s", "seconds since 1970, from 2020-09-13 to 2021-03-31"),
+        (1_600_000_000_000, 5000, "epoch ms", "milliseconds since 1970, from 2020-09-13 to 2020"),
+        (20260101, 0.1, "%Y%m%d", "dates, from 2026-01-01 to 2026-01-20"),
+    ],
+)
+def test_numbers_of_a_plausible_range_are_times_and_said(
+    tmp_path: Path, first: int, step: float, written: str, said: str
+) -> None:
+    moments = [int(first + step * n) for n in range(ROWS)]
+    path = table_file(tmp_path, seen=moments, order_id=moments[::-1])
+    found = look(path)
+    assert finding(found, "seen").guess.kind == "timestamp"
+    assert finding(found, "seen").guess.written == written
+    assert any(f"'seen' holds numbers that are read as {said}" in note for note in found.notes)
+    assert finding(found, "order_id").guess.kind == "integer"
+
+
+def test_numbers_that_only_name_a_row_are_ids(tmp_path: Path) -> None:
+    turns = random.Random(1).sample(range(40_000, 41_000), ROWS)  # noqa: S311 - no secret
+    path = table_file(
+        tmp_path,
+        Kundennummer=[7_000_000 + 977 * n for n in range(ROWS)],
+        Beleg=turns,
+        rank=random.Random(2).sample(range(1, ROWS + 1), ROWS),  # noqa: S311 - no secret
+        cents=[int(1e6 * noise) for noise in NOISE],
+    )
+    found = look(path)
+    assert {each.heading for each in found.findings if each.guess.is_id} == {
+        "Kundennummer",
+        "Beleg",
+    }
 
 
 def test_whether_days_or_months_come_first_is_asked_where_undecided(tmp_path: Path) -> None:
@@ -385,7 +426,7 @@ def test_by_time_the_tests_are_of_later_rows(tmp_path: Path) -> None:
     times = {split: [row["date"] for row in rows] for split, rows in splits.items()}
     assert max(times["train"]) < min(times["eval"]) <= max(times["eval"]) < min(times["test"])
     assert sum(map(len, times.values())) == ROWS
-    with pytest.raises(UserError, match="--time: expected a column of dates or times, got 'noise'"):
+    with pytest.raises(UserError, match="--time: expected a column of dates, got 'noise'"):
         look(tmp_path / "mine.csv", time="noise")
 
 

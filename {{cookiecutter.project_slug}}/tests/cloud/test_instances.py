@@ -70,8 +70,8 @@ def test_a_text_that_is_no_date_is_refused(
     with pytest.raises(UserError) as raised:
         instances.read(tmp_path / name, table)
     assert str(raised.value) == (
-        f"{tmp_path / name}, {place}: when: expected a date such as 2013-01-31 or a date and time"
-        " such as 2013-01-31 17:05 (departure), got '31.1.2013'."
+        f"{tmp_path / name}, {place}: when: expected a date such as 2013-01-31, a date and time"
+        " such as 2013-01-31 17:05, or a time of day such as 17:05 (departure), got '31.1.2013'."
     )
 
 

@@ -2,6 +2,7 @@ import gzip
 import json
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import openpyxl
 import pyarrow as pa
@@ -253,7 +254,7 @@ def test_what_is_no_title_stays_a_heading(tmp_path: Path, text: str) -> None:
 
 
 def test_lists_and_structures_are_left_out_with_the_reason(tmp_path: Path) -> None:
-    table = {
+    table: dict[str, list[Any]] = {
         "a": [1, 2],
         "tags": [["x"], []],
         "where": [{"lat": 1.5}, {"lat": 2.5}],

@@ -19,10 +19,12 @@ from trainer.tabular.statistics import measure
 
 ZONES = ("", "Z", "+01:00", "-0330", "+14")
 GOOD = ["2012-02-29", "2000-02-29", "0001-01-01", "9999-12-31T23:59:59.999", "1969-12-31 23:59Z"]
+CLOCKS = ["00:00", "17:05", "23:59:59.5", "17:05:30Z", "08:15+01:00"]
 BAD = [
     *("2013-02-29", "1900-02-29", "0000-01-01", "2013-00-10", "2013-13-01", "2013-04-31"),
     *("2013-1-31", "13-01-31", "2013-01-31T", "2013-01-31 24:00", "2013-01-31 17:60", "31/01/2013"),
     *("2013-01-31 17", "2013-01-31 17:05:60", "2013-01-31Z", "2013-01-31 17:05+25:00", "yesterday"),
+    *("24:00", "7:05", "17:60", "17:05 PM", "17", "T17:05", "17:05 2013-01-31", ":"),
     *("2013-01-31\n", "٢٠١٣-01-31", "2013-01-31 17:05 Z", "1359651900", "\0", "2013-01-31 17:05."),
 ]
 parts = tf.function(
@@ -83,13 +85,15 @@ def test_python_and_tensorflow_read_the_same_texts(text: str) -> None:
 
 
 def test_what_is_no_date_is_refused_in_python_and_a_gap_in_the_model() -> None:
-    assert in_graph([*GOOD, *BAD, ""])["known"] == [True] * len(GOOD) + [False] * (len(BAD) + 1)
-    assert [text for text in GOOD if not is_read(text)] == []
+    good = [*GOOD, *CLOCKS]
+    assert in_graph([*good, *BAD, ""])["known"] == [True] * len(good) + [False] * (len(BAD) + 1)
+    assert [text for text in good if not is_read(text)] == []
     assert [text for text in BAD if is_read(text)] == ["2013-01-31\n"]  # blanks are trimmed
     for gap in ("", " ", "NA", "null"):
         assert values.read("timestamp", gap) is None
-    expected = "expected a date such as 2013-01-31 or a date and time such as 2013-01-31 17:05"
-    with pytest.raises(ValueError, match=f"^{re.escape(expected)}, got '31/01/2013'$"):
+    expected = values.EXPECTED["timestamp"]
+    assert expected.startswith("a date such as 2013-01-31, a date and time")
+    with pytest.raises(ValueError, match=f"^expected {re.escape(expected)}, got '31/01/2013'$"):
         values.read("timestamp", "31/01/2013")
     with pytest.raises(ValueError, match=r"^expected a date of the calendar, got '2013-02-30'$"):
         values.read("timestamp", "2013-02-30")
@@ -129,6 +133,16 @@ def test_a_timestamp_is_days_and_the_parts_that_vary() -> None:
         vocabulary["when.month"].index(2) + 1,
         vocabulary["when.weekday"].index(7) + 1,
     ]
+
+
+def test_times_of_day_are_a_number_and_their_hour() -> None:
+    assert in_graph(["17:05:30"]) == in_graph(["1970-01-01 17:05:30+02:00"])
+    table = Table("t", "k", Label("y", ("a", "b"), ""), (Column("when", "timestamp", ""),))
+    texts = [f"{hour:02}:30" for hour in range(24)]
+    found = measure([rows_of([*texts, ""])], table, min_count=1)
+    assert list(found.vocabulary) == ["when.hour"]
+    encoded = Preprocessor(table, found).encode(rows_of(["00:30", "23:30:00"]))
+    assert encoded.numbers[0, 0] == pytest.approx(-encoded.numbers[1, 0])
 
 
 def test_moments_of_one_day_are_told_apart() -> None:

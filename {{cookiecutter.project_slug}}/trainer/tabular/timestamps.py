@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from table_schema.values import TIMESTAMP
+from table_schema.values import DAY_OF_TIMES, TIMESTAMP
 from trainer.tabular.data import Array
 
 Tensor = Any
@@ -22,7 +22,8 @@ def parts(texts: Tensor) -> dict[str, Tensor]:
     """Takes dates and times apart.
 
     Args:
-        texts: string [rows], as `table_schema/values.py` reads them. Any other text is a gap.
+        texts: string [rows], as `table_schema/values.py` reads them: a time of day is one of the
+            first day of 1970. Any other text is a gap.
 
     Returns:
         int64 [rows] by name: `day`, days since 1970-01-01; `second` of the day, 0 to 86,399;
@@ -30,7 +31,8 @@ def parts(texts: Tensor) -> dict[str, Tensor]:
         `second` are 0 and the others -1. `known`, bool [rows], tells the gaps.
     """
     shaped = tf.strings.regex_full_match(texts, TIMESTAMP)
-    whole = tf.where(shaped, texts, "1970-01-01")
+    whole = tf.where(shaped, texts, DAY_OF_TIMES)
+    whole = tf.strings.regex_replace(whole, "^([0-9]{2}:)", rf"{DAY_OF_TIMES}T\1")
     # All as long as 2013-01-31T17:05:09, and what may follow does not matter.
     whole = tf.strings.regex_replace(whole, "^(.{10})$", r"\1T00:00:00")
     whole = tf.strings.regex_replace(whole, "^(.{16})(?:Z|[+-].*)?$", r"\1:00")
