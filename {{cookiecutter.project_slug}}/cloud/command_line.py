@@ -51,10 +51,10 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     options, unknown = parser.parse_known_args(arguments)
     flags = [word for word in unknown if word.startswith("--")]
     if flags:
-        command, *words = arguments
+        called, *words = arguments
         raise UserError(
-            f"{flags[0].partition('=')[0]} is no flag of {command}; a flag of the trainer comes"
-            f" after a second --: {trainer_flags_in_place(command, words, flags)}"
+            f"{flags[0].partition('=')[0]} is no flag of {called}; a flag of the trainer comes"
+            f" after a second --: {trainer_flags_in_place(called, words, flags)}"
         )
     if unknown:
         parser.error(f"unrecognized arguments: {' '.join(unknown)}")
