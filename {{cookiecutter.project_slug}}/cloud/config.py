@@ -35,7 +35,7 @@ class Config:
         region: region of Vertex AI, such as `us-central1`.
         bucket: name of the Cloud Storage bucket, without `gs://`.
         model: display name of the model and of its endpoint.
-        data_set: name of a table in `trainer/tables/`.
+        data_set: name of a table in `trainer/tables/`; empty where the trainer has its own data.
         trainer_module: what a job runs, as `python -m` does.
         job_arguments: what it is called with, before a person's own flags; {train}, {eval} and
             {test} stand for the files of the data set, {data} for the folder of all data, and

@@ -51,6 +51,11 @@ def table(config: Config) -> Table:
     Raises:
         UserError: there is none of that name, or its description is wrong.
     """
+    if not config.data_set:
+        raise UserError(
+            "[tool.cloud] data_set is empty, as in a project with a trainer of its own: it has no"
+            " table. For one: nox -s adopt -- FILE.csv --label COLUMN"
+        )
     if config.data_set not in TABLES:
         raise UserError(
             f"[tool.cloud] data_set: expected one of {', '.join(TABLES)}, the tables of"

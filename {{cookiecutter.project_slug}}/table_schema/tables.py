@@ -6,6 +6,7 @@ and so may the classes of a label that is a number.
 """
 
 import dataclasses
+import json
 import re
 import tomllib
 import typing
@@ -93,17 +94,39 @@ def parse(name: str, text: str) -> Table:
     Raises:
         DescriptionError: it is no such description; the message names file, line and key.
     """
-    return _Description(f"trainer/tables/{name}.toml", text).table(name)
+    file = f"trainer/tables/{name}.toml"
+    try:
+        values = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise DescriptionError(f"{file}: is not TOML: {error}.") from error
+    return _Description(file, values, text).table(name)
+
+
+def document(table: Table) -> dict[str, Any]:
+    """Returns a table's description as JSON has it."""
+    values: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(table)))
+    return {key: value for key, value in values.items() if value is not None}
+
+
+def of_document(values: dict[str, Any]) -> Table:
+    """Reads what `document` has made.
+
+    Raises:
+        DescriptionError: it is no description.
+        KeyError: it has no name.
+    """
+    name = values["name"]
+    described = {key: value for key, value in values.items() if key != "name"}
+    return _Description(f"the description of {name!r}", described).table(name)
 
 
 class _Description:
-    def __init__(self, file: str, text: str) -> None:
+    """The keys and values of a description, and where it is."""
+
+    def __init__(self, file: str, values: dict[str, Any], text: str = "") -> None:
         self._file = file
+        self._values = values
         self._lines = text.splitlines()
-        try:
-            self._values = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
-            raise DescriptionError(f"{file}: is not TOML: {error}.") from error
 
     def table(self, name: str) -> Table:
         values = self._checked(self._values, Table, "")

@@ -9,7 +9,7 @@ from cloud import lookup
 from cloud.client import Client
 from cloud.console import next_commands, say, step
 from cloud.errors import UserError
-from cloud.serving import batch_jobs, batch_results, instances
+from cloud.serving import batch_jobs, batch_results, contract, instances
 from cloud.serving.batch_jobs import BatchSettings
 from cloud.serving.batch_results import KEY_FIELD, Inputs
 
@@ -18,7 +18,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--file",
         type=Path,
-        help="rows as .csv, .jsonl or .json; default: the test file of the data set",
+        help="rows as .csv, .jsonl or .json, or a folder of images; default: the test file of the"
+        " data set",
     )
     parser.add_argument("--allow-missing", action="store_true", help=instances.ALLOW_MISSING)
     parser.add_argument(
@@ -45,7 +46,10 @@ def run(client: Client, options: argparse.Namespace) -> int:
         job = lookup.batch_job(client, options.job)
         inputs = None
         if options.file is not None:
-            inputs = batch_jobs.read_file(client, options.file, allow_missing=options.allow_missing)
+            taken = contract.of_batch_job(client, job)
+            inputs = batch_jobs.read_file(
+                client, taken, options.file, allow_missing=options.allow_missing
+            )
     else:
         job, inputs = batch_jobs.submit(client, settings_of(options))
     try:
@@ -99,10 +103,12 @@ def finish(client: Client, job: Any, inputs: Inputs | None) -> int:
         path = batch_results.write(
             client.config.runs_folder / "batch", job.display_name, rows, results
         )
-    batch_results.summary(lookup.table(client.config), results)
+    taken = contract.of_batch_job(client, job)
+    batch_results.summary(taken.table, results)
     say(f"Joined: {path}")
+    evaluate = ("nox -s evaluate", "score the default version on the test rows")
     next_commands(
         ("nox -s versions", "the versions and their scores"),
-        ("nox -s evaluate", "score the default version on the test rows"),
+        *([evaluate] if taken.table is not None else []),
     )
     return 0 if lookup.has_succeeded(job) and results.predictions else 1

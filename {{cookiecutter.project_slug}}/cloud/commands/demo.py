@@ -14,9 +14,16 @@ from cloud.config import Config
 from cloud.console import next_commands, say, step
 from cloud.datasets import files
 from cloud.errors import UserError
-from cloud.serving import evaluations, instances, prediction, prediction_text, rollout
+from cloud.serving import (
+    contract,
+    evaluations,
+    instances,
+    prediction,
+    prediction_text,
+    rollout,
+)
 from cloud.serving.deployments import Machines
-from cloud.training import job_logs, submission
+from cloud.training import arguments, job_logs, submission
 from cloud.training.job_request import JobSettings
 
 STEPS = 6
@@ -42,7 +49,8 @@ def run(config: Config, options: argparse.Namespace) -> int:
 
         name = adopt(config, options.csv, options)
         config = dataclasses.replace(config, data_set=name)
-    lookup.table(config)
+    if arguments.need_data_set(config):
+        lookup.table(config)
     ours = config.target == "emulator" and emulator.address(config) is None
     try:
         with numbered(1, "Target"), step("Connecting"):
@@ -54,12 +62,13 @@ def run(config: Config, options: argparse.Namespace) -> int:
         if ours and emulator.stop(config):
             say("Stopped the emulator. It keeps its data; any command starts it again.", "dim")
     say(f"\nDone in {time.monotonic() - begun:.0f} s.", "bold")
+    another = ("nox -s predict -- --row 7", "predict for another row")
     next_commands(
         ("nox -s tensorboard", "the curves of all jobs so far"),
         ("nox -s jobs", "the jobs, their states and durations"),
         ("nox -s logs", "the newest job's log"),
         ("nox -s versions", "the model's versions and their traffic"),
-        ("nox -s predict -- --row 7", "predict for another row"),
+        *([another] if config.data_set else []),
         ("nox -s submit -- -- --epochs 3", "train again, with other settings"),
     )
     return 0
@@ -72,7 +81,10 @@ def run_steps(client: Client, options: argparse.Namespace) -> None:
         UserError: the job does not succeed.
     """
     with numbered(2, "Data"):
-        files.upload(client, options.rows)
+        if client.config.data_set:
+            files.upload(client, options.rows)
+        else:
+            files.upload_folder(client)
     with numbered(3, "Job"):
         job = submission.submit(client, JobSettings(trainer=options.trainer))
         say(f"Submitted {job.display_name} ({job.name})")
@@ -96,16 +108,20 @@ def run_steps(client: Client, options: argparse.Namespace) -> None:
 
 
 def predict(client: Client) -> None:
-    """Sends one row of the test file and prints the prediction beside what really happened."""
-    table = lookup.table(client.config)
-    row = instances.sample_row(client.config)
-    instance = instances.of_row(table, row)
+    """Sends a row of the test file, or the model's own sample, and prints what is predicted."""
+    taken = contract.of_default(client)
+    row = instances.sample_row(client.config) if taken.table is not None else None
+    instance = taken.sample
+    if taken.table is not None and row is not None:
+        instance = instances.of_row(taken.table, row)
     url = prediction.endpoint_url(client)
-    say(client.curl(url, json.dumps(instances.request(table, [instance]))), "dim")
-    answer = prediction.ask(client, url, [instance])
+    body = taken.body([instance or {}])
+    say(client.curl(url, json.dumps(body)), "dim")
+    answer = prediction.ask(client, url, body)
     [predicted] = answer.predictions
     say(f"Version {answer.version} answers {json.dumps(predicted)}")
-    say(prediction_text.in_words(table, row, predicted), "bold")
+    if taken.table is not None:
+        say(prediction_text.in_words(taken.table, row, predicted), "bold")
 
 
 @contextmanager

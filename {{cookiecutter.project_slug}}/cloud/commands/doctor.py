@@ -76,7 +76,8 @@ def run(client: Client, _options: argparse.Namespace) -> int:
     if failed:
         say(f"{counted(failed, 'problem')} found.", "red")
         return 1
-    has_data = all(client.blob(uri).exists() for uri in files.uris(client.config).values())
+    uris = files.uris(client.config).values() if client.config.data_set else ()
+    has_data = all(client.blob(uri).exists() for uri in uris)
     next_commands(
         ("nox -s submit", "train a model") if has_data else ("nox -s data", "make the data")
     )

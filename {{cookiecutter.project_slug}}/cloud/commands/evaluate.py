@@ -7,7 +7,8 @@ from cloud import lookup
 from cloud.client import Client
 from cloud.console import Cell, Column, counted, out, say, step, table
 from cloud.errors import UserError
-from cloud.serving import evaluations, instances, prediction, traffic
+from cloud.serving import contract, evaluations, instances, prediction, traffic
+from cloud.serving.contract import Contract
 from cloud.serving.instances import Instance, Row
 from cloud.serving.prediction import Prediction
 from table_schema.columns import Label, Table
@@ -25,13 +26,32 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(client: Client, options: argparse.Namespace) -> int:
     """Prints the scores; exits 1 where they are not the trainer's."""
     version = lookup.version(client, options.version or "default")
-    data_table = lookup.table(client.config)
+    trained = evaluations.read(client, version.artifact_uri)
+    taken = contract.of_version(client, version)
+    data_table = taken.table
+    if data_table is None or data_table.name != client.config.data_set:
+        raise UserError(
+            f"Expected a version of the project's table to ask about its test rows; version"
+            f" {version.version_id} is of {_named(data_table)}. {_trainers_scores(trained)}"
+        )
     rows = list(instances.test_rows(client.config))
     truths = labels(data_table.label, rows)
-    answers = ask(client, version, [instances.of_row(data_table, row) for row in rows])
-    trained = evaluations.read(client, version.artifact_uri)
+    answers = ask(client, version, taken, [instances.of_row(data_table, row) for row in rows])
     scores = score(data_table, answers, truths, trained.threshold if trained is not None else 0.5)
     return show(version.version_id, scores, trained)
+
+
+def _named(table: Table | None) -> str:
+    return "no table" if table is None else f"the table {table.name!r}"
+
+
+def _trainers_scores(trained: evaluations.Evaluation | None) -> str:
+    if trained is None:
+        return "Its trainer wrote no scores."
+    scores = ", ".join(
+        f"{NAMES.get(name, name)} {each:.4f}" for name, each in trained.scores.items()
+    )
+    return f"Its trainer's own scores: {scores}."
 
 
 def labels(label: Label, rows: list[Row]) -> list[float]:
@@ -55,7 +75,7 @@ def labels(label: Label, rows: list[Row]) -> list[float]:
     return found
 
 
-def ask(client: Client, version: Any, found: list[Instance]) -> list[Prediction]:
+def ask(client: Client, version: Any, taken: Contract, found: list[Instance]) -> list[Prediction]:
     """Returns a version's predictions, from the endpoint.
 
     The endpoint chooses who answers, by the traffic; an answer of another version is asked for
@@ -74,9 +94,9 @@ def ask(client: Client, version: Any, found: list[Instance]) -> list[Prediction]
     url = prediction.endpoint_url(client)
     predictions: list[Prediction] = []
     with step(f"Predicting {counted(len(found), 'row')} with version {number}"):
-        for chunk in instances.in_requests(lookup.table(client.config), found):
+        for chunk in taken.in_requests(found):
             for _ in range(traffic.tries(share)):
-                answer = prediction.ask(client, url, chunk)
+                answer = prediction.ask(client, url, {"instances": chunk})
                 if answer.version == number:
                     predictions += answer.predictions
                     break

@@ -3,6 +3,7 @@
 import argparse
 import json
 from pathlib import Path
+from typing import Any
 
 from cloud import config, lookup
 from cloud.client import Client
@@ -19,13 +20,16 @@ from cloud.console import (
     text,
 )
 from cloud.errors import UserError
-from cloud.serving import instances, prediction, traffic, training_values
+from cloud.serving import contract, instances, prediction, traffic, training_values
+from cloud.serving.contract import Contract
 from cloud.serving.instances import Instance, Row
 from cloud.serving.prediction import Prediction
 from cloud.serving.prediction_text import in_words
 from cloud.serving.training_values import TrainingValues
+from table_schema.columns import Table
 
 SHOWN_ROWS = 3
+LONGEST_LINE = 4_000  # characters
 OWN_FLAGS = ("help", "row", "instance", "file", "all-versions", "allow-missing")
 
 
@@ -42,8 +46,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--file",
         type=Path,
-        help="many instances: .csv, .jsonl, or .json with a list or a request's body; prints a"
-        " prediction a line as JSON",
+        help="many instances: .csv, .jsonl, .json with a list or a request's body, or images for a"
+        " model that takes one; prints a prediction a line as JSON",
     )
     parser.add_argument(
         "--all-versions",
@@ -51,8 +55,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="compare the versions that get traffic; sends the instance until each has answered",
     )
     parser.add_argument("--allow-missing", action="store_true", help=instances.ALLOW_MISSING)
+    values = config.load()
+    if not values.data_set:
+        return  # a model that is no table's takes JSON alone
     features = parser.add_argument_group("features", "an instance, a flag for each feature")
-    for column in lookup.table(config.load()).columns:
+    for column in lookup.table(values).columns:
         flag = column.name.replace("_", "-")
         spellings = dict.fromkeys((flag.lower(), flag))  # capitals are easily forgotten
         features.add_argument(
@@ -70,20 +77,22 @@ def run(client: Client, options: argparse.Namespace) -> int:
         UserError: the rows cannot be read, or the endpoint refuses them.
     """
     url = prediction.endpoint_url(client)
+    taken = contract.of_default(client)
     if options.file is not None:
         only_one_source(options)
-        return predict_file(client, url, options)
-    instance, row = one_instance(client, options)
-    body = instances.request(lookup.table(client.config), [instance])
-    say(client.curl(url, json.dumps(body)))
+        return predict_file(client, url, taken, options)
+    instance, row = one_instance(client, taken, options)
+    body = taken.body([instance])
+    say(shortened(client.curl(url, json.dumps(body))))
     if options.all_versions:
-        compare_versions(client, url, instance)
+        compare_versions(client, url, body)
         return 0
     with step("Predicting"):
-        answer = prediction.ask(client, url, [instance])
+        answer = prediction.ask(client, url, body)
     say(json.dumps(answer.predictions[0]), "bold")
     say(f"(version {answer.version} of {client.config.model})", "dim")
-    say(in_words(lookup.table(client.config), row, answer.predictions[0]))
+    if taken.table is not None:
+        say(in_words(taken.table, row, answer.predictions[0]))
     for surprise in learned_by(client, answer.version).surprises(instance):
         say(f"Note: {surprise}", "yellow")
     return 0
@@ -100,17 +109,46 @@ def only_one_source(options: argparse.Namespace) -> None:
         raise UserError(f"Expected instances from one place, got {' and '.join(given)}; give one.")
 
 
-def one_instance(client: Client, options: argparse.Namespace) -> tuple[Instance, Row | None]:
-    """Returns the instance of the flags, and its row where it comes from the test file."""
+def one_instance(
+    client: Client, taken: Contract, options: argparse.Namespace
+) -> tuple[Instance, Row | None]:
+    """Returns the instance of the flags, and its row where it comes from the test file.
+
+    Raises:
+        UserError: it cannot be read, or the model has no test file.
+    """
     only_one_source(options)
     flags = feature_flags(options)
     if options.instance is not None:
-        return instances.parse(options.instance, lookup.table(client.config)), None
-    table = lookup.table(client.config)
+        return taken.parse(options.instance), None
+    if taken.table is None:
+        if options.row is not None or taken.sample is None:
+            raise UserError(
+                "Expected --instance or --file, as this model is no table's and has no test file."
+            )
+        return taken.sample, None
+    check_table(client, taken.table)
     if flags:
-        return instances.of_row(table, flags), None
+        return instances.of_row(taken.table, flags), None
     row = instances.sample_row(client.config, options.row)
-    return instances.of_row(table, row), row
+    return instances.of_row(taken.table, row), row
+
+
+def check_table(client: Client, served: Table) -> None:
+    """Raises UserError where the default version is of another table than the project's."""
+    if served.name != client.config.data_set:
+        raise UserError(
+            f"The default version is of the table {served.name!r}, and the project's is"
+            f" {client.config.data_set!r} now: deploy a model of it ('nox -s submit', then"
+            " 'nox -s deploy'), or give --instance or --file with rows of the other."
+        )
+
+
+def shortened(line: str) -> str:
+    """Returns a command without the middle of its data, where that would fill a screen."""
+    if len(line) <= LONGEST_LINE:
+        return line
+    return f"{line[: LONGEST_LINE // 2]} … {line[-LONGEST_LINE // 4 :]}"
 
 
 def feature_flags(options: argparse.Namespace) -> Row:
@@ -123,13 +161,12 @@ def feature_flags(options: argparse.Namespace) -> Row:
     }
 
 
-def predict_file(client: Client, url: str, options: argparse.Namespace) -> int:
+def predict_file(client: Client, url: str, taken: Contract, options: argparse.Namespace) -> int:
     """Prints a prediction a line, in the order of the file's instances."""
-    data_table = lookup.table(client.config)
-    found = instances.read(options.file, data_table, allow_missing=options.allow_missing)
+    found = taken.read(options.file, allow_missing=options.allow_missing)
     versions = set()
-    for chunk in instances.in_requests(data_table, found):
-        answer = prediction.ask(client, url, chunk)
+    for chunk in taken.in_requests(found):
+        answer = prediction.ask(client, url, {"instances": chunk})
         versions.add(answer.version)
         for each in answer.predictions:
             print(json.dumps(each))
@@ -149,7 +186,7 @@ def learned_by(client: Client, number: str) -> TrainingValues:
     return training_values.read(client, lookup.version(client, number).artifact_uri)
 
 
-def compare_versions(client: Client, url: str, instance: Instance) -> None:
+def compare_versions(client: Client, url: str, body: dict[str, Any]) -> None:
     """Prints what each version answers that gets traffic, and which get none."""
     endpoint = lookup.serving_endpoint(client)
     shares = traffic.version_shares(endpoint)
@@ -157,7 +194,7 @@ def compare_versions(client: Client, url: str, instance: Instance) -> None:
     answers: dict[str, Prediction] = {}
     with step(f"Predicting until {len(awaited)} of {len(shares)} versions have answered"):
         for _ in range(traffic.tries(min(shares[version] for version in awaited))):
-            answer = prediction.ask(client, url, [instance])
+            answer = prediction.ask(client, url, body)
             answers[answer.version] = answer.predictions[0]
             if answers.keys() >= awaited:
                 break

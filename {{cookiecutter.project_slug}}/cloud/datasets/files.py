@@ -93,6 +93,35 @@ def upload(client: Client, rows: int | None = None, split_by: str = "row") -> di
     return uris(config)
 
 
+def upload_folder(client: Client) -> list[str]:
+    """Uploads the files of the data folder as they are, for a trainer that reads its own data.
+
+    Returns:
+        The URIs of all, those that the bucket has already among them.
+    """
+    folder = client.config.data_folder
+    found = sorted(file for file in folder.rglob("*") if file.is_file()) if folder.is_dir() else []
+    shown = [file for file in found if not _is_hidden(file.relative_to(folder))]
+    if not shown:
+        say(
+            f"There is nothing in {folder} to upload; a trainer may have its data elsewhere.", "dim"
+        )
+    uris = []
+    with step(f"Uploading {counted(len(shown), 'file')} of {folder}"):
+        for file in shown:
+            blob = client.bucket.blob(f"data/{file.relative_to(folder).as_posix()}")
+            uris.append(f"gs://{blob.bucket.name}/{blob.name}")
+            if not _is_uploaded(blob, file):
+                blob.upload_from_filename(
+                    file, content_type=content_type(file.name), checksum="crc32c"
+                )
+    return uris
+
+
+def _is_hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)
+
+
 def _lock(config: Config) -> filelock.BaseFileLock:
     folder(config).mkdir(parents=True, exist_ok=True)
     return filelock.FileLock(folder(config) / ".lock")

@@ -14,8 +14,9 @@ from cloud.console import counted, out, say, step
 from cloud.content_types import content_type
 from cloud.datasets import files
 from cloud.errors import UserError
-from cloud.serving import instances
+from cloud.serving import contract
 from cloud.serving.batch_results import KEY_FIELD, Inputs
+from cloud.serving.contract import Contract
 
 
 @dataclass(frozen=True)
@@ -52,8 +53,9 @@ def submit(client: Client, settings: BatchSettings) -> tuple[Any, Inputs | None]
     name = f"{config.model}-{datetime.now(UTC):%Y%m%d-%H%M%S-%f}"
     inputs, uri = None, settings.uri
     if uri is None:
-        inputs = read_file(client, settings.file, allow_missing=settings.allow_missing)
-        uri = upload(client, inputs, f"batch/{name}/instances.jsonl")
+        taken = contract.of_version(client, version)
+        inputs = read_file(client, taken, settings.file, allow_missing=settings.allow_missing)
+        uri = upload(client, taken, inputs, f"batch/{name}/instances.jsonl")
     to = (settings.to or f"gs://{config.bucket}/batch/{name}").rstrip("/")
     machines = {
         "machine_spec": {"machine_type": settings.machine_type or config.machine_type},
@@ -69,20 +71,29 @@ def submit(client: Client, settings: BatchSettings) -> tuple[Any, Inputs | None]
     return job, inputs
 
 
-def read_file(client: Client, path: Path | None, *, allow_missing: bool = False) -> Inputs:
+def read_file(
+    client: Client, taken: Contract, path: Path | None, *, allow_missing: bool = False
+) -> Inputs:
     """Reads rows of this machine; each has its number in the file, from 0, as its key.
+
+    Args:
+        client: of the target.
+        taken: what the version takes.
+        path: of the file; None takes the test file.
+        allow_missing: whether the file may lack features altogether.
 
     Raises:
         UserError: they cannot be read.
     """
+    if path is None and taken.table is None:
+        raise UserError("--file: expected a file of instances, as this model has no test file.")
     if path is None:
         path = files.path(client.config, "test")
         if not path.exists():
             raise UserError(
                 f"There is no {path}; make the data with 'nox -s data', or give --file."
             )
-    table = lookup.table(client.config)
-    found = instances.read(path, table, allow_missing=allow_missing)
+    found = taken.read(path, allow_missing=allow_missing)
     for number, instance in enumerate(found, start=1):
         if KEY_FIELD in instance:
             raise UserError(
@@ -90,17 +101,14 @@ def read_file(client: Client, path: Path | None, *, allow_missing: bool = False)
                 " the row; rename the field."
             )
     # The rows of a CSV file keep their other columns, such as the label, for the joined file.
-    rows: Sequence[Any] = instances.rows_of(path, table) or found
+    rows: Sequence[Any] = taken.rows(path) or found
     keys = [str(number) for number in range(len(found))]
     return Inputs(dict(zip(keys, rows, strict=True)), dict(zip(keys, found, strict=True)))
 
 
-def upload(client: Client, inputs: Inputs, name: str) -> str:
+def upload(client: Client, taken: Contract, inputs: Inputs, name: str) -> str:
     """Writes instances to the bucket as JSON lines, and returns their URI."""
-    table = lookup.table(client.config)
-    keyed = (
-        instances.whole(table, row) | {KEY_FIELD: key} for key, row in inputs.instances.items()
-    )
+    keyed = (taken.whole(row) | {KEY_FIELD: key} for key, row in inputs.instances.items())
     text = "".join(json.dumps(each) + "\n" for each in keyed)
     with step(f"Uploading {counted(len(inputs.instances), 'instance')}"):
         client.bucket.blob(name).upload_from_string(text, content_type=content_type(name))

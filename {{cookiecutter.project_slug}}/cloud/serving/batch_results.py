@@ -3,6 +3,7 @@
 import csv
 import gzip
 import json
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -132,19 +133,25 @@ def write(folder: Path, name: str, rows: dict[str, dict[str, Any]], results: Res
     return path
 
 
-def summary(table: Table, results: Results) -> None:
-    """Prints how many rows were predicted, and what; and why others were not."""
+def summary(table: Table | None, results: Results) -> None:
+    """Prints how many rows were predicted, and what; and why others were not.
+
+    Args:
+        table: what the model was trained on; None of a model that is no table's.
+        results: of the job.
+    """
     predictions = [outputs(each) for each in results.predictions.values()]
     failed = [*results.errors.values(), *results.nameless]
     say(f"{counted(len(predictions), 'row')} predicted, {len(failed):,} failed.", "bold")
-    if predictions and table.label.kind == "regression":
+    if predictions and table is not None and table.label.kind == "regression":
         mean = sum(each["value"] for each in predictions) / len(predictions)
         say(f"  mean {table.label.heading}: {mean:.2f}")
-    elif predictions:
-        for name in table.label.classes:
-            count = sum(each["label"] == name for each in predictions)
-            share = 100 * count / len(predictions)
-            say(f"  {table.label.heading} {name}: {count:,} ({share:.1f} %)")
+    elif predictions and all("label" in each for each in predictions):
+        counts = Counter(str(each["label"]) for each in predictions)
+        heading = table.label.heading if table is not None else "label"
+        for name in table.label.classes if table is not None else sorted(counts):
+            share = 100 * counts[name] / len(predictions)
+            say(f"  {heading} {name}: {counts[name]:,} ({share:.1f} %)")
     for key, reason in list(results.errors.items())[:SHOWN_ERRORS]:
         say(f"  row {key} failed: {reason}", "red")
     for reason in results.nameless[:SHOWN_ERRORS]:

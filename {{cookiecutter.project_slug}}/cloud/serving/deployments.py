@@ -15,7 +15,9 @@ from cloud.console import say, step
 from cloud.datasets import files
 from cloud.errors import UserError
 from cloud.serving import instances, traffic
+from cloud.serving.contract import Contract
 from cloud.serving.instances import Instance
+from cloud.serving.plain_instances import MadeUp
 from cloud.serving.prediction import message
 
 # A new version proves itself on this share of the requests, in per cent, before it gets more.
@@ -135,6 +137,13 @@ def see_it_answer(client: Client, endpoint_name: str, deployed_id: str, instance
         answer = traffic.probe(client, endpoint_name, instance)
         if answer.status == 200 and answer.deployed_id == deployed_id:
             return
+        if isinstance(instance, MadeUp) and answer.deployed_id == deployed_id:
+            say(
+                f"The version answers a request of zeros and empty texts with {answer.status},"
+                f" {message(answer.text)}; with a sample of its own (job.save) it could be tried.",
+                "yellow",
+            )
+            return
         if answer.status != 200 and answer.deployed_id in ("", deployed_id):
             raise UserError(
                 f"The version does not predict: {answer.status}, {message(answer.text)}"
@@ -153,12 +162,16 @@ def undeploy_others(client: Client, endpoint_name: str, deployed_id: str) -> Non
             _undeploy(client, endpoint_name, deployed.id, deployed.model_version_id)
 
 
-def sample_instance(client: Client) -> Instance:
-    """Returns the first test row in the bucket, as a client would send it.
+def sample_instance(client: Client, taken: Contract) -> Instance:
+    """Returns an instance to ask a model with, whole: its own sample, or a test row in the bucket.
 
     Raises:
         UserError: there is none.
     """
+    if taken.sample is not None:
+        return taken.whole(taken.sample)
+    if taken.table is None:
+        raise UserError("The model has no sample to ask it with; save it with job.save.")
     blob = client.bucket.blob(files.object_name(client.config, "test"))
     remedy = "to take a sample row from; make it with 'nox -s data'"
     if not blob.exists():
@@ -167,7 +180,7 @@ def sample_instance(client: Client) -> Instance:
     row = next(csv.DictReader(io.StringIO(text)), None)
     if row is None:
         raise UserError(f"There is no row in gs://{client.config.bucket}/{blob.name} {remedy}.")
-    return instances.of_row(lookup.table(client.config), row)
+    return taken.whole(instances.of_row(taken.table, row))
 
 
 def _deploy(client: Client, endpoint: Any, version: Any, runs_on: Machines) -> str:

@@ -146,7 +146,7 @@ def parse(document: dict[str, Any]) -> Evaluation:
         scores,
         primary["metric"],
         primary["higher_is_better"],
-        document["test_fingerprint"],
+        document.get("test_fingerprint", ""),
         document.get("confusion", {}).get("threshold", 0.5),
         document.get("baselines", {}),
     )

@@ -19,6 +19,7 @@ Row = dict[str, str]
 # Instances, and all names that any of them had.
 Found = tuple[list[Instance], set[str]]
 
+ALLOW_MISSING_FLAG = " --allow-missing sends it all the same."
 ALLOW_MISSING = "count features that the file names nowhere as gaps"
 # An endpoint takes requests of up to 1.5 MB, documented at
 # https://cloud.google.com/vertex-ai/docs/predictions/get-online-predictions.
@@ -93,11 +94,6 @@ def whole(table: Table, instance: Instance) -> Instance:
     return instance | gaps
 
 
-def request(table: Table, found: Sequence[Instance]) -> dict[str, Any]:
-    """Returns the body of a request for predictions."""
-    return {"instances": [whole(table, each) for each in found]}
-
-
 def test_rows(config: Config) -> Iterator[Row]:
     """Yields the rows of the test file on this machine, by column.
 
@@ -107,7 +103,7 @@ def test_rows(config: Config) -> Iterator[Row]:
     path = files.path(config, "test")
     if not path.exists():
         raise UserError(f"There is no {path}; make the data with 'nox -s data'.")
-    for _line, row in _csv_rows(path):
+    for _line, row in numbered_csv_rows(path):
         yield row
 
 
@@ -155,7 +151,7 @@ def read(path: Path, table: Table, *, allow_missing: bool = False) -> list[Insta
         _check_names(path, table, named, allow_missing=allow_missing)
         return found
     kinds = {".csv": _read_csv, ".json": _read_json, ".jsonl": _read_jsonl}
-    kind = path.with_suffix("").suffix if path.suffix == ".gz" else path.suffix
+    kind = kind_of(path)
     if kind not in kinds:
         raise UserError(f"{path}: expected a file of {', '.join(kinds)}, got {kind!r}.")
     found, named = kinds[kind](path, table)
@@ -163,6 +159,11 @@ def read(path: Path, table: Table, *, allow_missing: bool = False) -> list[Insta
         raise UserError(f"{path}: expected instances, one object of features each, found none.")
     _check_names(path, table, named, allow_missing=allow_missing)
     return found
+
+
+def kind_of(path: Path) -> str:
+    """Returns the ending that tells how a file is written, also where it is packed."""
+    return path.with_suffix("").suffix if path.suffix == ".gz" else path.suffix
 
 
 def _is_own(path: Path, table: Table) -> bool:
@@ -244,20 +245,29 @@ def parse(text: str, table: Table) -> Instance:
     Raises:
         UserError: it is no JSON object.
     """
+    return of_json(table, json_object(text))
+
+
+def json_object(text: str) -> Instance:
+    """Reads a JSON object that was given as a flag.
+
+    Raises:
+        UserError: it is none.
+    """
     try:
         instance = json.loads(text)
     except ValueError as error:
         raise UserError(f"--instance: expected a JSON object, got {text!r} ({error}).") from error
     if not isinstance(instance, dict):
         raise UserError(f"--instance: expected a JSON object, got {text!r}.")
-    return of_json(table, instance)
+    return instance
 
 
-def in_requests(table: Table, found: list[Instance]) -> Iterator[list[Instance]]:
-    """Yields the instances, whole, in lists that a request has room for."""
+def in_requests(found: Iterable[Instance]) -> Iterator[list[Instance]]:
+    """Yields whole instances in lists that a request has room for."""
     chunk: list[Instance] = []
     size = 0
-    for instance in (whole(table, each) for each in found):
+    for instance in found:
         length = len(json.dumps(instance)) + 2
         if chunk and size + length > REQUEST_BYTES:
             yield chunk
@@ -274,11 +284,15 @@ def csv_rows(path: Path) -> list[Row]:
     Raises:
         UserError: it cannot be read, or a line has more cells than the first, or fewer.
     """
-    return [row for _line, row in _csv_rows(path)]
+    return [row for _line, row in numbered_csv_rows(path)]
 
 
-def _csv_rows(path: Path, wanted: Sequence[str] = ()) -> Iterator[tuple[int, Row]]:
-    """Yields the rows of a CSV file with the numbers of their lines."""
+def numbered_csv_rows(path: Path, wanted: Sequence[str] = ()) -> Iterator[tuple[int, Row]]:
+    """Yields the rows of a CSV file with the numbers of their lines.
+
+    Raises:
+        UserError: as `csv_rows` does.
+    """
     try:
         yield from values.csv_rows(_text(path), wanted)
     except ValueError as error:
@@ -304,7 +318,7 @@ def _text(path: Path) -> str:
 def _read_csv(path: Path, table: Table) -> Found:
     found = []
     named: set[str] = set()
-    for line, row in _csv_rows(path, [column.name for column in table.columns]):
+    for line, row in numbered_csv_rows(path, [column.name for column in table.columns]):
         named |= row.keys()
         try:
             found.append(of_row(table, row))
@@ -314,6 +328,19 @@ def _read_csv(path: Path, table: Table) -> Found:
 
 
 def _read_json(path: Path, table: Table) -> Found:
+    return _objects(path, json_values(path), table)
+
+
+def _read_jsonl(path: Path, table: Table) -> Found:
+    return _objects(path, json_lines(path), table)
+
+
+def json_values(path: Path) -> list[tuple[str, Any]]:
+    """Returns the instances of a JSON file, each with its place: one, a list, or a request's body.
+
+    Raises:
+        UserError: it cannot be read.
+    """
     try:
         found = json.loads(_text(path))
     except ValueError as error:
@@ -321,10 +348,15 @@ def _read_json(path: Path, table: Table) -> Found:
     if isinstance(found, dict):
         found = found.get("instances", [found])
     each = enumerate(found if isinstance(found, list) else [found], start=1)
-    return _objects(path, ((f"instance {number}", value) for number, value in each), table)
+    return [(f"instance {number}", value) for number, value in each]
 
 
-def _read_jsonl(path: Path, table: Table) -> Found:
+def json_lines(path: Path) -> list[tuple[str, Any]]:
+    """Returns the values of a file of JSON lines, each with its place.
+
+    Raises:
+        UserError: it cannot be read.
+    """
     found = []
     for number, line in values.lines(_text(path)):
         try:
@@ -334,17 +366,22 @@ def _read_jsonl(path: Path, table: Table) -> Found:
                 f"{path} cannot be read: line {number} is not JSON ({error})."
             ) from error
         found.append((f"line {number}", value))
-    return _objects(path, found, table)
+    return found
+
+
+def check_object(path: Path, place: str, value: Any) -> None:
+    """Raises UserError where an instance is no JSON object."""
+    if not isinstance(value, dict):
+        raise UserError(
+            f"{path}, {place}: expected an object of features, got {json.dumps(value)[:40]}."
+        )
 
 
 def _objects(path: Path, values_by_place: Iterable[tuple[str, Any]], table: Table) -> Found:
     found = []
     named: set[str] = set()
     for place, value in values_by_place:
-        if not isinstance(value, dict):
-            raise UserError(
-                f"{path}, {place}: expected an object of features, got {json.dumps(value)[:40]}."
-            )
+        check_object(path, place, value)
         named |= value.keys()
         try:
             found.append(of_json(table, value))

@@ -8,39 +8,31 @@ from cloud import lookup, operations
 from cloud.client import Client
 from cloud.config import Config
 from cloud.errors import UserError
-from cloud.serving import signature
+from cloud.serving import model_folder, signature
+from cloud.serving.contract import FILE, Contract, PlainContract
 
-# TensorFlow Serving looks for numeric folders; the trainer exports to this one.
-EXPORT_FOLDER = "1"
-SAVED_MODEL = "saved_model.pb"
 SERVED_NAME = "model"
 PORT = 8080
 
 
-def folder_of(client: Client, job: Any) -> str:
-    """Returns the URI of the folder that holds a job's SavedModel.
+def check_signature(client: Client, folder: str, taken: Contract) -> None:
+    """Checks that a SavedModel takes what the project sends: its table's features, or its contract.
 
     Raises:
-        UserError: there is no SavedModel in it.
+        UserError: it takes something else.
     """
-    folder = lookup.model_folder(job)
-    if not folder or not client.blob(f"{folder}/{EXPORT_FOLDER}/{SAVED_MODEL}").exists():
-        raise UserError(
-            f"There is no SavedModel at {folder}/{EXPORT_FOLDER}; {job.display_name} is"
-            f" {lookup.state(job)}. Name a job that succeeded; 'nox -s jobs' lists them."
-        )
-    return folder
-
-
-def check_signature(client: Client, folder: str) -> None:
-    """Checks that a SavedModel takes the features of the project's table.
-
-    Raises:
-        UserError: it takes others.
-    """
-    place = f"{folder}/{EXPORT_FOLDER}/{SAVED_MODEL}"
+    place = model_folder.saved_model_of(client, folder)
     saved_model = client.blob(place).download_as_bytes()
-    signature.check(saved_model, lookup.table(client.config), place)
+    if client.config.data_set:
+        signature.check(saved_model, lookup.table(client.config), place)
+    elif isinstance(taken, PlainContract):
+        found = signature.inputs(saved_model, place).keys()
+        if found != taken.inputs.keys():
+            raise UserError(
+                f"{place}: expected a signature {signature.NAME!r} that takes"
+                f" {', '.join(taken.inputs)}, as {FILE} beside it says; it takes"
+                f" {', '.join(found)}. Save the model again, with job.save."
+            )
 
 
 def upload(client: Client, job: Any, folder: str, parent: Any | None) -> Any:

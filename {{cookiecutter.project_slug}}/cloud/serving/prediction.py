@@ -12,8 +12,6 @@ import requests
 from cloud import lookup
 from cloud.client import Client
 from cloud.errors import UserError
-from cloud.serving import instances
-from cloud.serving.instances import Instance
 
 # The model's outputs by name; TensorFlow Serving gives the only output of a signature bare.
 Prediction = dict[str, Any] | float
@@ -33,7 +31,7 @@ class Answer:
 
 
 def outputs(prediction: Prediction) -> dict[str, Any]:
-    """Returns a prediction's outputs by name; a bare one is a regression's `value`."""
+    """Returns a prediction's outputs by name; a bare one is called `value`."""
     return prediction if isinstance(prediction, dict) else {"value": prediction}
 
 
@@ -46,14 +44,18 @@ def endpoint_url(client: Client) -> str:
     return f"{client.vertex_url}/v1/{lookup.serving_endpoint(client).name}:predict"
 
 
-def ask(client: Client, url: str, chunk: list[Instance]) -> Answer:
-    """Sends instances in one request.
+def ask(client: Client, url: str, body: dict[str, Any]) -> Answer:
+    """Sends a request.
+
+    Args:
+        client: of the target.
+        url: as `endpoint_url` returns it.
+        body: as `Contract.body` returns it.
 
     Raises:
         UserError: the endpoint refuses them; the message is the model server's.
     """
     try:
-        body = instances.request(lookup.table(client.config), chunk)
         response = client.session.post(url, json=body)
     except requests.exceptions.InvalidJSONError as error:
         raise UserError("Expected finite numbers, got one that JSON cannot represent.") from error

@@ -6,7 +6,14 @@ from cloud import lookup
 from cloud.client import Client
 from cloud.console import next_commands, say
 from cloud.errors import UserError
-from cloud.serving import deployments, evaluations, model_versions, traffic
+from cloud.serving import (
+    contract,
+    deployments,
+    evaluations,
+    model_folder,
+    model_versions,
+    traffic,
+)
 from cloud.serving.deployments import Machines
 from cloud.serving.instances import Instance
 
@@ -32,12 +39,14 @@ def deploy(client: Client, job: Any, machines: Machines, traffic_share: int, *, 
         The version, a `Model`.
 
     Raises:
-        UserError: the job has no SavedModel of the project's table, the version is no better than
-            the default or worse than a prediction without a model, or it does not answer.
+        UserError: the job has no SavedModel that takes what the project sends, the version is no
+            better than the default or worse than a prediction without a model, or it does not
+            answer.
     """
-    folder = model_versions.folder_of(client, job)
-    model_versions.check_signature(client, folder)
-    instance = deployments.sample_instance(client)
+    folder = model_folder.of_job(client, job)
+    taken = contract.read(client, folder)
+    model_versions.check_signature(client, folder, taken)
+    instance = deployments.sample_instance(client, taken)
     default = lookup.model(client)
     objection = object_to(client, job, folder, default)
     if objection and not force:
@@ -81,6 +90,9 @@ def object_to(client: Client, job: Any, folder: str, default: Any) -> str:
     if objection or default is None:
         return objection
     current = evaluations.read(client, default.artifact_uri)
+    if candidate is None and current is None:
+        say(f"Neither this model nor version {default.version_id} has scores to compare.", "yellow")
+        return ""
     is_better, verdict = evaluations.compare(candidate, current, default.version_id)
     if is_better:
         say(verdict)
@@ -110,7 +122,8 @@ def promote(client: Client, version: Any, machines: Machines) -> None:
                 "bold",
             )
             return
-    instance = deployments.sample_instance(client)
+    taken = contract.of_version(client, version)
+    instance = deployments.sample_instance(client, taken)
     deployed_id = deployments.serve(client, endpoint, version, machines, instance)
     make_default(client, version, endpoint.name, deployed_id, instance)
 

@@ -10,11 +10,9 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from cloud import lookup
 from cloud.client import Client
 from cloud.console import step
 from cloud.errors import UserError
-from cloud.serving import instances
 from cloud.serving.instances import Instance
 
 Split = dict[str, int]
@@ -51,8 +49,7 @@ def probe(client: Client, endpoint_name: str, instance: Instance) -> Probe:
     one may know a feature that the other does not.
     """
     url = f"{client.vertex_url}/v1/{endpoint_name}:rawPredict"
-    body = instances.request(lookup.table(client.config), [instance])
-    response = client.session.post(url, json=body)
+    response = client.session.post(url, json={"instances": [instance]})
     return Probe(response.headers.get(ANSWERED_BY, ""), response.status_code, response.text)
 
 
@@ -126,7 +123,7 @@ def wait_until_moved(
         client: of the target.
         endpoint_name: resource name of the endpoint.
         deployed_id: of the deployed model.
-        instance: what to ask it.
+        instance: what to ask it, whole.
 
     Raises:
         UserError: others go on answering.

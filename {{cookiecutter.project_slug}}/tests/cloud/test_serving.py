@@ -24,7 +24,16 @@ from cloud.__main__ import main
 from cloud.client import Client
 from cloud.commands import batch
 from cloud.errors import UserError
-from cloud.serving import batch_jobs, deployments, instances, prediction, rollout, traffic
+from cloud.serving import (
+    batch_jobs,
+    contract,
+    deployments,
+    instances,
+    prediction,
+    rollout,
+    traffic,
+)
+from cloud.serving.contract import TableContract
 from table_schema.tables import TABLES
 
 CALLERS = 4
@@ -128,7 +137,7 @@ def callers(url: str, instance: dict[str, Any]) -> Iterator[Counter[tuple[int, s
 
 def test_no_request_fails_while_versions_change(project: Project, client: Client) -> None:
     url = prediction.endpoint_url(client)
-    with callers(url, deployments.sample_instance(client)) as counts:
+    with callers(url, deployments.sample_instance(client, contract.of_default(client))) as counts:
         told = project.run("deploy", job(project, "better"), "--traffic", "20")
         assert "better than the default: on the same test rows it has" in told
         assert "gets 20 % of the traffic; version 1 is still the default" in told
@@ -195,7 +204,7 @@ def test_a_version_that_does_not_answer_gets_no_traffic(
     number = "1" if before.get("1", 0) == 0 else "2"
     version = lookup.version(client, number)
     instance = {"no_such_feature": 1}
-    monkeypatch.setattr(deployments, "sample_instance", lambda _client: instance)
+    monkeypatch.setattr(deployments, "sample_instance", lambda _client, _taken: instance)
     with pytest.raises(UserError, match=r"does not predict: 400, .*no_such_feature"):
         rollout.promote(client, version, MACHINES)
     assert traffic.version_shares(lookup.endpoint(client)) == before
@@ -319,7 +328,7 @@ def test_batch_and_online_predictions_agree(project: Project, tmp_path: Path) ->
 def test_flags_of_features_make_an_instance(project: Project) -> None:
     printed = project.run("predict", "--island", "Biscoe", "--flipper-length-mm", "217")
     given: dict[str, Any] = {"island": "Biscoe", "flipper_length_mm": 217.0}
-    assert json.dumps(instances.request(TABLES["penguins"], [given])) in printed
+    assert json.dumps(TableContract(TABLES["penguins"]).body([given])) in printed
     label = json.loads(printed.splitlines()[-3])["label"]
     assert f"The model says {label} (" in printed
 
@@ -359,7 +368,7 @@ def test_a_bad_table_is_named_with_its_line(
         (("predict", "--body-mass-g", "inf"), "body_mass_g: expected a number (body"),
         (("predict", "--instance", '{"body_mass_g": 1e999}'), "Expected finite numbers"),
         (("predict", "--year", "2007", "--row", "1"), "got --row and flags of features; give one"),
-        (("predict", "--file", "no-such.csv"), "no-such.csv: cannot be read (No such file"),
+        (("predict", "--file", "no-such.csv"), "no-such.csv cannot be used: No such file"),
         (
             ("predict", "--file", str(ROOT / "README.md")),
             "README.md: expected a file of .csv, .json, .jsonl",

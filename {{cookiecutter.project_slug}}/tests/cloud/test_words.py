@@ -12,7 +12,8 @@ from cloud.commands.jobs import differing_settings
 from cloud.console import format_duration
 from cloud.serving import batch_results, prediction_text
 from cloud.serving.batch_results import Results
-from cloud.serving.instances import of_row, request, whole
+from cloud.serving.contract import TableContract
+from cloud.serving.instances import of_row, whole
 from cloud.serving.prediction import message
 from cloud.serving.prediction_text import in_words, minutes
 from cloud.serving.training_values import TrainingValues
@@ -58,7 +59,7 @@ def test_a_request_has_every_feature() -> None:
         sent["temp"],
     )
     assert whole(flights, sent) == sent
-    body = request(TABLES["penguins"], [{"island": None, "sex": "male", "other": 1}])
+    body = TableContract(TABLES["penguins"]).body([{"island": None, "sex": "male", "other": 1}])
     [penguin] = body["instances"]
     assert (penguin["island"], penguin["sex"], penguin["other"]) == ("", "male", 1)
     assert (penguin["year"], penguin["body_mass_g"]) == (-1, 3.4028234663852886e38)

@@ -12,10 +12,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from table_schema.columns import Column, Table
+from table_schema import tables
+from table_schema.columns import Column, Label, Table
 from table_schema.values import BLANKS
+from trainer import contract
 from trainer.console import say
 from trainer.files import NO_ROOM
+from trainer.job import BATCHING, BATCHING_FILE
 from trainer.tabular.data import Rows
 from trainer.tabular.formats import example_features
 from trainer.tabular.model import Head
@@ -26,8 +29,6 @@ Tensor = Any
 # TensorFlow Serving reads it with `--enable_batching --enable_per_model_batching_parameters`, the
 # emulator always: requests that wait may share a call of the model. Source: BatchingParameters in
 # tensorflow_serving/servables/tensorflow/session_bundle_config.proto.
-BATCHING_FILE = "batching_params.pbtxt"
-BATCHING = "max_batch_size { value: 1024 }\nbatch_timeout_micros { value: 0 }\n"
 COMPARED_ROWS = 32
 WARM_UP_ROWS = 1, 64  # of the requests that a server answers before it says that it is ready
 
@@ -71,7 +72,7 @@ class ServingModel(tf.Module):  # type: ignore[misc]
 
 def export(
     preprocessor: Preprocessor, head: Head, model: keras.Model, rows: Rows, folder: Path
-) -> None:
+) -> bool:
     """Writes the SavedModel; the folder appears when it is whole.
 
     `serving_default` takes a tensor [rows] for each column, by name. A feature that a request by
@@ -91,6 +92,9 @@ def export(
         rows: where the warm-up requests come from.
         folder: `.../1`, as TensorFlow Serving wants a number there.
 
+    Returns:
+        Whether rows may be joined into one call, as each has its own prediction.
+
     Raises:
         OSError: it cannot be written; its `filename` is the folder.
     """
@@ -108,6 +112,54 @@ def export(
             " model for each request, which is slower. Is a layer in the network that mixes rows?",
             severity="WARNING",
         )
+    return apart
+
+
+def write_contract(table: Table, rows: Rows, folder: Path, *, rows_joined: bool) -> None:
+    """Writes what the model takes and answers.
+
+    Args:
+        table: the model was trained on it.
+        rows: the sample is the first of them.
+        folder: the one that holds `1`.
+        rows_joined: as `export` returns it.
+    """
+    sample = {c.name: _as_json(c, rows.features[c.name][0]) for c in table.columns}
+    contract.write(
+        folder,
+        inputs=[
+            {
+                "name": column.name,
+                "kind": column.kind,
+                "heading": column.heading,
+                "about": column.about,
+                "example": sample[column.name],
+            }
+            for column in table.columns
+        ],
+        outputs=_outputs(table.label),
+        sample={name: value for name, value in sample.items() if value is not None},
+        rows_joined=rows_joined,
+        table=tables.document(table),
+    )
+
+
+def _outputs(label: Label) -> dict[str, str]:
+    """Says what each output of the signature means."""
+    if label.kind == "regression":
+        return {"estimate": label.about}
+    likeliest = {"label": f"the likeliest: {', '.join(label.classes)}"}
+    if label.kind == "binary":
+        return {"probability": f"of {label.classes[1]!r}, 0 to 1: {label.about}"} | likeliest
+    return {"probabilities": f"of {', '.join(label.classes)}, 0 to 1 each"} | likeliest
+
+
+def _as_json(column: Column, value: Any) -> Any:
+    """Returns a raw value as JSON carries it; None for a gap."""
+    plain = value.item() if hasattr(value, "item") else value
+    text = plain.decode() if isinstance(plain, bytes) else plain
+    is_gap = text == column.missing or text != text  # noqa: PLR0124, not a number
+    return None if is_gap and column.kind != "boolean" else text
 
 
 @contextmanager

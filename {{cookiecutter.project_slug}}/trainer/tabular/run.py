@@ -20,6 +20,7 @@ from table_schema.columns import SPLITS, Table
 from table_schema.tables import TABLES
 from trainer import console, files
 from trainer.errors import StopRequestedError
+from trainer.job import is_chief
 from trainer.mirror import FOLDERS, local_folders
 from trainer.tabular import card, charts, export, model
 from trainer.tabular.checkpoint import Checkpoints, Progress
@@ -30,7 +31,7 @@ from trainer.tabular.preprocess import Encoded, Preprocessor
 from trainer.tabular.settings import Settings, data_field
 from trainer.tabular.statistics import Statistics, measure
 from trainer.tabular.tensorboard_log import TensorBoardLog
-from trainer.tabular.workers import choose_strategy, is_chief, report_devices
+from trainer.tabular.workers import choose_strategy, report_devices
 
 # Settings that a run may change when it goes on from a checkpoint.
 CHANGEABLE = {
@@ -100,7 +101,8 @@ def run(settings: Settings, stop: threading.Event) -> dict[str, Any]:
         # The same weights in variables of no strategy, as the SavedModel needs them.
         plain = model.build(preprocessor, head, settings)
         plain.set_weights(network.get_weights())
-        export.export(preprocessor, head, plain, data.test, folders.model / "1")
+        apart = export.export(preprocessor, head, plain, data.test, folders.model / "1")
+        export.write_contract(table, data.test, folders.model, rows_joined=apart)
         document = _document(settings, table, data, progress) | findings
         _write_json(folders.model / "statistics.json", dataclasses.asdict(data.statistics))
         _write_json(folders.model / "evaluation.json", document)

@@ -32,14 +32,6 @@ def count_workers() -> int:
     return sum(len(cluster.get(role, [])) for role in ("chief", "worker")) or 1
 
 
-def is_chief() -> bool:
-    """Whether this process is the worker that writes."""
-    config = _variable("TF_CONFIG")
-    task = config.get("task", {"type": "chief", "index": 0})
-    first = "chief" if config.get("cluster", {}).get("chief") else "worker"
-    return "cluster" not in config or (task["type"], task["index"]) == (first, 0)
-
-
 def report_devices() -> None:
     """Says what this process trains on, and warns where the job asked for an accelerator."""
     found = {kind: tf.config.list_physical_devices(kind) for kind in DEVICE_TYPES}
