@@ -17,7 +17,6 @@ from vertex_emulator.state.database import Database
 from vertex_emulator.state.log_entries import Entries
 from vertex_emulator.testing.clients import Clients
 from vertex_emulator.testing.discovery import validator
-from vertex_emulator.vertex.replicas import TENSORFLOW_ADVICE
 
 READ = "2026-01-02T03:04:05.000006Z"
 COMMON = {"labels": {"ours": "kept"}}
@@ -133,25 +132,6 @@ def test_a_killed_replica_says_so(clients: Clients) -> None:
     assert "SIGKILL" in message
     message = run(clients, spec("import sys; sys.exit(255)")).error.message
     assert "exited with a non-zero status of 255" in message
-
-
-def test_tensorflows_own_gs_gets_advice(clients: Clients) -> None:
-    code = """
-import tensorflow as tf
-tf.io.write_file("gs://test-bucket/out.txt", "text")
-"""
-    job = spec(code)
-    [pool] = job["job_spec"]["worker_pool_specs"]
-    # Nobody answers for Google, with a network or without.
-    pool["container_spec"]["env"] = [
-        {"name": name, "value": "http://127.0.0.1:9"} for name in ("https_proxy", "http_proxy")
-    ]
-    ended = run(clients, job)
-    assert ended.state.name == "JOB_STATE_FAILED"
-    assert f"exited with a non-zero status of 1. {TENSORFLOW_ADVICE}" in ended.error.message
-    said = entries(clients, ended.name)
-    [advice] = [each["textPayload"] for each in said if each["severity"] == "WARNING"]
-    assert advice == TENSORFLOW_ADVICE
 
 
 def test_a_long_log_takes_little_memory_and_about_its_own_room(tmp_path: Path) -> None:

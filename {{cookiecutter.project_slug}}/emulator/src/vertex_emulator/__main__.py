@@ -100,6 +100,8 @@ def serve(listener: socket.socket, data_dir: Path, pace: Pace) -> None:
     from vertex_emulator.app import create_app  # Google's messages take a second to import
     from vertex_emulator.gateway.front import Front
     from vertex_emulator.gateway.gateway import Gateway
+    from vertex_emulator.proxy.certificate import Certificate
+    from vertex_emulator.proxy.tunnel import Proxy
 
     port: int = listener.getsockname()[1]
     url = f"http://{HOST}:{port}"
@@ -107,13 +109,17 @@ def serve(listener: socket.socket, data_dir: Path, pace: Pace) -> None:
     address = {"url": url, "pid": os.getpid(), "identity": identity}
     guard = Guard(port)
     gateway = Gateway(guard.refusal)
-    app = create_app(data_dir, url, guard, gateway, pace, identity=identity)
+    certificate = Certificate(data_dir / "proxy")
+    app = create_app(
+        data_dir, url, guard, gateway, pace, roots=certificate.roots, identity=identity
+    )
+    front = partial(Front, gateway, Proxy(certificate.context(), url))
     config = uvicorn.Config(
         app,
         lifespan="off",  # `_serve` sees to it, as uvicorn would print what raises in it
         log_level="warning",
         access_log=False,
-        http=partial(Front, gateway),  # type: ignore[arg-type]  # it makes one for each connection
+        http=front,  # type: ignore[arg-type]  # it makes one for each connection
         timeout_graceful_shutdown=5,
     )
     server = _Server(config)

@@ -62,6 +62,7 @@ def create_app(
     gateway: Gateway,
     pace: Pace | None = None,
     *,
+    roots: Path,
     identity: str = "",
 ) -> Starlette:
     """Builds the application.
@@ -73,6 +74,7 @@ def create_app(
         guard: admits requests.
         gateway: takes predictions, here and from `gateway.front`.
         pace: how soon the replicas of deployed models become more and fewer.
+        roots: the certificates that jobs trust (`proxy.certificate`).
         identity: what `GET /` answers with, so that an address file can be told from one that
             another emulator left behind.
     """
@@ -80,7 +82,7 @@ def create_app(
     database = Database(data_dir / DATABASE)
     documents, entries = Documents(database), Entries(database)
     objects = Objects(database, data_dir / "blobs")
-    runner = JobRunner(documents, entries, objects, data_dir / "jobs", url)
+    runner = JobRunner(documents, entries, objects, data_dir / "jobs", url=url, roots=roots)
     operations = Operations(documents)
     models = Models(database, documents, objects, operations)
     servers = ModelServers(data_dir / "servers", url)

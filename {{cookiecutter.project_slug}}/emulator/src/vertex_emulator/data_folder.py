@@ -9,7 +9,7 @@ from pathlib import Path
 # SQLite opens paths of up to 512 bytes, Windows mostly of 260; the names below the folder need 110.
 MAX_PATH = 150 if os.name == "nt" else 400
 DATABASE = "emulator.sqlite"
-FOLDERS = ("batches", "blobs", "jobs", "servers")
+FOLDERS = ("batches", "blobs", "jobs", "proxy", "servers")
 REMEDY = "let the emulator write there, or name another folder with --data-dir"
 
 

@@ -1,8 +1,8 @@
 """The first reader of every connection to the emulator.
 
-Predictions go to the gateway from here. Any other request goes, with its connection, to uvicorn and
-the ASGI application; a prediction that comes later on such a connection reaches the gateway through
-the application's route `gateway.routes`.
+Predictions go to the gateway from here, and CONNECT to `proxy.tunnel`. Any other request goes, with
+its connection, to uvicorn and the ASGI application; a prediction that comes later on such a
+connection reaches the gateway through the application's route `gateway.routes`.
 """
 
 import asyncio
@@ -18,6 +18,7 @@ from vertex_emulator.errors import ApiError
 from vertex_emulator.gateway import endpoint_path
 from vertex_emulator.gateway.gateway import Gateway
 from vertex_emulator.http.connection import LINGER_SECONDS, MAX_HEAD, Connection
+from vertex_emulator.proxy import tunnel
 
 
 class Front(Connection):
@@ -25,6 +26,7 @@ class Front(Connection):
 
     Args:
         gateway: takes the predictions.
+        proxy: what the emulator is as the proxy of its jobs.
         config: uvicorn's, as the rest.
         server_state: the connections that uvicorn knows of.
         app_state: of the application's lifespan.
@@ -33,12 +35,14 @@ class Front(Connection):
     def __init__(
         self,
         gateway: Gateway,
+        proxy: tunnel.Proxy,
         config: uvicorn.Config,
         server_state: ServerState,
         app_state: dict[str, Any],
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         super().__init__(gateway)
+        self._proxy = proxy
         self._config = config
         self._server_state = server_state
         self._app_state = app_state
@@ -67,14 +71,18 @@ class Front(Connection):
                 return
             self._held = b""
             if not endpoint_path.begins_prediction(data) and not self._refused:
-                self._hand_over(data)
+                self._hand_over(self._successor(data), data)
                 return
         super().data_received(data)
 
-    def _hand_over(self, data: bytes) -> None:
+    def _successor(self, data: bytes) -> "tunnel.Tunnel | _Successor":
+        if data.startswith(tunnel.BEGINNING):
+            return tunnel.Tunnel(self._proxy, self._server_state.connections)
+        return _Successor(self._config, self._server_state, self._app_state)
+
+    def _hand_over(self, successor: "tunnel.Tunnel | _Successor", data: bytes) -> None:
         self._service.connections.discard(self)
         self._server_state.connections.discard(self)
-        successor = _Successor(self._config, self._server_state, self._app_state)
         successor.connection_made(self._transport)
         self._transport.set_protocol(successor)
         successor.data_received(data)

@@ -15,6 +15,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from vertex_emulator.proxy import onward
+from vertex_emulator.proxy.hosts import covers_storage
+
 # What a process needs of this machine. All else stays in the person's shell: tokens, AIP_…,
 # TF_CONFIG, Python's and pip's settings, which no container on Google Cloud would see.
 INHERITED = re.compile(
@@ -75,31 +78,62 @@ def scripts_folder(python: Path) -> Path:
     return python / ("Scripts" if os.name == "nt" else "bin")
 
 
-def variables(python: Path, scratch: Path, url: str, job: Mapping[str, Any]) -> dict[str, str]:
+def storage_variables(url: str, roots: Path) -> dict[str, str]:
+    """Returns what brings every client of Cloud Storage in a job to the emulator.
+
+    TensorFlow's own has Google's address as a constant, and comes through the proxy that the
+    emulator is. There is none where the person's own proxy is of a kind that cannot stand behind
+    it (SOCKS), and on Windows, whose TensorFlow has no `gs://`.
+
+    Args:
+        url: the emulator's address.
+        roots: the certificates that programs are to trust (`proxy.certificate`).
+    """
+    environment = inherited() | {
+        "STORAGE_EMULATOR_HOST": url,
+        # gcsfs looks for Google's gRPC service for a minute otherwise.
+        "GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT": "false",
+        # No job acts at Google as the person or the machine that runs the emulator.
+        "NO_GCE_CHECK": "true",
+        "GOOGLE_AUTH_TOKEN_FOR_TESTING": "emulator",
+    }
+    if os.name == "nt" or not onward.can_pass_on():
+        # Google's address is tried for three minutes otherwise.
+        return environment | {"GCS_RETRY_CONFIG_MAX_RETRIES": "1"}
+    direct = environment["NO_PROXY"].split(",")
+    if "*" in direct:  # the person's proxies are for nothing
+        for name in [name for name in environment if name.lower().endswith("_proxy")]:
+            del environment[name]
+    # The emulator heeds the rest of NO_PROXY for what it passes on.
+    hosts = ",".join(name for name in direct if not covers_storage(name))
+    return environment | {
+        **dict.fromkeys(("NO_PROXY", "no_proxy"), hosts),
+        **dict.fromkeys(("HTTPS_PROXY", "https_proxy"), url),
+        "CURL_CA_BUNDLE": str(roots),
+    }
+
+
+def variables(
+    python: Path, scratch: Path, url: str, roots: Path, job: Mapping[str, Any]
+) -> dict[str, str]:
     """Returns the environment that every replica of a job shares.
 
     Args:
         python: the job's virtual environment.
         scratch: folder for temporary files.
         url: the emulator's address.
+        roots: the certificates that programs are to trust.
         job: the CustomJob.
     """
-    environment = inherited() | PIP | dict.fromkeys(TEMPORARY, str(scratch))
+    environment = storage_variables(url, roots) | PIP | dict.fromkeys(TEMPORARY, str(scratch))
     user = python.with_name("user")
     programs = [str(scripts_folder(python)), str(scripts_folder(user))]
     environment |= {
         "PATH": os.pathsep.join([*programs, environment.get("PATH", os.defpath)]),
         "VIRTUAL_ENV": str(python),
         "PYTHONUSERBASE": str(user),
-        # gcsfs looks for Google's gRPC service for a minute otherwise.
-        "GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT": "false",
-        # TensorFlow's own gs:// tries Google's address for three minutes otherwise.
-        "GCS_RETRY_CONFIG_MAX_RETRIES": "1",
-        # No job acts at Google as the person or the machine that runs the emulator.
-        "CLOUDSDK_CONFIG": str(python.with_name("gcloud")),
-        "NO_GCE_CHECK": "true",
+        "CLOUDSDK_CONFIG": str(python.with_name("gcloud")),  # not the person's credentials
         "PYTHONUNBUFFERED": "1",
-        "STORAGE_EMULATOR_HOST": url,
         "GOOGLE_CLOUD_PROJECT": job["name"].split("/")[1],
         "CLOUD_ML_PROJECT_ID": job["name"].split("/")[1],
         "CLOUD_ML_JOB_ID": job["name"].rpartition("/")[2],

@@ -57,16 +57,25 @@ class JobRunner:
         objects: Cloud Storage, for packages and `/gcs/`.
         folder: a folder of each job's own is made in here.
         url: the emulator's address, for the jobs.
+        roots: the certificates that they trust (`proxy.certificate`).
     """
 
     def __init__(
-        self, documents: Documents, entries: Entries, objects: Objects, folder: Path, url: str
+        self,
+        documents: Documents,
+        entries: Entries,
+        objects: Objects,
+        folder: Path,
+        *,
+        url: str,
+        roots: Path,
     ) -> None:
         self._documents = documents
         self._entries = entries
         self._objects = objects
         self._folder = folder
         self._url = url
+        self._roots = roots
         self._running: dict[str, Sequence[Attempts]] = {}
         self._closing = threading.Event()
         self._threads = ThreadPoolExecutor(MAX_RUNNING, thread_name_prefix="job")
@@ -170,7 +179,7 @@ class JobRunner:
         python = folder / "python"
         environment.make_python(python)
         mount = Mount(folder / "gcs", self._objects)
-        shared = environment.variables(python, scratch, self._url, job)
+        shared = environment.variables(python, scratch, self._url, self._roots, job)
         pools = job["jobSpec"]["workerPoolSpecs"]
         counts = [int(pool.get("replicaCount", 1)) for pool in pools]
         ports = iter(environment.free_ports(sum(counts)))

@@ -15,13 +15,18 @@ MAX_RESTARTS = 5
 MACHINE_FAILURES = {6, 134, 11, 139, -6, -11}
 LOST = 1_000_000  # stands for the exit code of a process that ended unseen; no process has it
 GRACE_SECONDS = 10.0
-# What TensorFlow's own client of Cloud Storage says when it asks for a token, and when it fails:
-# google_auth_provider.cc and curl_http_request.cc, whose words no other library has.
-TENSORFLOW_CLIENT = ("google_auth_provider.cc", "Error executing an HTTP request")
+# What TensorFlow says where its own gs:// does not come to the emulator: it reaches no server,
+# Google refuses the token of `environment`, or it is built without gs://. No other library has
+# these words, of curl_http_request.cc and env.cc.
+TENSORFLOW_STRAYED = (
+    "Error executing an HTTP request: libcurl code",
+    "Error executing an HTTP request: HTTP response code 401",
+    "File system scheme 'gs' not implemented",
+)
 TENSORFLOW_ADVICE = (
-    "This job uses TensorFlow's own gs://, which goes to Google's address and cannot be pointed at"
-    " this emulator. Pass a path such as /gcs/BUCKET/out as an argument and write there, or use"
-    " google-cloud-storage."
+    "TensorFlow's own gs:// does not come to this emulator here: it wants Linux or macOS, and the"
+    " variables https_proxy, no_proxy and CURL_CA_BUNDLE as the job finds them. Otherwise pass a"
+    " path such as /gcs/BUCKET/out as an argument and write there, or use google-cloud-storage."
 )
 KILLED = 9  # SIGKILL, which Windows does not name
 
@@ -89,7 +94,7 @@ class Attempts:
 
     def advice(self, lines: Iterable[str]) -> str:
         """Returns what to do instead of what the replica's new lines show; each once."""
-        if self._advice or not any(words in line for line in lines for words in TENSORFLOW_CLIENT):
+        if self._advice or not any(words in line for line in lines for words in TENSORFLOW_STRAYED):
             return ""
         self._advice = TENSORFLOW_ADVICE
         return self._advice
