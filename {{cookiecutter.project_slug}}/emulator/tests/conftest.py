@@ -13,12 +13,13 @@ import pytest
 import times_model
 from batch_prediction import write_exports
 from storage_server import CheckedApp, client_of, running, storage_app
-from times_model import upload_export
+from times_model import deploy, upload_export
 
 from vertex_emulator.testing.clients import Clients
 from vertex_emulator.testing.running import RunningEmulator
 
 ROOT = Path(__file__).parents[1]
+HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>"  # a name for the console
 _numbers = itertools.count(1)
 
 
@@ -89,3 +90,21 @@ def batch_models(clients: Clients, batch_exports: Path) -> dict[str, str]:
         name: upload_export(clients, batch_exports / name, f"gs://batch-bucket/models/{name}").model
         for name in ("price", "total", "share", "marked", "seats", "text")
     }
+
+
+@pytest.fixture(scope="session")
+def console_bucket(clients: Clients) -> str:
+    clients.storage.create_bucket("console-bucket", location="us-central1")
+    return "console-bucket"
+
+
+@pytest.fixture(scope="session")
+def console_endpoint(clients: Clients, console_bucket: str, exports: Path) -> tuple[str, str, str]:
+    """An endpoint with two versions of a model, of 80 and 20 percent, and their ids."""
+    uri = f"gs://{console_bucket}/times"
+    model = upload_export(clients, exports / "2", f"{uri}/2").model
+    upload_export(clients, exports / "3", f"{uri}/3", parent=model)
+    request = {"parent": clients.location, "endpoint": {"display_name": HOSTILE}}
+    name: str = clients.endpoints.create_endpoint(**request).result(timeout=60).name
+    one = deploy(clients, name, f"{model}@1", {"0": 100})
+    return name, one, deploy(clients, name, f"{model}@2", {"0": 20, one: 80})

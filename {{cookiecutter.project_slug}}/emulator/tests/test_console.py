@@ -10,7 +10,7 @@ from urllib.parse import quote
 import custom_jobs
 import pytest
 import requests
-import times_model
+from conftest import HOSTILE
 
 from vertex_emulator.console.routes import prefers_html
 from vertex_emulator.console.saved_model import MalformedError, signature, warm_up_row
@@ -18,7 +18,6 @@ from vertex_emulator.console.texts import printable, span
 from vertex_emulator.testing.clients import Clients
 
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8"
-HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>"
 SCORES = {"metric": "auc", "test": {"auc": 0.7312, "log_loss": 0.43}}
 NOISY = r"""
 import json, sys
@@ -52,34 +51,21 @@ def put(clients: Clients, bucket: str, name: str, content: bytes | str, kind: st
 
 
 @pytest.fixture(scope="module")
-def bucket(clients: Clients) -> str:
-    clients.storage.create_bucket("console-bucket", location="us-central1")
-    return "console-bucket"
-
-
-@pytest.fixture(scope="module")
-def noisy(clients: Clients, bucket: str) -> str:
+def noisy(clients: Clients, console_bucket: str) -> str:
     """A job with a hostile name that has printed all kinds of things."""
-    put(clients, bucket, "noisy/model/evaluation.json", json.dumps(SCORES), "application/json")
-    put(clients, bucket, "noisy/model/model_card.html", "<h1>The card</h1>", "text/plain")
-    job = custom_jobs.spec(NOISY, HOSTILE, base=f"gs://{bucket}/noisy")
+    put(
+        clients,
+        console_bucket,
+        "noisy/model/evaluation.json",
+        json.dumps(SCORES),
+        "application/json",
+    )
+    put(clients, console_bucket, "noisy/model/model_card.html", "<h1>The card</h1>", "text/plain")
+    job = custom_jobs.spec(NOISY, HOSTILE, base=f"gs://{console_bucket}/noisy")
     job |= {"display_name": HOSTILE, "labels": {"console": "noisy"}}
     name = custom_jobs.create(clients, job)
     assert custom_jobs.wait(clients, name).state.name == "JOB_STATE_SUCCEEDED"
     return name
-
-
-@pytest.fixture(scope="module")
-def endpoint(clients: Clients, bucket: str, exports: Path) -> tuple[str, str, str]:
-    """An endpoint with two versions of a model, and their ids."""
-    first = times_model.upload_export(clients, exports / "2", f"gs://{bucket}/times/2")
-    uri = f"gs://{bucket}/times/3"
-    times_model.upload_export(clients, exports / "3", uri, parent=first.model)
-    request = {"parent": clients.location, "endpoint": {"display_name": HOSTILE}}
-    made = clients.endpoints.create_endpoint(**request).result(timeout=60)
-    one = times_model.deploy(clients, made.name, f"{first.model}@1", {"0": 100})
-    two = times_model.deploy(clients, made.name, f"{first.model}@2", {"0": 20, one: 80})
-    return made.name, one, two
 
 
 @pytest.mark.parametrize(
@@ -118,9 +104,15 @@ def test_the_overview_shows_what_exists_and_what_is_next(clients: Clients, noisy
 
 
 def test_names_are_text_and_never_markup(
-    clients: Clients, bucket: str, noisy: str, endpoint: tuple[str, str, str]
+    clients: Clients, console_bucket: str, noisy: str, console_endpoint: tuple[str, str, str]
 ) -> None:
-    put(clients, bucket, f"{HOSTILE}/{HOSTILE}.csv", f"a,{HOSTILE}\n1,{HOSTILE}\n", "text/csv")
+    put(
+        clients,
+        console_bucket,
+        f"{HOSTILE}/{HOSTILE}.csv",
+        f"a,{HOSTILE}\n1,{HOSTILE}\n",
+        "text/csv",
+    )
     location = f"/-/{clients.location}"
     folder = quote(f"{HOSTILE}/")
     for path in (
@@ -129,11 +121,11 @@ def test_names_are_text_and_never_markup(
         f"/-/{noisy}",
         f"/-/{noisy}?q={quote(HOSTILE)}&severity={quote(HOSTILE)}&replica={quote(HOSTILE)}",
         f"{location}/endpoints",
-        f"/-/{endpoint[0]}",
-        f"/-/{endpoint[0]}/predict",
-        f"{location}/buckets/{bucket}",
-        f"{location}/buckets/{bucket}?prefix={folder}",
-        f"{location}/buckets/{bucket}?object={folder}{quote(HOSTILE)}.csv",
+        f"/-/{console_endpoint[0]}",
+        f"/-/{console_endpoint[0]}/predict",
+        f"{location}/buckets/{console_bucket}",
+        f"{location}/buckets/{console_bucket}?prefix={folder}",
+        f"{location}/buckets/{console_bucket}?object={folder}{quote(HOSTILE)}.csv",
         f"/-/projects/{quote(HOSTILE, safe='')}/locations/x/customJobs",
     ):
         answer = requests.get(clients.url + path, headers={"accept": BROWSER}, timeout=60)
@@ -269,8 +261,8 @@ def test_what_does_not_exist_is_a_page_with_a_way_back(clients: Clients, path: s
     assert '<a href="/">Back to the overview</a>' in text
 
 
-def test_traffic_is_moved(clients: Clients, endpoint: tuple[str, str, str]) -> None:
-    name, one, two = endpoint
+def test_traffic_is_moved(clients: Clients, console_endpoint: tuple[str, str, str]) -> None:
+    name, one, two = console_endpoint
     text = page(clients, f"/-/{name}")
     assert f"--traffic-split={one}=80,{two}=20" in text
     assert "times v1" in text
@@ -285,21 +277,23 @@ def test_traffic_is_moved(clients: Clients, endpoint: tuple[str, str, str]) -> N
 
 
 def test_the_form_is_that_of_the_models_signature(
-    clients: Clients, endpoint: tuple[str, str, str]
+    clients: Clients, console_endpoint: tuple[str, str, str]
 ) -> None:
-    text = page(clients, f"/-/{endpoint[0]}/predict")
+    text = page(clients, f"/-/{console_endpoint[0]}/predict")
     assert 'data-name="x" data-kind="number"' in text
     assert "float32" in text
     for language in ("curl", "Python", "JavaScript", "Java", "Go"):
         assert f"<summary>{language}</summary>" in text
-    assert f"{clients.url}/v1/{endpoint[0]}:predict" in text
+    assert f"{clients.url}/v1/{console_endpoint[0]}:predict" in text
 
 
-def test_a_version_is_given_an_alias(clients: Clients, endpoint: tuple[str, str, str]) -> None:
-    deployed = clients.endpoints.get_endpoint(name=endpoint[0]).deployed_models
+def test_a_version_is_given_an_alias(
+    clients: Clients, console_endpoint: tuple[str, str, str]
+) -> None:
+    deployed = clients.endpoints.get_endpoint(name=console_endpoint[0]).deployed_models
     model = deployed[0].model.partition("@")[0]
     text = page(clients, f"/-/{model}")
-    assert f"/-/{endpoint[0]}" in text
+    assert f"/-/{console_endpoint[0]}" in text
     form = {"token": token(text), "version": "2", "alias": "default"}
     url = f"{clients.url}/-/{model}:mergeVersionAliases"
     assert requests.post(url, form, timeout=60).status_code == 200
@@ -324,30 +318,30 @@ def test_a_version_is_given_an_alias(clients: Clients, endpoint: tuple[str, str,
     ],
 )
 def test_objects_show_as_what_they_are(
-    clients: Clients, bucket: str, named: tuple[str, str], content: bytes | str, shown: str
+    clients: Clients, console_bucket: str, named: tuple[str, str], content: bytes | str, shown: str
 ) -> None:
     name, kind = named
-    put(clients, bucket, f"kinds/{name}", content, kind)
-    path = f"/-/{clients.location}/buckets/{bucket}"
+    put(clients, console_bucket, f"kinds/{name}", content, kind)
+    path = f"/-/{clients.location}/buckets/{console_bucket}"
     assert f"?object=kinds/{name}" in page(clients, f"{path}?prefix=kinds/")
     assert shown in page(clients, f"{path}?object=kinds/{name}")
 
 
 def test_a_batch_job_shows_its_rows(
-    clients: Clients, bucket: str, endpoint: tuple[str, str, str]
+    clients: Clients, console_bucket: str, console_endpoint: tuple[str, str, str]
 ) -> None:
-    put(clients, bucket, "in.jsonl", '{"x": 1}\n{"x": "no"}\n', "application/jsonl")
-    model = clients.endpoints.get_endpoint(name=endpoint[0]).deployed_models[0].model
+    put(clients, console_bucket, "in.jsonl", '{"x": 1}\n{"x": "no"}\n', "application/jsonl")
+    model = clients.endpoints.get_endpoint(name=console_endpoint[0]).deployed_models[0].model
     job: dict[str, Any] = {
         "display_name": HOSTILE,
         "model": model.partition("@")[0],
         "input_config": {
             "instances_format": "jsonl",
-            "gcs_source": {"uris": [f"gs://{bucket}/in.jsonl"]},
+            "gcs_source": {"uris": [f"gs://{console_bucket}/in.jsonl"]},
         },
         "output_config": {
             "predictions_format": "jsonl",
-            "gcs_destination": {"output_uri_prefix": f"gs://{bucket}/out"},
+            "gcs_destination": {"output_uri_prefix": f"gs://{console_bucket}/out"},
         },
         "dedicated_resources": {"machine_spec": {"machine_type": "n1-standard-2"}},
     }
@@ -362,7 +356,7 @@ def test_a_batch_job_shows_its_rows(
     assert "rows done" in text
     assert "<span>failed</span> <strong>1</strong>" in text
     assert "First errors" in text
-    assert f"gs://{bucket}/out/prediction-" in text
+    assert f"gs://{console_bucket}/out/prediction-" in text
     assert "<script>alert" not in text
 
 

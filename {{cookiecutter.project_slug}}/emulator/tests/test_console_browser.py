@@ -1,0 +1,221 @@
+"""The console in a browser: Debian's Chromium, driven by Playwright.
+
+Skipped where there is none: `apt-get install chromium` brings it, or CONSOLE_BROWSER names another
+of its kind.
+"""
+
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import custom_jobs
+import pytest
+from conftest import HOSTILE
+
+from vertex_emulator.testing.clients import Clients
+
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+BROWSER = os.environ.get("CONSOLE_BROWSER") or shutil.which("chromium")
+pytestmark = pytest.mark.skipif(BROWSER is None, reason="there is no chromium")
+expect: Any = playwright.expect
+
+# What the browser says of answers that are no success, and of a card that wants more than to show.
+EXPECTED = re.compile("status of|ERR_CONNECTION_REFUSED|Blocked script|violates the following")
+SLOW = """
+import json, pathlib, sys, time
+print("<script>alert(3)</script>", flush=True)
+go = pathlib.Path(sys.argv[1])
+number = 0
+while not (go / "end").exists():
+    for _line in range(100):
+        number += 1
+        print(json.dumps({"severity": "INFO", "message": f"Step {number}", "loss": 1 / number}))
+    sys.stdout.flush()
+    while not (go / str(number // 100)).exists() and not (go / "end").exists():
+        time.sleep(0.02)
+"""
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with playwright.sync_playwright() as driver:
+        # Chromium's own sandbox needs rights that root in a container does not have.
+        running = driver.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
+        yield running
+        running.close()
+
+
+@pytest.fixture(params=["light", "dark"])
+def scheme(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def view(browser: Any, clients: Clients) -> Iterator[Any]:
+    """A page; the test fails where a script does, or the policy keeps something back."""
+    context = browser.new_context(base_url=clients.url, viewport={"width": 1600, "height": 1000})
+    problems: list[str] = []
+    page = context.new_page()
+    page.set_default_timeout(30_000)
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.on("dialog", lambda dialog: (problems.append(dialog.message), dialog.dismiss()))
+    page.on(
+        "console",
+        lambda message: (
+            problems.append(message.text)
+            if message.type == "error" and not EXPECTED.search(message.text)
+            else None
+        ),
+    )
+    yield page
+    context.close()
+    assert not problems
+
+
+def test_a_running_job_is_followed_and_cancelled(
+    view: Any, clients: Clients, console_bucket: str, tmp_path: Path
+) -> None:
+    job = custom_jobs.spec(SLOW, str(tmp_path), base=f"gs://{console_bucket}/followed")
+    name = custom_jobs.create(clients, job | {"display_name": "followed " + HOSTILE})
+    custom_jobs.wait(clients, name, "JOB_STATE_RUNNING")
+    view.goto("/")
+    view.get_by_role("link", name="Jobs", exact=True).click()
+    view.get_by_label("Filter").fill('display_name="followed*"')
+    view.get_by_role("button", name="Apply").click()
+    view.get_by_role("link", name="followed").click()
+    expect(view.locator("#state")).to_contain_text("running")
+    log = view.locator("#log")
+    expect(log).to_contain_text("<script>alert(3)</script>")
+    for number in range(1, 26):  # a log that grows beyond what the page keeps
+        (tmp_path / str(number)).touch()
+    expect(log).to_contain_text("Step 2600 {")
+    expect(log).not_to_contain_text("Step 1 {")
+    assert log.locator("li").count() <= 2000
+    # The tail stays in sight; who reads further up is not moved.
+    assert log.evaluate("log => log.scrollHeight - log.scrollTop - log.clientHeight < 40")
+    log.evaluate("log => { log.scrollTop = 100; }")
+    (tmp_path / "26").touch()
+    expect(log).to_contain_text("Step 2700 {")
+    assert log.evaluate("log => log.scrollTop") < 400
+    expect(view.locator("figure[data-title=loss], figure:has-text('loss')").first).to_be_visible()
+    view.get_by_role("button", name="Cancel").click()
+    expect(view.locator("#state")).to_contain_text("cancelled")
+    expect(view.get_by_role("button", name="Cancel")).to_have_count(0)
+
+
+def test_a_job_deleted_while_shown_is_a_page_that_says_so(view: Any, clients: Clients) -> None:
+    name = custom_jobs.create(clients, custom_jobs.spec("import time; time.sleep(600)"))
+    custom_jobs.wait(clients, name, "JOB_STATE_RUNNING")
+    view.goto(f"/-/{name}")
+    clients.jobs.cancel_custom_job(name=name)
+    custom_jobs.wait(clients, name)
+    clients.jobs.delete_custom_job(name=name).result(timeout=60)
+    expect(view.get_by_role("heading", name="Not found")).to_be_visible()
+    view.get_by_role("link", name="Back to the overview").click()
+    expect(view.get_by_role("heading", name="From data to predictions")).to_be_visible()
+
+
+def test_a_card_shows_and_reaches_nothing(view: Any, clients: Clients, console_bucket: str) -> None:
+    card = (
+        "<h1>The card</h1><script>document.body.textContent = 'ran'</script>"
+        "<img src='/v1/nothing'><style>h1 { color: teal }</style>"
+    )
+    blob = clients.storage.bucket(console_bucket).blob("carded/model/model_card.html")
+    blob.upload_from_string(card, content_type="text/html")
+    job = custom_jobs.spec("print('done')", base=f"gs://{console_bucket}/carded")
+    name = custom_jobs.create(clients, job)
+    custom_jobs.wait(clients, name)
+    answered: list[str] = []
+    view.on("response", lambda response: answered.append(response.url))
+    view.goto(f"/-/{name}")
+    view.locator("iframe.card").scroll_into_view_if_needed()
+    frame = view.frame_locator("iframe.card")
+    expect(frame.get_by_role("heading", name="The card")).to_be_visible()
+    assert not [url for url in answered if url.endswith("/v1/nothing")]
+
+
+def test_a_prediction_is_tried_and_traffic_moved(
+    view: Any, clients: Clients, console_endpoint: tuple[str, str, str]
+) -> None:
+    name, one, two = console_endpoint
+    view.goto("/")
+    view.get_by_role("link", name="Endpoints", exact=True).click()
+    view.get_by_role("link", name="alert(1)").click()
+    first = view.get_by_role("slider", name="times v1")
+    first.focus()
+    first.press("Home")  # by the keyboard: nothing for the first
+    expect(view.locator("#split-command")).to_contain_text(f"--traffic-split={one}=0,{two}=100")
+    view.get_by_role("button", name="Move traffic").click()
+    expect(view.locator("#traffic tbody tr").nth(1)).to_contain_text("100 %")
+    assert dict(clients.endpoints.get_endpoint(name=name).traffic_split) == {one: 0, two: 100}
+    view.get_by_role("link", name="Try it").click()
+    view.get_by_label("x float32").fill("5")
+    expect(view.locator("details.code pre").first).to_contain_text('{"instances":[{"x":5}]}')
+    view.get_by_role("button", name="Predict").click()
+    answer = view.locator("#answer")
+    expect(answer).to_contain_text("y: 15")
+    expect(answer).to_contain_text("Version 2 answered")
+    view.get_by_role("button", name="Move it").click()
+    expect(view.locator("#varied figcaption")).to_have_text("The answer as x moves")
+    expect(view.locator("#varied .u-over")).to_be_visible()
+
+
+@pytest.mark.parametrize("width", [800, 1600])
+def test_pages_fit_and_read_in_both_schemes(
+    browser: Any,
+    clients: Clients,
+    console_endpoint: tuple[str, str, str],
+    scheme: str,
+    width: int,
+) -> None:
+    context = browser.new_context(
+        base_url=clients.url, color_scheme=scheme, viewport={"width": width, "height": 900}
+    )
+    page = context.new_page()
+    location = f"/-/{clients.location}"
+    for path in (
+        "/",
+        f"{location}/customJobs",
+        f"{location}/models",
+        f"{location}/endpoints",
+        f"/-/{console_endpoint[0]}",
+        f"/-/{console_endpoint[0]}/predict",
+        f"{location}/batchPredictionJobs",
+        f"{location}/buckets",
+        f"{location}/buckets/console-bucket",
+    ):
+        page.goto(path)
+        page.locator("h1").wait_for()
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
+        ground, ink = page.evaluate(
+            "() => { const style = getComputedStyle(document.body);"
+            " return [style.backgroundColor, style.color]; }"
+        )
+        brightness = [sum(map(int, each[4:-1].split(","))) / 3 for each in (ground, ink)]
+        assert (brightness[0] > brightness[1]) == (scheme == "light"), path
+        assert abs(brightness[0] - brightness[1]) > 150, path
+    context.close()
+
+
+def test_what_only_shows_needs_no_script(
+    browser: Any, clients: Clients, console_endpoint: tuple[str, str, str]
+) -> None:
+    context = browser.new_context(base_url=clients.url, java_script_enabled=False)
+    page = context.new_page()
+    page.goto(f"/-/{console_endpoint[0]}")
+    expect(page.locator("svg.traffic").first).to_be_visible()
+    page.goto(f"/-/{clients.location}/customJobs")
+    expect(page.get_by_role("heading", name="Jobs")).to_be_visible()
+    context.close()
+
+
+def test_a_page_says_when_the_emulator_has_gone(view: Any, clients: Clients) -> None:
+    view.goto("/")
+    expect(view.locator("#gone")).to_be_hidden()
+    view.route("**/*", lambda route: route.abort("connectionrefused"))
+    expect(view.locator("#gone")).to_be_visible()
+    view.unroute("**/*")
+    expect(view.locator("#gone")).to_be_hidden()
