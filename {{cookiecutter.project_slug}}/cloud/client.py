@@ -57,12 +57,22 @@ class Client:
             return self._emulator_url
         return f"https://{self.config.region}-aiplatform.googleapis.com"
 
-    @property
-    def console_url(self) -> str | None:
-        """Where Google Cloud's console shows Vertex AI's resources; the emulator has none."""
+    def console_url(self, name: str = "") -> str:
+        """Returns where a person sees a resource in a browser.
+
+        Args:
+            name: of a job, model or endpoint, without a version; "" stands for all there is.
+        """
         if self.is_emulator:
-            return None
-        return f"https://console.cloud.google.com/vertex-ai/locations/{self.config.region}"
+            return f"{self._emulator_url}/-/{name}" if name else self._emulator_url
+        region, number = self.config.region, name.rpartition("/")[2]
+        pages = {
+            "customJobs": f"/locations/{region}/training/{number}",
+            "models": f"/models/locations/{region}/models/{number}",
+            "endpoints": f"/online-prediction/locations/{region}/endpoints/{number}",
+        }
+        page = pages[name.split("/")[-2]] if name else ""
+        return f"https://console.cloud.google.com/vertex-ai{page}?project={self.config.project}"
 
     def api_url(self, service: str) -> str:
         """Returns where a REST API of Google Cloud is, such as `logging` or `monitoring`."""

@@ -27,7 +27,7 @@ for line in json.loads(sys.argv[1]):
     printed[line[0]] = [code, words.getvalue()]
 print(json.dumps(printed))
 """
-NEEDED = {"cancel": ["a-job"], "promote": ["2"]}
+NEEDED = {"cancel": ["a-job"], "console": ["--print"], "promote": ["2"]}
 # These need no account: they run here, or say what is missing here.
 LOCAL = {"adopt", "emulator", "tensorboard", "train"}
 

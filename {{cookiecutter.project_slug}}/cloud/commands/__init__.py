@@ -14,6 +14,7 @@ COMMANDS = {
     "jobs": "list the jobs, or show one",
     "logs": "show a job's log, or follow it until the job ends",
     "cancel": "cancel a job",
+    "console": "open the target's console in a browser",
     "tensorboard": "show the curves of all jobs in TensorBoard",
     "deploy": "serve a job's model as the next version, and move the traffic to it",
     "versions": "list the model's versions with their aliases, scores and traffic",

@@ -42,5 +42,6 @@ def run(client: Client, options: argparse.Namespace) -> int:
             (f"nox -s promote -- {version.version_id}", "make it the default, with all traffic"),
             ("nox -s predict -- --all-versions", "compare the versions"),
         ]
+    say(f"See it at {client.console_url(lookup.serving_endpoint(client).name)}")
     rollout.next_steps(client, *commands)
     return 0

@@ -201,6 +201,7 @@ def show(client: Client, job: Any) -> None:
     rows: list[tuple[Cell, Cell]] = [
         ("job", job.display_name),
         ("name", job.name),
+        ("page", client.console_url(job.name)),
         ("state", state_of(job, job_logs.progress(client, job))),
         ("age", age(job)),
         ("duration", duration(job)),

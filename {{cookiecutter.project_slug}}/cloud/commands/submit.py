@@ -67,9 +67,7 @@ def run(client: Client, options: argparse.Namespace) -> int:
         return 0
     job = submission.submit(client, settings)
     say(f"Submitted {job.display_name} ({job.name})", "bold")
-    if client.console_url is not None:
-        number = job.name.rpartition("/")[2]
-        say(f"See it at {client.console_url}/training/{number}?project={client.config.project}")
+    say(f"See it at {client.console_url(job.name)}")
     next_commands(
         (f"nox -s logs -- {job.display_name} --follow", "its log until it ends"),
         (f"nox -s jobs -- {job.display_name}", "its state"),

@@ -61,15 +61,13 @@ def view(browser: Any, clients: Clients) -> Iterator[Any]:
     page = context.new_page()
     page.set_default_timeout(30_000)
     page.on("pageerror", lambda error: problems.append(str(error)))
-    page.on("dialog", lambda dialog: (problems.append(dialog.message), dialog.dismiss()))
-    page.on(
-        "console",
-        lambda message: (
+    page.on("dialog", lambda dialog: problems.append(dialog.message))
+
+    def note(message: Any) -> None:
+        if message.type == "error" and not EXPECTED.search(message.text):
             problems.append(message.text)
-            if message.type == "error" and not EXPECTED.search(message.text)
-            else None
-        ),
-    )
+
+    page.on("console", note)
     yield page
     context.close()
     assert not problems
