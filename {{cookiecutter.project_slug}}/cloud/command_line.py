@@ -10,6 +10,7 @@ from cloud import config, emulator
 from cloud.commands import COMMANDS
 from cloud.console import err, fail, text
 from cloud.errors import UserError
+from table_schema.tables import DescriptionError
 
 # These start before there is a target to talk to.
 WITHOUT_CLIENT = {"adopt", "demo", "train", "tensorboard", "emulator"}
@@ -22,7 +23,7 @@ def run(arguments: list[str]) -> int:
     try:
         options = parse(arguments)
         return call(load(options.command), options)
-    except UserError as error:
+    except (UserError, DescriptionError) as error:
         fail(f"Error: {error}")
         return 1
 

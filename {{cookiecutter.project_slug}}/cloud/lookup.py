@@ -10,7 +10,7 @@ from cloud.client import Client
 from cloud.config import Config
 from cloud.errors import UserError
 from table_schema.columns import Table
-from table_schema.tables import TABLES, DescriptionError
+from table_schema.tables import TABLES
 
 # What a display name may hold that is no part of the filter's own syntax.
 NAME_CHARACTERS = re.compile(r"[\w .+@-]+")
@@ -49,7 +49,8 @@ def table(config: Config) -> Table:
     """Returns the description of the project's table.
 
     Raises:
-        UserError: there is none of that name, or its description is wrong.
+        UserError: there is none of that name.
+        DescriptionError: its description is wrong.
     """
     if not config.data_set:
         raise UserError(
@@ -62,10 +63,7 @@ def table(config: Config) -> Table:
             f" trainer/tables/, got {config.data_set!r}. For a table of your own:"
             " nox -s adopt -- FILE.csv --label COLUMN"
         )
-    try:
-        return TABLES[config.data_set]
-    except DescriptionError as error:
-        raise UserError(str(error)) from error
+    return TABLES[config.data_set]
 
 
 def job(client: Client, name: str | None, *, state: str | None = None) -> Any:

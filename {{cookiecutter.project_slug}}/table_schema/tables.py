@@ -54,8 +54,20 @@ class Tables(MutableMapping[str, Table]):
             file = self.folder / f"{name}.toml"
             if not file.is_file():
                 raise KeyError(name)
-            self._known[name] = parse(name, file.read_text(encoding="utf-8"))
+            self._known[name] = parse(name, self._text(name))
         return self._known[name]
+
+    def fault(self, name: str, key: str, message: str) -> DescriptionError:
+        """Returns the error of a value that only its reader can check; it names file and line."""
+        has_file = (self.folder / f"{name}.toml").is_file()
+        text = self._text(name) if has_file else ""
+        return _Description(_path(name), {}, text).error(message, key)
+
+    def _text(self, name: str) -> str:
+        try:
+            return (self.folder / f"{name}.toml").read_text(encoding="utf-8")
+        except UnicodeDecodeError as error:
+            raise DescriptionError(f"{_path(name)}: is not text in UTF-8: {error}.") from error
 
     def __setitem__(self, name: str, table: Table) -> None:
         """Adds a table that has no file."""
@@ -94,12 +106,16 @@ def parse(name: str, text: str) -> Table:
     Raises:
         DescriptionError: it is no such description; the message names file, line and key.
     """
-    file = f"trainer/tables/{name}.toml"
+    file = _path(name)
     try:
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise DescriptionError(f"{file}: is not TOML: {error}.") from error
     return _Description(file, values, text).table(name)
+
+
+def _path(name: str) -> str:
+    return f"trainer/tables/{name}.toml"
 
 
 def document(table: Table) -> dict[str, Any]:
@@ -168,14 +184,10 @@ class _Description:
         inside = f"{place}." if place else ""
         for key, value in values.items():
             if key not in known:
-                raise self._error(
-                    f"{inside}{key}: expected a key of {', '.join(known)}", key, is_key=True
-                )
+                raise self.error(f"{inside}{key}: expected a key of {', '.join(known)}", key)
             if not isinstance(value, known[key]) or (known[key] is int and isinstance(value, bool)):
                 expected = TYPES[known[key]]
-                raise self._error(
-                    f"{inside}{key}: expected {expected}, got {value!r}", key, is_key=True
-                )
+                raise self.error(f"{inside}{key}: expected {expected}, got {value!r}", key)
         for key in known:
             if key not in values and key not in _optional(kind):
                 of = f" of {values['name']!r}" if "name" in values else ""
@@ -190,21 +202,26 @@ class _Description:
         for value in values:
             if not isinstance(value, str):
                 last = key.rpartition(".")[2]
-                raise self._error(
-                    f'{key}: expected texts, each in "", got {value!r}', last, is_key=True
-                )
+                raise self.error(f'{key}: expected texts, each in "", got {value!r}', last)
 
     def _made(self, text: str, kind: type[Any], values: dict[str, Any]) -> Any:
         """Makes a part of the description; its own refusal gets the line of a text beside it."""
         try:
             return kind(**values)
         except ValueError as error:
-            raise self._error(str(error).rstrip("."), text) from error
+            named = text or (re.findall("'([^']*)'", str(error)) or [""])[-1]
+            raise self._error(str(error).rstrip("."), named) from error
 
-    def _error(self, message: str, text: str, *, is_key: bool = False) -> DescriptionError:
-        """Returns the error with the number of the first line that has a text or key, if one."""
-        found = rf"\b{re.escape(text)}\s*=" if is_key else rf"[\"']{re.escape(text)}[\"']"
-        lines = [n for n, line in enumerate(self._lines, 1) if text and re.search(found, line)]
+    def error(self, message: str, key: str) -> DescriptionError:
+        """Returns the error with the number of the first line that has a key, if one."""
+        return self._at(message, rf"\b{re.escape(key)}\s*=" if key else "")
+
+    def _error(self, message: str, text: str) -> DescriptionError:
+        """Returns the error with the number of the first line that has a text, if one."""
+        return self._at(message, rf"[\"']{re.escape(text)}[\"']" if text else "")
+
+    def _at(self, message: str, found: str) -> DescriptionError:
+        lines = [n for n, line in enumerate(self._lines, 1) if found and re.search(found, line)]
         line = f", line {lines[0]}" if lines else ""
         return DescriptionError(f"{self._file}{line}: {message}.")
 

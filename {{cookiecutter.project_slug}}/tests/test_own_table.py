@@ -3,6 +3,7 @@
 import csv
 import os
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -130,8 +131,17 @@ def test_what_a_person_edited_stays(folder: Path) -> None:
     assert path.read_text(encoding="utf-8") == edited
     assert "--dry-run" in run(folder, *again, "--replace", "--dry-run")
     assert path.read_text(encoding="utf-8") == edited
+    path.write_text(edited.replace('kind = "text"', 'kind = "prose"'), encoding="utf-8")
+    ran = call(folder, "data")
+    assert re.search(r"kunden_2026\.toml, line \d+: expected a kind of .*got 'prose'", ran.stderr)
+    assert "stays as you edited it" in run(folder, *again)
     run(folder, *again, "--replace")
     assert "class_" not in path.read_text(encoding="utf-8").partition("left_out")[0]
     ran = call(folder, "adopt", "Kunden 2026.csv", "--label", "Churn", "--name", "flights")
     assert ran.returncode == 1
     assert "describes another table" in ran.stderr
+    # A model and an endpoint are of one table.
+    assert "[tool.cloud] model is now 'others'" in run(folder, *again, "--name", "others")
+    values = (folder / "pyproject.toml").read_text(encoding="utf-8")
+    assert '\nmodel = "others"' in values
+    assert '\ndata_set = "others"' in values

@@ -1,6 +1,7 @@
 """Adopts a table: looks at it, says what was found, writes its description, and chooses it."""
 
 import argparse
+import dataclasses
 from pathlib import Path
 
 from cloud import config
@@ -12,7 +13,7 @@ from cloud.config import Config
 from cloud.console import say, step
 from cloud.datasets import files
 from cloud.errors import UserError
-from table_schema.tables import TABLES
+from table_schema.tables import TABLES, DescriptionError
 
 TABLES_FOLDER = config.ROOT / "trainer" / "tables"
 
@@ -24,8 +25,8 @@ def adopt(
     *,
     dry_run: bool = False,
     replace: bool = False,
-) -> str:
-    """Describes the table of files, and makes it the project's; returns its name.
+) -> Config:
+    """Describes the table of files, and makes it the project's; returns the values with it.
 
     Args:
         values: the project's.
@@ -48,7 +49,7 @@ def adopt(
         recorded, flags.put_question if flags.asks(options) else flags.take_default
     )
     report.show(found)
-    _write(found, dry_run=dry_run, replace=replace)
+    _write(values, found, dry_run=dry_run, replace=replace)
     outside = [name for name in recorded if Path(name).is_absolute()]
     if outside:
         say(
@@ -60,10 +61,10 @@ def adopt(
         page = values.data_folder / found.table.name / "report.html"
         report.write(page, found)
         say(f"A picture of each column: {page}")
-    return found.table.name
+    return dataclasses.replace(config.load(), data_set=found.table.name)
 
 
-def _write(found: Adoption, *, dry_run: bool, replace: bool) -> None:
+def _write(values: Config, found: Adoption, *, dry_run: bool, replace: bool) -> None:
     """Writes the description, unless somebody has edited the one that is there.
 
     Raises:
@@ -75,7 +76,7 @@ def _write(found: Adoption, *, dry_run: bool, replace: bool) -> None:
     new, old = description.text(found.table), ""
     if path.exists():
         old = path.read_text(encoding="utf-8")
-        if TABLES[name].source is None:
+        if not _is_of_files(name):
             raise UserError(
                 f"{shown} describes another table, which is no file's; give yours another name with"
                 " --name."
@@ -92,4 +93,27 @@ def _write(found: Adoption, *, dry_run: bool, replace: bool) -> None:
     else:
         description.write(path, new)
         say(f"Wrote {shown}: read it, and edit what you know better.", "bold")
-    description.choose(config.ROOT / "pyproject.toml", name)
+    _choose(values, name)
+
+
+def _is_of_files(name: str) -> bool:
+    """Whether a table is one of a person's own files; a description that is broken may be."""
+    try:
+        return TABLES[name].source is not None
+    except DescriptionError as error:
+        say(str(error), "yellow")
+        return True
+
+
+def _choose(values: Config, name: str) -> None:
+    """Makes the table the project's; one after another gets a model and endpoint of its own."""
+    chosen = {"data_set": name}
+    if values.data_set in TABLES and values.data_set != name:
+        chosen["model"] = name
+    description.set_values(config.ROOT / "pyproject.toml", chosen)
+    if "model" in chosen and values.model != name:
+        say(
+            f"[tool.cloud] model is now {name!r}, as {values.model!r} is the model of the table"
+            f" {values.data_set!r}. 'CLOUD_MODEL={values.model} nox -s teardown' removes what was"
+            " made under that name."
+        )

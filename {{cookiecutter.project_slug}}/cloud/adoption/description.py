@@ -13,7 +13,6 @@ from table_schema.columns import Table
 
 # The last line of what nobody has edited: a checksum of the lines above it.
 SEAL = re.compile(r"# Unedited since 'nox -s adopt': ([0-9a-f]{16})\n\Z")
-DATA_SET = re.compile(r'^(data_set\s*=\s*)"[^"\n]*"', re.MULTILINE)
 
 
 def text(table: Table) -> str:
@@ -63,10 +62,14 @@ def write(path: Path, content: str) -> None:
     unfinished.replace(path)
 
 
-def choose(pyproject: Path, name: str) -> None:
-    """Makes a table the project's: `[tool.cloud] data_set` names it."""
-    before = pyproject.read_text(encoding="utf-8")
-    write(pyproject, DATA_SET.sub(rf'\g<1>"{name}"', before, count=1))
+def set_values(pyproject: Path, values: Mapping[str, str]) -> None:
+    """Writes texts of `[tool.cloud]` over those that are there; comments stay."""
+    content = pyproject.read_text(encoding="utf-8")
+    head, table, rest = content.partition("[tool.cloud]\n")
+    for key, value in values.items():
+        there = re.compile(rf'^({key}\s*=\s*)"[^"\n]*"', re.MULTILINE)
+        rest = there.sub(rf'\g<1>"{value}"', rest, count=1)
+    write(pyproject, head + table + rest)
 
 
 def _part(part: Any) -> str:

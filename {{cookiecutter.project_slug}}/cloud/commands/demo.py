@@ -1,7 +1,6 @@
 """demo: every step once on the target, from the data to a prediction by REST."""
 
 import argparse
-import dataclasses
 import json
 import time
 from collections.abc import Iterator
@@ -47,8 +46,7 @@ def run(config: Config, options: argparse.Namespace) -> int:
     if options.csv:
         from cloud.adoption.adopt import adopt
 
-        name = adopt(config, options.csv, options)
-        config = dataclasses.replace(config, data_set=name)
+        config = adopt(config, options.csv, options)
     if arguments.need_data_set(config):
         lookup.table(config)
     ours = config.target == "emulator" and emulator.address(config) is None

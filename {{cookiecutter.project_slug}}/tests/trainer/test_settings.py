@@ -1,9 +1,11 @@
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+from conftest import ROOT
 
-from table_schema.tables import TABLES
+from table_schema.tables import TABLES, Tables
 from trainer.errors import UserError
 from trainer.tabular import settings
 from trainer.tabular.settings import Settings
@@ -30,6 +32,30 @@ def test_a_tables_own_defaults_yield_to_a_config_and_to_flags() -> None:
     assert settings.parse(penguins).epochs == own != settings.parse(DATA).epochs
     assert settings.parse([*penguins, "--config=tiny"]).epochs == 2
     assert settings.parse([*penguins, f"--epochs={own + 1}"]).epochs == own + 1
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (("epochs", "epoch"), "defaults.epoch: expected a setting of train_data, "),
+        (("epochs = 40", "epochs = 4.5"), "defaults.epochs: expected a whole number, got 4.5."),
+        (("[32]", '["a"]'), "defaults.hidden_units: expected whole numbers, got "),
+    ],
+)
+def test_a_description_with_a_wrong_default_is_refused_with_its_line(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    change: tuple[str, str],
+    sentence: str,
+) -> None:
+    text = (ROOT / "trainer" / "tables" / "penguins.toml").read_text(encoding="utf-8")
+    (tmp_path / "seals.toml").write_text(text.replace(*change), encoding="utf-8")
+    monkeypatch.setattr(settings, "TABLES", Tables(tmp_path))
+    with pytest.raises(SystemExit):
+        settings.parse([*DATA, "--table=seals"])
+    said = " ".join(capsys.readouterr().err.split())
+    assert f"trainer/tables/seals.toml, line 19: {sentence}" in said
 
 
 def test_no_hidden_layer_is_logistic_regression() -> None:

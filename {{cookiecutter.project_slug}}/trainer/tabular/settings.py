@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, NoReturn, Self
 
 from table_schema import metrics
-from table_schema.columns import SPLITS
+from table_schema.columns import SPLITS, Table
 from table_schema.tables import TABLES, DescriptionError
 from trainer import console
 from trainer.errors import UserError
@@ -171,7 +171,7 @@ def parse(arguments: Sequence[str] | None = None) -> Settings:
         parser.add_argument(
             as_flag(field.name),
             help=field.metadata["about"] + (f" (default: {shown})" if shown else ""),
-            type=_units if field.name == "hidden_units" else field.type,
+            type=_reader(field),
             required=required,
             default=argparse.SUPPRESS,
             metavar=NAMED.get(field.name, METAVARS.get(field.type, "N,N")),
@@ -180,9 +180,30 @@ def parse(arguments: Sequence[str] | None = None) -> Settings:
     try:
         config = CONFIGS[values.pop("config")]
         table = TABLES.get(values.get("table", DEFAULT_TABLE))
-        return Settings(**(dict(table.defaults) if table else {}) | config | values)
+        return Settings(**(_defaults(table) if table else {}) | config | values)
     except (DescriptionError, UserError) as error:
         parser.error(str(error))
+
+
+def _defaults(table: Table) -> dict[str, Any]:
+    """Returns the settings that a table's description has.
+
+    Raises:
+        DescriptionError: there is no such setting, or it has another type.
+    """
+    known = {field.name: field for field in _fields()}
+    found = {}
+    for name, value in table.defaults.items():
+        if name not in known:
+            message = f"defaults.{name}: expected a setting of {', '.join(known)}"
+            raise TABLES.fault(table.name, name, message)
+        read = _reader(known[name])
+        try:
+            found[name] = read(as_text(value))
+        except ValueError as error:
+            message = f"defaults.{name}: expected {EXPECTED[read]}, got {value!r}"
+            raise TABLES.fault(table.name, name, message) from error
+    return found
 
 
 class _Parser(argparse.ArgumentParser):
@@ -202,11 +223,17 @@ def _fields() -> tuple[Any, ...]:
     return dataclasses.fields(Settings)
 
 
+def _reader(field: Any) -> Any:
+    """Returns what reads a field's value of the command line."""
+    return _units if field.name == "hidden_units" else field.type
+
+
 def _units(text: str) -> tuple[int, ...]:
     return tuple(int(number) for number in text.split(",") if number)
 
 
 _units.__name__ = "list of whole numbers"  # argparse names the type by it
+EXPECTED = {int: "a whole number", float: "a number", str: "a text", _units: "whole numbers"}
 
 
 def as_flag(name: str) -> str:
