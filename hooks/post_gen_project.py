@@ -1,11 +1,16 @@
-"""Prints the next commands; Cookiecutter renders and runs it in the new project's folder."""
+"""Fits the project to its trainer, and prints the next commands.
+
+Cookiecutter renders it and runs it in the new project's folder.
+"""
 
 from __future__ import annotations
 
 import io
 import json
 import os
+import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -25,10 +30,55 @@ def next_commands(project: Path, data_set: str) -> list[str]:
     return [f"cd {quoted}", 'python -m pip install "nox[uv]"', *adopt, "nox -s demo"]
 
 
+# What belongs to the trainer of tables, which a script of one's own replaces; a test holds it
+# against docs/own-trainer.md.
+TRAINER_OF_TABLES = (
+    "trainer/tabular",
+    "trainer/tables",
+    "trainer/README.md",
+    "benchmarks",
+    "docs/course.md",
+)
+OWN_TESTS = ("conftest.py", "test_own_model.py")
+OWN_VALUES = (
+    (r'data_set = "keras"[^\n]*', 'data_set = "" # no table'),
+    (r"job_arguments = \[.*?\]", "job_arguments = []"),
+    (r'argument_check = "[^"]*"[^\n]*', 'argument_check = ""'),
+    (r'    "tensorboard>=', '    "scikit-learn>=1.6",\n    "tensorboard>='),
+    (r', "trainer.tabular" = \["\*.html"\]', ""),
+    (r'trainer = \["tables/\*.toml"\] ', ""),
+    (r'"cloud", "benchmarks", "tests"\]', '"cloud", "tests"]'),
+)
+
+
+def begin_with_own_model(project: Path) -> None:
+    """Puts a script of one's own in the place of the trainer of tables."""
+    for name in TRAINER_OF_TABLES:
+        found = project / name
+        if found.is_dir():
+            shutil.rmtree(found)
+        else:
+            found.unlink()
+    for found in (project / "tests").iterdir():
+        if found.is_dir():
+            shutil.rmtree(found)
+        elif found.name not in OWN_TESTS:
+            found.unlink()
+    shutil.copy(project / "docs" / "examples" / "digits.py", project / "trainer" / "task.py")
+    values = (project / "pyproject.toml").read_text(encoding="utf-8")
+    for pattern, value in OWN_VALUES:
+        values, changed = re.subn(pattern, value, values, count=1, flags=re.DOTALL)
+        if not changed:
+            raise ValueError(f"pyproject.toml: expected {pattern!r}, found none.")
+    (project / "pyproject.toml").write_text(values, encoding="utf-8")
+
+
 if __name__ == "__main__":
     answers = json.loads(ANSWERS)
     # A terminal that cannot spell the name still gets the commands.
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
+    if answers["data_set"] == "keras":
+        begin_with_own_model(Path.cwd())
     commands = next_commands(Path.cwd(), answers["data_set"])
     print(f"{answers['project_name']} is ready. Next:", *commands, sep="\n    ")

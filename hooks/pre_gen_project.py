@@ -71,7 +71,7 @@ REGIONS = (
 # The choices of cookiecutter.json: a replay of stored answers may hold others.
 CHOICES = {
     "licence": ("MIT", "Apache-2.0", "BSD-3-Clause", "Proprietary"),
-    "data_set": ("flights", "penguins", "own"),
+    "data_set": ("flights", "penguins", "own", "keras"),
 }
 
 # Names of devices, which Windows does not take as a folder's.

@@ -22,7 +22,11 @@ from bake import (
 
 RENDERED = {"LICENSE", "README.md", "pyproject.toml"}
 # Jinja that the project itself renders; copied as it is.
-OWN_TEMPLATES = {"cloud/adoption/report.html", "trainer/tabular/card.html"}
+OWN_TEMPLATES = (
+    "cloud/adoption/report.html",
+    "emulator/src/vertex_emulator/console/templates/",
+    "trainer/tabular/card.html",
+)
 EXPECTED = (ROOT / "tests" / "baked_files.txt").read_text(encoding="utf-8").splitlines()
 
 
@@ -87,7 +91,7 @@ def test_every_choice_bakes_and_leaves_no_trace_of_cookiecutter(
     for name in files_of(baked):
         text = (baked / name).read_bytes()
         assert b"cookiecutter." not in text, name
-        if name not in OWN_TEMPLATES:
+        if not name.startswith(OWN_TEMPLATES):
             assert b"{%" not in text, name
 
 
@@ -263,3 +267,30 @@ def test_both_ways_of_listing_the_template_agree() -> None:
     listed = {path for path in template_files() if path.parts[0] == PROJECT}
     walked = {path for path in files_without_caches(ROOT) if path.parts[0] == PROJECT}
     assert listed == walked
+
+
+def test_a_project_of_ones_own_keras_script_has_no_trainer_of_tables(
+    template: Path, project: Path, tmp_path: Path
+) -> None:
+    baked = baked_with(template, tmp_path, data_set="keras")
+    gone = set(EXPECTED) - set(files_of(baked))
+    page = (baked / "docs" / "own-trainer.md").read_text(encoding="utf-8")
+    can_go = page.partition("## What can go")[2]
+    kept = ("tests/conftest.py", "tests/test_own_model.py")
+    named = [name for name in re.findall(r"`([\w./-]+)`", can_go) if "/" in name]
+    belongs = {
+        name
+        for name in EXPECTED
+        if name not in kept and any(name == each or name.startswith(each) for each in named)
+    }
+    assert gone == belongs
+    assert set(files_of(baked)) <= set(EXPECTED)
+
+    script = (baked / "trainer" / "task.py").read_bytes()
+    assert script == (project / "docs" / "examples" / "digits.py").read_bytes()
+    cloud = values(baked)["tool"]["cloud"]  # type: ignore[index]
+    assert (cloud["data_set"], cloud["job_arguments"], cloud["argument_check"]) == ("", [], "")
+    readme = (baked / "README.md").read_text(encoding="utf-8")
+    assert "nox -s predict\n" in readme
+    for link in re.findall(r"\]\(([\w./-]+)\)", readme):
+        assert (baked / link).exists(), link

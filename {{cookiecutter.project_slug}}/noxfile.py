@@ -31,8 +31,8 @@ TENSORBOARD_ENVIRONMENT = Path(".venv-tensorboard")
 EMULATOR = Path("emulator")
 # TensorFlow starts in 4.5 s with compiled bytecode and in 12 s without; uv compiles when asked.
 COMPILE = {"UV_COMPILE_BYTECODE": "1"}
-# The tests of what the template brings along: its course, and its benchmark.
-COURSE = ("tests/test_course.py", "tests/test_bench_training.py")
+# The tests of what the template brings along: its course, its benchmark, the examples of docs/.
+COURSE = ("tests/test_course.py", "tests/test_bench_training.py", "tests/test_own_model.py")
 # After Ctrl-C a process ends what it started; nox would kill it after 0.3 s.
 PATIENT: dict[str, Any] = {"interrupt_timeout": 60.0, "terminate_timeout": 60.0}
 
@@ -160,10 +160,12 @@ for command, does in COMMANDS.items():
     add_command(command, does)
 
 
-@nox.session
-def bench_training(session: nox.Session) -> None:
-    """Compare the trainer's speed and quality with what people use instead; takes minutes."""
-    session.run(install_project(session, "dev"), "-m", "benchmarks.training", *session.posargs)
+if Path("benchmarks").exists():
+
+    @nox.session
+    def bench_training(session: nox.Session) -> None:
+        """Compare the trainer's speed and quality with what people use instead; takes minutes."""
+        session.run(install_project(session, "dev"), "-m", "benchmarks.training", *session.posargs)
 
 
 @nox.session
@@ -185,7 +187,9 @@ def tests(session: nox.Session) -> None:
         if chosen[:1] == ["course"]:
             arguments = [at_once, *COURSE, *chosen[1:]]
         else:
-            arguments = chosen or [at_once, *(f"--ignore={name}" for name in COURSE)]
+            # A project with a trainer of its own has the last of them alone.
+            apart = COURSE if Path(COURSE[0]).exists() else ()
+            arguments = chosen or [at_once, *(f"--ignore={name}" for name in apart)]
         session.run(python, "-m", "pytest", *arguments, env=variables, **PATIENT)
 
 

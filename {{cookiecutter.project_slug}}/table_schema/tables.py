@@ -79,9 +79,10 @@ class Tables(MutableMapping[str, Table]):
 
     def __iter__(self) -> Iterator[str]:
         """Gives the names, in order."""
-        names = (file.name for file in self.folder.iterdir())
-        found = {name.removesuffix(".toml") for name in names if name.endswith(".toml")}
-        return iter(sorted(found | self._known.keys()))
+        found = self.folder.iterdir() if self.folder.is_dir() else ()
+        names = (file.name for file in found)
+        described = {name.removesuffix(".toml") for name in names if name.endswith(".toml")}
+        return iter(sorted(described | self._known.keys()))
 
     def __len__(self) -> int:
         """Counts the tables."""

@@ -38,6 +38,11 @@ def adopt(
     Raises:
         UserError: a file cannot be read, there is nothing to learn, or the table's name is taken.
     """
+    if not (config.ROOT / "trainer" / "tabular").is_dir():
+        raise UserError(
+            "This project trains with a script of its own and has no trainer of tables; bake one"
+            " for your table, with the answer data_set=own."
+        )
     wishes = flags.wishes_of(options)
     local = [
         files.fetch(Client(values), name) if files.is_uri(name) else Path(name) for name in names

@@ -12,7 +12,7 @@ SIZE = 8  # pixels
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Trains on scikit-learn's 1,797 digits.")
+    parser = argparse.ArgumentParser(description="Trains on 1,797 digits.", allow_abbrev=False)
     parser.add_argument("--epochs", type=int, default=20)
     options = parser.parse_args()
 

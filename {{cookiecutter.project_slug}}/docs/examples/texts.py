@@ -1,4 +1,4 @@
-"""nox -s submit: trains a network that tells which package a docstring is of, from its text."""
+"""nox -s submit: trains a network that tells of which package a docstring is."""
 
 import argparse
 import ast
@@ -18,7 +18,7 @@ WORDS = 5_000  # size of the vocabulary
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Trains on the docstrings of packages.")
+    parser = argparse.ArgumentParser(description="Trains on docstrings.", allow_abbrev=False)
     parser.add_argument("--epochs", type=int, default=20)
     options = parser.parse_args()
 
