@@ -8,7 +8,9 @@ import socket
 import ssl
 import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from typing import Any
 
 import certifi
 import pytest
@@ -96,6 +98,47 @@ def test_bytes_behind_the_request_are_passed_on(clients: Clients, other: Other) 
     with client:
         assert client.makefile("rb").read() in (b"answer", b"")
     assert other.heard == [b"early"]
+
+
+class Hello(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", "5")
+        self.end_headers()
+        self.wfile.write(b"hello")
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002, the base class's name
+        """Says nothing."""
+
+
+def test_requests_of_a_job_reach_other_hosts_by_the_certificates_of_these(
+    clients: Clients, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vertex_emulator.proxy.certificate.HOSTS", ("localhost",))
+    theirs = Certificate(tmp_path)
+    server = HTTPServer(("127.0.0.1", 0), Hello)
+    server.socket = theirs.context().wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    url = f"https://localhost:{server.server_port}"
+    code = (
+        "import requests, ssl, sys, urllib.request\n"
+        "url, roots = sys.argv[1:]\n"
+        "print(requests.utils.get_environ_proxies(url)['https'])\n"
+        "print(requests.get(url, verify=roots).text)\n"
+        "context = ssl.create_default_context(cafile=roots)\n"
+        "print(urllib.request.urlopen(url, context=context).read().decode())\n"
+        "try: requests.get(url)\n"
+        "except requests.exceptions.SSLError: print('not trusted')\n"
+    )
+    job = spec(code, url, str(theirs.roots))
+    [pool] = job["job_spec"]["worker_pool_specs"]
+    pool["container_spec"]["env"] = [
+        {"name": name, "value": "none.example"} for name in ("NO_PROXY", "no_proxy")
+    ]
+    done = run(clients, job)
+    server.shutdown()
+    server.server_close()
+    assert output(clients, done.name) == [clients.url, "hello", "hello", "not trusted"], done.error
 
 
 @pytest.mark.parametrize(
