@@ -19,7 +19,7 @@ from table_schema.columns import Label
 FEW_CLASSES = 10  # whole numbers with more values are a number, not classes
 MOST_CLASSES = 200
 ROWS_A_CLASS = 5
-RARE = 0.05
+RARE = 0.1  # of the share that each class would have if all had as many rows
 
 
 @dataclass(frozen=True)
@@ -121,9 +121,13 @@ def _label_of_classes(cells: Cells, name: str, found: _Classes) -> tuple[Label, 
     cannot = f"Column {cells.heading!r} cannot be learned"
     if len(rows) < 2:
         only = f"only {next(iter(names.values()))!r}" if names else "no value"
+        empty = len(cells.texts) - sum(rows.values())
+        mark = ""
+        if names and empty:
+            mark = f", and {counted(empty, 'gap')}; if a gap means no, write a word there"
         raise UserError(
             f"{cannot}: expected two different labels at least, got {only} in"
-            f" {counted(len(cells.texts), 'row')}."
+            f" {counted(sum(rows.values()) or empty, 'row')}{mark}."
         )
     if len(rows) > MOST_CLASSES:
         raise UserError(
@@ -144,7 +148,7 @@ def _label_of_classes(cells: Cells, name: str, found: _Classes) -> tuple[Label, 
         listed = ", ".join(f"{names[form]!r} ({rows[form]})" for form in rare)
         notes.append(f"Rows of classes with under {ROWS_A_CLASS} rows are left out: {listed}.")
     share = min(rows[form] for form in kept) / sum(rows[form] for form in kept)
-    if share < RARE:
+    if share * len(kept) < RARE:
         notes.append(
             f"Only {share:.1%} of the rows are of the rarest class: judge the model by log loss and"
             " the precision-recall curve, not by accuracy."

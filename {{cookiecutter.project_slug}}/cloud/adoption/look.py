@@ -223,6 +223,8 @@ class Look:
     def _note_files(self) -> None:
         for title in self._sample.titles:
             self._notes.append(f"{title}, is taken for a title above the headings, and no row.")
+        for total in self._sample.totals:
+            self._notes.append(f"{total}, is taken for a sum of the rows, and no row.")
         for heading, why in self._sample.left_out.items():
             self._notes.append(f"{heading!r} is left out: it {why}.")
         if self._sample.bad:

@@ -29,7 +29,7 @@ def show(found: Adoption) -> None:
     ]
     rows: list[list[Cell]] = [_row(family, found) for family in _families(found)]
     out.print(table(columns, rows))
-    learned = ", ".join(label.classes[:SHOWN_CLASSES]) or "a number"
+    learned = ", ".join(map(_short, label.classes[:SHOWN_CLASSES])) or "a number"
     if len(label.classes) > SHOWN_CLASSES:
         learned += f", … ({len(label.classes)} classes)"
     split = found.table.split

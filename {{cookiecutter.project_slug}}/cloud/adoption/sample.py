@@ -29,6 +29,7 @@ class Sample:
         count: how many rows the files have, without bad ones.
         bad: why rows cannot be read, by the place of each.
         titles: lines above the headings, each with its place.
+        totals: lines below the rows that sum them up, each with its place.
         left_out: why columns of the files are not there, by heading.
 
     Raises:
@@ -47,6 +48,7 @@ class Sample:
         self.rows: list[Sequence[str]] = []
         self.count = 0
         self._read(sources)
+        self.totals = [f"{each.path}, {each.total}" for each in sources if each.total]
         if not self.rows:
             raise UserError(
                 f"{self.path}: expected rows below the headings"

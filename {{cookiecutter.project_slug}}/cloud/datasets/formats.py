@@ -38,6 +38,7 @@ class Format:
     Attributes:
         dialect: how it is written, as far as that matters to its kind.
         titles: lines above the headings that are no rows, each with its place.
+        total: the last line, with its place, where it is no row but their sum; else empty.
         left_out: why columns are not given, by heading.
         comments: how many lines are no rows, as they begin with #.
 
@@ -49,6 +50,7 @@ class Format:
         self.path = path
         self.dialect = dialect
         self.titles: list[str] = []
+        self.total = ""
         self.left_out: dict[str, str] = {}
         self.comments = 0
 
@@ -63,6 +65,19 @@ class Format:
     def other_sheets(self) -> str:
         """Says which sheets were not read; empty where there is nothing of the kind."""
         return ""
+
+    def _without_total(self, records: Iterable[Record]) -> Iterator[Record]:
+        last = None
+        for record in records:
+            if last is not None:
+                yield last
+            last = record
+        if last is not None:
+            place, cells = last
+            if headings.is_total(cells):
+                self.total = f"{place}, {' '.join(cells).strip()!r}"
+            else:
+                yield last
 
     def _without_titles(self, records: Iterable[Record]) -> Iterator[Record]:
         rest = iter(records)
@@ -107,7 +122,7 @@ class Text(Format):
 
     def records(self) -> Iterator[Record]:
         if not self.dialect.headings:
-            yield from self._without_titles(self._lines())
+            yield from self._without_total(self._without_titles(self._lines()))
         else:
             yield "line 0", list(self.dialect.headings)
             yield from self._lines()
@@ -210,12 +225,13 @@ class Workbook(Format):
         return f" This is the sheet {read!r}; --sheet takes another: {others}." if others else ""
 
     def records(self) -> Iterator[Record]:
+        yield from self._without_total(self._padded())
+
+    def _padded(self) -> Iterator[Record]:
         width = 0
         for place, cells in self._without_titles(self._rows()):
             assert isinstance(cells, list)  # noqa: S101
             width = width or len(cells)
-            while len(cells) > width and not cells[-1]:
-                cells.pop()
             yield place, cells + [""] * (width - len(cells))
 
     def _rows(self) -> Iterator[tuple[str, list[str]]]:

@@ -1,10 +1,13 @@
-"""Which record of a file holds the headings: the first, but for titles above it."""
+"""Which records of a file are no rows: titles, the headings below them, and a total at the end."""
 
 import itertools
 import re
 from collections.abc import Sequence
 
 NUMBER = re.compile(r"[+-]?(\d+[.,]?\d*|[.,]\d+)([eE][+-]?\d+)?%?")
+TOTAL = re.compile(
+    r"(grand |sub)?total|sum|summe|gesamt(summe)?|insgesamt|total général|totale", re.I
+)
 LOOKED_AT = 20  # records of a file's beginning, among which titles are looked for
 
 
@@ -22,6 +25,12 @@ def titles(begin: Sequence[list[str] | str]) -> int:
             is_clear = len(cells) > 2 or all(len(each) == 1 for each in begin[:number])
             return number if is_clear and not look_like_values(cells) else 0
     return 0
+
+
+def is_total(cells: list[str] | str) -> bool:
+    """Whether a file's last record sums up the others: a word for it, and an empty cell."""
+    filled = [] if isinstance(cells, str) else [cell.strip() for cell in cells if cell.strip()]
+    return 0 < len(filled) < len(cells) and bool(TOTAL.fullmatch(filled[0].rstrip(":")))
 
 
 def look_like_values(cells: Sequence[str]) -> bool:

@@ -58,6 +58,8 @@ class SourceFile:
         headings: of the columns, each once.
         dialect: how the file is written, as far as it is text.
         titles: lines above the headings that are no rows, each with its place.
+        total: the last line, with its place, where it is no row but their sum; known once all
+            are read.
         left_out: why columns of the file are no headings, by their names.
         counts: of the latest reading.
 
@@ -72,6 +74,7 @@ class SourceFile:
         self.dialect = self._format.dialect
         self.headings = self._checked_headings()
         self.titles = self._format.titles
+        self.total = ""
         self.left_out = self._format.left_out
         self._order: list[int] | None = None
 
@@ -106,6 +109,7 @@ class SourceFile:
                 self.counts.rows += 1
                 yield Row(place, [cells[n] for n in self._order] if self._order else cells)
         self.counts.comments = self._format.comments
+        self.total = self._format.total
 
     def _refuse(self, place: str, reason: str) -> None:
         if not self.dialect.skip_bad:

@@ -384,6 +384,7 @@ def test_rows_without_a_label_or_of_a_rare_class_are_left_out_and_counted(tmp_pa
     ("given", "sentence"),
     [
         (["a"] * ROWS, "expected two different labels at least, got only 'a' in 200 rows"),
+        (["X", ""] * 100, "only 'X' in 100 rows, and 100 gaps; if a gap means no, write a word"),
         ([""] * ROWS, "expected two different labels at least, got no value in 200 rows"),
         (["a"] * 197 + ["b"] * 3, "two classes of 5 rows at least, got 'a' 197, 'b' 3"),
         ([f"w{n}x" for n in range(ROWS)], "200 classes at most|two classes of 5 rows"),

@@ -246,6 +246,16 @@ def test_titles_above_a_sheet_are_no_rows(tmp_path: Path) -> None:
     assert cells(tmp_path / "table.xlsx") == [["1", "2", ""], ["", "3", "4"]]
 
 
+def test_a_sum_below_the_rows_is_no_row(tmp_path: Path) -> None:
+    path = tmp_path / "table.csv"
+    path.write_text("region,n,m\nTotal,1,2\nWest,3,\nTotal,4,2\n")
+    assert len(cells(path)) == 3  # the last has no empty cell: it may be a row
+    path.write_text("region,n,m\nTotal,,\nWest,3,\nTotal:,4,\n")
+    file = SourceFile(path)
+    assert [row.cells[0] for row in file.rows()] == ["Total", "West"]
+    assert file.total == "line 4, 'Total: 4'"
+
+
 @pytest.mark.parametrize("text", ["note\na\nb\n", "name,\nx,1\ny,2\n", ",a,\n0,1.5,2\n"])
 def test_what_is_no_title_stays_a_heading(tmp_path: Path, text: str) -> None:
     path = tmp_path / "table.csv"
