@@ -2,7 +2,8 @@
 
 A column's `written` says it, by an example or a pattern:
 
-- a number: how the file would write 1234.5, such as `1.234,5`, `$1,234.5`, `1 234,5 %`;
+- a number: how the file would write 1234.5, such as `1.234,5`, `$1,234.5`, `1 234,5 %`; one below
+  zero may have its minus before or after it, or stand in parentheses;
 - a timestamp: directives of `strptime` such as `%d.%m.%Y %H:%M` or `%I:%M %p`, or `epoch s`, or
   `epoch ms`, which are read as UTC;
 - empty: as `table_schema/values.py` reads it.
@@ -182,6 +183,7 @@ def _number_reader(written: str) -> Any:
     affixes = [example[name].strip() for name in ("prefix", "suffix")]
 
     def read(text: str) -> str:
+        text = _with_minus_first(text)
         sign = "-" if "-" in (text[:1], text.removeprefix(affixes[0]).lstrip()[:1]) else ""
         plain = text.lstrip("+-").strip().removeprefix(affixes[0]).removesuffix(affixes[1]).strip()
         plain = plain.lstrip("+-")
@@ -194,6 +196,14 @@ def _number_reader(written: str) -> Any:
         return found
 
     return read
+
+
+def _with_minus_first(text: str) -> str:
+    """Returns a number below zero as -5, that SAP writes as 5-, and accountants as (5)."""
+    text = text.replace("\N{MINUS SIGN}", "-")
+    if text.startswith("(") and text.endswith(")"):
+        return f"-{text[1:-1].strip()}"
+    return f"-{text[:-1].strip()}" if text.endswith("-") else text
 
 
 def _time_reader(written: str) -> Any:

@@ -119,6 +119,32 @@ def test_numbers_are_read_as_the_file_writes_them(tmp_path: Path, write: Any, wr
 
 
 @pytest.mark.parametrize(
+    ("below", "above"),
+    [
+        ("5,5-", "5,5"),
+        ("5.5-", "5.5"),
+        ("1.234,50-", "1.234,50"),
+        ("(1,234.50)", "1,234.50"),
+        ("($1,234.50)", "$1,234.50"),
+        ("(5)", "5"),
+        ("-$5", "$5"),
+        ("\N{MINUS SIGN}5.5", "5.5"),
+    ],
+)
+def test_numbers_below_zero_are_read_as_the_file_writes_them(
+    tmp_path: Path, below: str, above: str
+) -> None:
+    amounts = [below if n % 3 else above for n in range(ROWS)]
+    found = look(table_file(tmp_path, amount=amounts), keep=("amount",))
+    column = finding(found, "amount").column
+    assert column is not None
+    assert column.kind == "number"
+    made = [float(text) for text in column_of(found, tmp_path, "amount")]
+    assert made[0] > 0
+    assert made[1] == -made[0]
+
+
+@pytest.mark.parametrize(
     "gap", ["", "NA", "N/A", "n/a", "NULL", "None", "nan", "?", "-", " ", "unknown"]
 )
 def test_a_gap_among_numbers_is_a_gap(tmp_path: Path, gap: str) -> None:
