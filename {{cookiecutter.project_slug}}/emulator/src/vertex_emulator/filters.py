@@ -10,7 +10,7 @@ on a JSON document:
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -93,18 +93,49 @@ Function = Callable[[list[Token]], Predicate]
 
 
 @dataclass(frozen=True)
+class Comparison:
+    """What a filter asks of a field.
+
+    Attributes:
+        path: of the field, its parts joined with dots.
+        operator: `=`; `~`, as `=` with `*` for any characters; `:`; `<=` or `>=` of moments.
+        value: what the field is compared with.
+    """
+
+    path: str
+    operator: str
+    value: str | datetime
+
+
+@dataclass(frozen=True)
 class Filter:
     """A compiled filter.
 
     Attributes:
         matches: whether a document is among what the filter asks for.
-        required: values that every match has, by path; what an index may look up.
-        at_least: moments that no match is before, by path; likewise.
+        needed: what is so of every match, and may be so of others; what an index may look up.
     """
 
     matches: Predicate
-    required: Mapping[str, str] = field(default_factory=dict)
-    at_least: Mapping[str, datetime] = field(default_factory=dict)
+    needed: Sequence[Comparison] = ()
+
+    @property
+    def required(self) -> dict[str, str]:
+        """Values that every match has, by path."""
+        return {
+            each.path: each.value
+            for each in self.needed
+            if each.operator == "=" and isinstance(each.value, str)
+        }
+
+    @property
+    def at_least(self) -> dict[str, datetime]:
+        """Moments that no match is before, by path."""
+        return {
+            each.path: each.value
+            for each in self.needed
+            if each.operator == ">=" and isinstance(each.value, datetime)
+        }
 
 
 def parse(text: str, language: Language) -> Filter:
@@ -125,7 +156,7 @@ class _Parser:
         self._tokens = self._tokenize(text)
         self._next = 0
         self._depth = 0
-        self._required: list[tuple[str, str | datetime]] = []
+        self._needed: list[Comparison] = []
 
     def parse(self) -> Filter:
         if not self._tokens:  # nothing, or comments alone
@@ -134,11 +165,7 @@ class _Parser:
         token = self._peek()
         if token is not None:
             raise self._error(f"unexpected {token.text!r}", token.position)
-        return Filter(
-            predicate,
-            {path: value for path, value in self._required if isinstance(value, str)},
-            {path: value for path, value in self._required if isinstance(value, datetime)},
-        )
+        return Filter(predicate, self._needed)
 
     def _tokenize(self, text: str) -> list[Token]:
         tokens = []
@@ -191,18 +218,18 @@ class _Parser:
         return lambda document: all(term(document) for term in terms)
 
     def _alternatives(self, read: Callable[[], Predicate]) -> Predicate:
-        required = len(self._required)
+        needed = len(self._needed)
         terms = [self._term(read)]
         while self._take("OR"):
             terms.append(self._term(read))
-            del self._required[required:]
+            del self._needed[needed:]
         return lambda document: any(term(document) for term in terms)
 
     def _term(self, read: Callable[[], Predicate]) -> Predicate:
         if self._take("NOT", "-"):
-            required = len(self._required)
+            needed = len(self._needed)
             negated = self._simple(read)
-            del self._required[required:]
+            del self._needed[needed:]
             return lambda document: not negated(document)
         return self._simple(read)
 
@@ -236,9 +263,9 @@ class _Parser:
             return self._comparison(path, operator.text, self._operand())
 
         if self._take("("):  # severity=(ERROR OR CRITICAL)
-            required = len(self._required)
+            needed = len(self._needed)
             predicate = self._expression(compare)
-            del self._required[required:]
+            del self._needed[needed:]
             self._close()
             return predicate
         return compare()
@@ -285,16 +312,17 @@ class _Parser:
                 and (pattern.search(value) is not None) == (operator == "=~")
             )
         if operator == ":" and (key is _same or wanted == "*"):
+            self._needed.append(Comparison(".".join(path), ":", wanted))
             anywhere = _has_match if self._language.wildcards else _has
             return lambda document: anywhere(at(document, path), wanted)
         target = key(wanted)
         folded = self._language.ignore_case
         if folded and isinstance(target, str):
             target = target.lower()
-        if operator == "=" and "*" not in wanted and (key is _same or isinstance(target, int)):
-            self._required.append((".".join(path), wanted))
-        elif operator in (">", ">=") and isinstance(target, datetime):
-            self._required.append((".".join(path), target))
+        if operator == "=" and (key is _same or isinstance(target, int)):
+            self._needed.append(Comparison(".".join(path), "~" if "*" in wanted else "=", wanted))
+        elif operator[0] in "<>" and isinstance(target, datetime):
+            self._needed.append(Comparison(".".join(path), f"{operator[0]}=", target))
         compare = _COMPARE[operator]
         if operator in ("=", "!=") and self._language.wildcards and "*" in wanted:
             compare = _LIKE[operator]

@@ -156,7 +156,7 @@ class Models:
         versions = self._versions(model)
         if not versions:
             raise missing("Model", model)
-        scan = newest(self._documents, "modelVersion", model)
+        scan = newest(self._documents, "modelVersion", model, derived=OF_BOTH)
         if query.get("orderBy"):
             scan = in_order(versions, query["orderBy"], VERSION_ORDERS)
         return self._listing(scan, query)

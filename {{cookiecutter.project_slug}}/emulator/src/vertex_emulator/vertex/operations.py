@@ -6,13 +6,14 @@ Source: https://cloud.google.com/vertex-ai/docs/reference/rest/v1/projects.locat
 import re
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from google.rpc import code_pb2
 
 from vertex_emulator import filters
 from vertex_emulator.errors import ApiError, invalid_argument, missing
+from vertex_emulator.filters import Comparison
 from vertex_emulator.pages import Position
 from vertex_emulator.state.documents import Document, Documents
 from vertex_emulator.times import now
@@ -105,10 +106,9 @@ class Operations:
         """Returns a page of the operations of a location or of one resource, newest first."""
         all_there = newest(self._documents, "operation", _location(parent))
 
-        def scan(after: Position | None, texts: Mapping[str, str]) -> Items:
-            return (
-                item for item in all_there(after, texts) if item[1]["name"].startswith(f"{parent}/")
-            )
+        def scan(after: Position | None, needed: Sequence[Comparison]) -> Items:
+            found = all_there(after, needed)
+            return (item for item in found if item[1]["name"].startswith(f"{parent}/"))
 
         return listing("operations", scan, query, LANGUAGE, shown=_public)
 

@@ -2,20 +2,21 @@
 
 import re
 import secrets
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from vertex_emulator import filters
 from vertex_emulator.errors import invalid_argument, missing, not_emulated
 from vertex_emulator.field_masks import keep
+from vertex_emulator.filters import Comparison
 from vertex_emulator.names import camel
 from vertex_emulator.pages import Position, page, window
-from vertex_emulator.state.documents import INDEXED, Document, Documents
+from vertex_emulator.state.documents import Document, Documents
 from vertex_emulator.vertex.messages import read_mask
 
 Items = Iterable[tuple[Position, Document]]
-# What follows a position of a list; of that, at least what has these texts in these fields.
-Scan = Callable[[Position | None, Mapping[str, str]], Items]
+# What follows a position of a list; of that, at least what every match of a filter needs.
+Scan = Callable[[Position | None, Sequence[Comparison]], Items]
 
 MAX_A_PAGE = 100
 ORDERS = {
@@ -183,18 +184,26 @@ def listing(
     paths = read_mask(MESSAGES[key], mask) if mask else [["*"]]
     wanted = filters.parse(query.get("filter", ""), language)
     part = window(query.get("pageSize", 0), query.get("pageToken"), MAX_A_PAGE)
-    texts = {name: wanted.required[name] for name in INDEXED if name in wanted.required}
-    kept = (item for item in scan(part.after, texts) if wanted.matches(seen(item[1])))
+    found = scan(part.after, wanted.needed)
+    kept = (item for item in found if wanted.matches(seen(item[1])))
     answer = page(key, kept, part)
     answer[key] = [keep(shown(each), paths) for each in answer[key]]
     return answer
 
 
-def newest(documents: Documents, kind: str, location: str) -> Scan:
-    """A list of a location's documents, newest first, that reads no more than a page takes."""
+def newest(documents: Documents, kind: str, location: str, derived: Collection[str] = ()) -> Scan:
+    """A list of a location's documents, newest first, that reads no more than a page takes.
 
-    def scan(after: Position | None, texts: Mapping[str, str]) -> Items:
-        for number, document in documents.scan(kind, location, after and after[1], texts):
+    Args:
+        documents: what there is.
+        kind: of the documents.
+        location: what they are in.
+        derived: fields of which a filter sees another value than the stored one.
+    """
+
+    def scan(after: Position | None, needed: Sequence[Comparison]) -> Items:
+        stored = [each for each in needed if each.path.partition(".")[0] not in derived]
+        for number, document in documents.scan(kind, location, after and after[1], stored):
             yield ("", number), document
 
     return scan
@@ -220,7 +229,7 @@ def in_order(found: Iterable[Document], order: str, fields: Mapping[str, str] = 
     descending = direction == "desc"
     placed = [((f"{each.get(fields[name], '')}\0{each['name']}", 0), each) for each in found]
     placed.sort(key=lambda item: item[0], reverse=descending)
-    return lambda after, _texts: (
+    return lambda after, _needed: (
         item
         for item in placed
         if after is None or (item[0] < after if descending else item[0] > after)
