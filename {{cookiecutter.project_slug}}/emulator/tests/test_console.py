@@ -3,6 +3,7 @@
 import html
 import json
 import re
+import struct
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -165,6 +166,60 @@ def test_a_job_shows_how_it_was_called(clients: Clients, noisy: str) -> None:
     again = requests.post(f"{clients.url}/v1/{clients.location}/customJobs", json=body, timeout=60)
     assert again.status_code == 200, again.text
     custom_jobs.wait(clients, again.json()["name"])
+
+
+def test_jobs_are_compared_by_what_differs(clients: Clients, noisy: str) -> None:
+    def job(rate: str) -> dict[str, Any]:
+        code = "import json; [print(json.dumps({'loss': 1 / n})) for n in (1, 2, 4)]"
+        return custom_jobs.spec(code, f"--rate={rate}", "--epochs", "3", "data.csv")
+
+    names = [custom_jobs.create(clients, job(rate)) for rate in ("0.1", "0.2")]
+    for name in names:
+        custom_jobs.wait(clients, name)
+    ids = "&".join(f"job={name.rpartition('/')[2]}" for name in [*names, noisy])
+    path = f"/-/{clients.location}/customJobs:compare"
+    pair = page(clients, f"{path}?{ids.rpartition('&')[0]}")
+    assert '<th scope="row">--rate</th>' in pair
+    assert '<th scope="row">--epochs</th>' not in pair
+    assert "5 other settings are the same." in pair
+    three = page(clients, f"{path}?{ids}")
+    assert '<th scope="row">--epochs</th>' in three
+    assert "0.7312" in three
+    [loss] = requests.get(f"{clients.url}{path}Charts?{ids}", timeout=60).json()
+    assert loss["moments"] == [1, 2, 3]
+    assert [line["values"] for line in loss["lines"]][:2] == [[1.0, 0.5, 0.25]] * 2
+    assert "Expected 2 to 6 jobs" in page(clients, path, 400)
+    assert "Not found" in page(clients, f"{path}?job=1&job=2", 404)
+
+
+def test_a_job_is_submitted_again_with_other_arguments(
+    clients: Clients, console_bucket: str
+) -> None:
+    code = "import os, sys; print(sys.argv[1:], os.environ['AIP_MODEL_DIR'])"
+    job = custom_jobs.spec(code, "--rate=0.1", "--words", "a b", base=f"gs://{console_bucket}/one")
+    first = custom_jobs.create(clients, job | {"display_name": "one", "labels": {"kept": "yes"}})
+    text = page(clients, f"/-/{first}")
+    assert 'value="one-again"' in text
+    assert f'value="gs://{console_bucket}/one-again"' in text
+    form = {
+        "token": token(text),
+        "displayName": "two",
+        "folder": f"gs://{console_bucket}/two",
+        "args": "--rate=0.5\r\n--words\r\na b\r\n",
+    }
+    url = f"{clients.url}/-/{first}:again"
+    answer = requests.post(url, form, allow_redirects=False, timeout=60)
+    assert answer.status_code == 303
+    second = answer.headers["location"].removeprefix("/-/")
+    custom_jobs.wait(clients, second)
+    made = clients.jobs.get_custom_job(name=second)
+    assert (made.display_name, dict(made.labels)) == ("two", {"kept": "yes"})
+    assert custom_jobs.output(clients, second) == [
+        f"['--rate=0.5', '--words', 'a b'] gs://{console_bucket}/two/model/"
+    ]
+    refused = requests.post(url, form | {"displayName": ""}, timeout=60)
+    assert refused.status_code == 400
+    assert "displayName: expected 1 to 128 characters" in refused.text
 
 
 def test_a_log_is_legible_whatever_was_printed(clients: Clients, noisy: str) -> None:
@@ -378,12 +433,12 @@ def test_a_warm_up_request_gives_a_row() -> None:
     def field(number: int, content: bytes) -> bytes:
         return bytes([number << 3 | 2, len(content)]) + content
 
-    number = field(1, b"f") + field(2, b"\x08\x01" + field(5, b"\x00\x00\xc0\x3f"))
+    number = field(1, b"f") + field(2, b"\x08\x01" + field(5, struct.pack("<f", 18.1)))
     text = field(1, b"t") + field(2, b"\x08\x07" + field(8, b"AA") + field(8, b"BB"))
     whole = field(1, b"i") + field(2, b"\x08\x09" + field(10, b"\x05"))
     log = field(6, field(1, field(2, number) + field(2, text) + field(2, whole)))
     record = len(log).to_bytes(8, "little") + b"????" + log + b"????"
-    assert warm_up_row(record) == {"f": 1.5, "t": "AA", "i": 5}
+    assert warm_up_row(record) == {"f": 18.1, "t": "AA", "i": 5}
 
 
 @pytest.mark.parametrize(

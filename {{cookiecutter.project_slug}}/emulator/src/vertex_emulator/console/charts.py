@@ -18,12 +18,14 @@ class Chart:
         unit: `%`, `bytes`, or another word behind the numbers.
         lines: points by label.
         floor: the least upper end of the axis, so that noise near zero stays low.
+        across: what the lines go over, where that is not time.
     """
 
     title: str
     unit: str = ""
     lines: Mapping[str, Points] = field(default_factory=dict)
     floor: float = 0.0
+    across: str = ""
 
     def document(self) -> dict[str, Any]:
         """Returns the chart with one list of moments for all lines, as uPlot takes them."""
@@ -36,6 +38,7 @@ class Chart:
             "title": self.title,
             "unit": self.unit,
             "floor": self.floor,
+            "across": self.across,
             "moments": moments,
             "lines": lines,
         }

@@ -1,5 +1,6 @@
 """Custom jobs: the list, and one job in full."""
 
+import re
 import shlex
 import time
 from collections.abc import Iterator, Mapping
@@ -64,6 +65,7 @@ def show(console: Console, request: Request) -> Response:
         card=_card(console, job, folder),
         charts=list(_charts(console, job)),
         log=logs.first(console, job, request.query_params),
+        again=_again(job, folder),
         cancel_command=commands.cancel_job(job["name"]),
         shlex=shlex,
     )
@@ -79,6 +81,51 @@ def cancel(console: Console, name: str, _form: Mapping[str, str]) -> str:
     """Asks for the end of a job."""
     console.jobs.cancel(name)
     return path_of(name)
+
+
+def submit_again(console: Console, name: str, form: Mapping[str, str]) -> str:
+    """Creates a job like another one.
+
+    Args:
+        console: what there is.
+        name: of the other one.
+        form: `displayName`; `folder`, gs:// URI, where it has one; `args`, one a line, for all
+            pools that have those of the first.
+    """
+    job = {key: each for key, each in console.jobs.get(name).items() if key not in OUTPUT_ONLY}
+    job["displayName"] = form.get("displayName", "")
+    spec = job["jobSpec"]
+    if "folder" in form:
+        spec["baseOutputDirectory"] = {"outputUriPrefix": form["folder"].strip()}
+    if "args" in form:
+        called = [_called(pool) for pool in spec["workerPoolSpecs"] if pool]
+        before = called[0].get("args", [])
+        for each in called:
+            if each.get("args", []) == before:
+                each["args"] = [line for line in form["args"].splitlines() if line]
+    created = console.jobs.create(name.rpartition("/")[0].rpartition("/")[0], job)
+    return path_of(created["name"])
+
+
+def _again(job: Document, folder: str) -> dict[str, str | None]:
+    """Returns what the form of a further job begins with: a name and a folder of its own."""
+    ended = re.fullmatch(r"(.*?)-again(?:-(\d+))?", job["displayName"])
+    number = int(ended[2] or 1) + 1 if ended else 1
+    stem = ended[1] if ended else job["displayName"]
+    name = f"{stem[:110]}-again" + (f"-{number}" if number > 1 else "")
+    args = _called(next(pool for pool in job["jobSpec"]["workerPoolSpecs"] if pool)).get("args", [])
+    is_editable = all(word and word.splitlines() == [word] for word in args)
+    last = re.sub(r"[^\w.-]+", "-", name)
+    return {
+        "name": name,
+        "folder": f"{folder.rpartition('/')[0]}/{last}",
+        "args": "\n".join(args) if is_editable else None,
+    }
+
+
+def _called(pool: Document) -> Document:
+    called: Document = pool.get("containerSpec") or pool["pythonPackageSpec"]
+    return called
 
 
 def replicas(job: Document) -> list[str]:

@@ -6,12 +6,24 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from vertex_emulator.console import scores
+from vertex_emulator.console import commands, scores
 from vertex_emulator.console.console import Console
 from vertex_emulator.console.rendering import path_of, render
 from vertex_emulator.state.documents import Document
 
 NEWEST = {"pageSize": "1"}
+BATCH_JOB = {
+    "displayName": "NAME",
+    "inputConfig": {
+        "instancesFormat": "jsonl",
+        "gcsSource": {"uris": ["gs://BUCKET/FILE.jsonl"]},
+    },
+    "outputConfig": {
+        "predictionsFormat": "jsonl",
+        "gcsDestination": {"outputUriPrefix": "gs://BUCKET/FOLDER"},
+    },
+    "dedicatedResources": {"machineSpec": {"machineType": "n1-standard-4"}},
+}
 
 
 @dataclass(frozen=True)
@@ -115,7 +127,10 @@ def _steps(console: Console, location: str) -> list[Step]:
             _count(sum(batch.values()), "job"),
             "",
             path_of(f"{location}/batchPredictionJobs"),
-            "POST /v1/…/batchPredictionJobs",
+            commands.curl(
+                f"{console.url}/v1/{location}/batchPredictionJobs",
+                BATCH_JOB | {"model": model.get("name", f"{location}/models/MODEL")},
+            ),
         ),
     ]
 

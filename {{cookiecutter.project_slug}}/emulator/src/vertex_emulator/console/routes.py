@@ -15,6 +15,7 @@ from starlette.routing import BaseRoute, Route
 from vertex_emulator.console import (
     batch_jobs,
     buckets,
+    comparison,
     endpoints,
     jobs,
     logs,
@@ -57,6 +58,8 @@ def routes(console: Console, ready: Mapping[str, str]) -> list[BaseRoute]:
     pages: dict[str, Page] = {
         _LOCATION: overview.show,
         _LOCATION + "/customJobs": jobs.show_list,
+        _LOCATION + "/customJobs:compare": comparison.show,
+        _LOCATION + "/customJobs:compareCharts": comparison.charts,
         _JOB: jobs.show,
         _JOB + "/charts": jobs.charts,
         _JOB + "/log": logs.show,
@@ -74,6 +77,7 @@ def routes(console: Console, ready: Mapping[str, str]) -> list[BaseRoute]:
     }
     actions: dict[str, Action] = {
         _JOB + ":cancel": jobs.cancel,
+        _JOB + ":again": jobs.submit_again,
         _BATCH_JOB + ":cancel": batch_jobs.cancel,
         _MODEL + ":mergeVersionAliases": models.add_alias,
         _ENDPOINT + ":split": endpoints.split,

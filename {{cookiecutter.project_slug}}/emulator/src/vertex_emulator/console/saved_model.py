@@ -112,12 +112,12 @@ def _values(tensor: bytes) -> list[Any]:
         return [each.decode(errors="replace") for each in _all(tensor, 8)]
     if content and dtype in (1, 2, 3, 9, 10):
         code = {1: "f", 2: "d", 3: "i", 9: "q", 10: "?"}[dtype]
-        return [each for [each] in struct.iter_unpack(f"<{code}", content)]
+        return [_shortest(each, code) for [each] in struct.iter_unpack(f"<{code}", content)]
     fields = {1: (5, "f"), 2: (6, "d")}
     if dtype in fields:
         number, code = fields[dtype]
         packed = b"".join(each for each in _all(tensor, number) if isinstance(each, bytes))
-        return [each for [each] in struct.iter_unpack(f"<{code}", packed)]
+        return [_shortest(each, code) for [each] in struct.iter_unpack(f"<{code}", packed)]
     if dtype in (3, 9, 10):
         number = {3: 7, 9: 10, 10: 11}[dtype]
         found: list[int] = []
@@ -125,6 +125,14 @@ def _values(tensor: bytes) -> list[Any]:
             found += _varints(each) if isinstance(each, bytes) else [each]
         return [bool(each) if dtype == 10 else _signed(each) for each in found]
     return []
+
+
+def _shortest(value: Any, code: str) -> Any:
+    """Returns the number of the fewest digits that is the same float32; others as they are."""
+    if code != "f" or value - value != 0:  # NaN and infinity
+        return value
+    digits = (float(f"{value:.{count}g}") for count in range(6, 10))
+    return next(each for each in digits if struct.pack("<f", each) == struct.pack("<f", value))
 
 
 # Protocol buffers: https://protobuf.dev/programming-guides/encoding/

@@ -145,7 +145,7 @@ def _form(objects: Objects, uri: str) -> tuple[list[dict[str, Any]], str]:
             "name": tensor.name,
             "kind": tensor.kind,
             "type": tensor.type_name,
-            "value": row.get(tensor.name, EMPTY[tensor.kind]),
+            "value": row[tensor.name] if tensor.name in row else EMPTY[tensor.kind],
             "choices": known["vocabulary"].get(tensor.name, [])[:MOST_CHOICES],
             "range": known["ranges"].get(tensor.name),
         }

@@ -45,12 +45,15 @@ function followLiveParts() {
     for (const part of parts) {
       const next = fresh.getElementById(part.id);
       if (!next) { part.remove(); continue; }
-      if (part.contains(document.activeElement) && part.querySelector("form, input")) continue;
-      const held = part.contains(document.activeElement)
-        ? document.activeElement.getAttribute("href") : null;
+      const active = part.contains(document.activeElement) ? document.activeElement : null;
+      if (active?.matches("input:not([type=checkbox]), select, textarea")) continue;
       if (part.innerHTML !== next.innerHTML) {
+        const held = active && (active.id ? `#${CSS.escape(active.id)}`
+          : active.matches("a") ? `a[href="${CSS.escape(active.getAttribute("href"))}"]` : active.tagName);
+        const ticked = new Set([...part.querySelectorAll("input:checked")].map((each) => each.id));
         part.replaceChildren(...next.childNodes);
-        if (held) part.querySelector(`[href="${CSS.escape(held)}"]`)?.focus();
+        for (const box of part.querySelectorAll("input[type=checkbox]")) box.checked = ticked.has(box.id);
+        if (held) part.querySelector(held)?.focus();
       }
       if (!next.hasAttribute("data-live")) part.removeAttribute("data-live");
     }
@@ -175,7 +178,7 @@ function drawCharts(place) {
       unit.textContent = chart.unit ? ` ${chart.unit}` : "";
       caption.append(unit);
       figure.replaceChildren(caption);
-      plots.set(chart.title, { labels, figure, plot: plot(figure, chart) });
+      plots.set(chart.title, { labels, figure, plot: plot(figure, chart, chart.across) });
     }
     return once;
   };
