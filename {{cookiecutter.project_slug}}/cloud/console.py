@@ -5,6 +5,7 @@ and its control characters are shown, not obeyed.
 """
 
 import io
+import math
 import re
 import sys
 import time
@@ -133,6 +134,15 @@ def step(title: str) -> Iterator[None]:
 def counted(number: int, noun: str) -> str:
     """Writes how many there are of something: `1 row`, `5,912 rows`."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def amount(number: float) -> str:
+    """Writes a number with six digits at least: `22,473,800`, `7.33068`, `1e-09`."""
+    if number == 0 or not 1e-4 <= abs(number) < 1e15:
+        return f"{number:g}"
+    places = max(0, 5 - math.floor(math.log10(abs(number))))
+    written = f"{number:,.{places}f}"
+    return written.rstrip("0").rstrip(".") if places else written
 
 
 def format_duration(span: timedelta) -> str:

@@ -213,7 +213,7 @@ def _values_of(cells: Cells, found: Guess) -> Collection[str]:
 def _kind(cells: Cells, habits: Habits) -> Guess:
     if not cells.values:
         return Guess("category", "has no values")
-    found = (ask(cells, habits) for ask in (_truth, _time, _number, _hexadecimal, _words))
+    found = (ask(cells, habits) for ask in (_truth, _mark, _time, _number, _hexadecimal, _words))
     return next(each for each in found if each is not None)
 
 
@@ -225,6 +225,14 @@ def _truth(cells: Cells, _habits: Habits) -> Guess | None:
     if cells.rows < len(cells.texts) or not is_truth or not has_both:
         return None
     return Guess("boolean", " and ".join(sorted(lowered)))
+
+
+def _mark(cells: Cells, _habits: Habits) -> Guess | None:
+    """A word such as X in some rows, and nothing in the others."""
+    [word, *others] = cells.values
+    if others or cells.gaps != {""} or not word.isalpha():
+        return None
+    return Guess("boolean", f"{word} or nothing", written=word)
 
 
 def _time(cells: Cells, habits: Habits) -> Guess | None:

@@ -75,7 +75,7 @@ class Format:
         if last is not None:
             place, cells = last
             if headings.is_total(cells):
-                self.total = f"{place}, {' '.join(cells).strip()!r}"
+                self.total = f"{place}, {_joined(cells)!r}"
             else:
                 yield last
 
@@ -83,7 +83,7 @@ class Format:
         rest = iter(records)
         begin = list(itertools.islice(rest, headings.LOOKED_AT))
         above = headings.titles([cells for _place, cells in begin])
-        self.titles = [f"{place}, {' '.join(cells).strip()!r}" for place, cells in begin[:above]]
+        self.titles = [f"{place}, {_joined(cells)!r}" for place, cells in begin[:above]]
         return itertools.chain(begin[above:], rest)
 
 
@@ -260,6 +260,10 @@ class Workbook(Format):
                 f"{self.path}: expected a sheet of {', '.join(book.sheetnames)}, got {wanted!r}."
             )
         return wanted or str(book.sheetnames[0])
+
+
+def _joined(cells: Iterable[str]) -> str:
+    return " ".join(cell.strip() for cell in cells if cell.strip())
 
 
 def check_given_headings(path: Path, dialect: Dialect, columns: int) -> None:

@@ -6,6 +6,7 @@ A column's `written` says it, by an example or a pattern:
   zero may have its minus before or after it, or stand in parentheses;
 - a timestamp: directives of `strptime` such as `%d.%m.%Y %H:%M` or `%I:%M %p`, or `epoch s`, or
   `epoch ms`, which are read as UTC;
+- a boolean: the one word that means true where a gap means false, such as `X`;
 - empty: as `table_schema/values.py` reads it.
 """
 
@@ -146,6 +147,8 @@ def _reader(kind: Kind, written: str) -> Any:
         return _number_reader(written)
     if kind == "timestamp" and written:
         return _time_reader(written)
+    if kind == "boolean" and written:
+        return _mark_reader(written)
     if written:
         raise ValueError(f"expected no 'written' of a column of kind {kind}, got {written!r}")
     if kind in ("category", "text"):
@@ -194,6 +197,15 @@ def _number_reader(written: str) -> Any:
         found = sign + plain.replace(decimal, ".")
         values.read("number", found)
         return found
+
+    return read
+
+
+def _mark_reader(written: str) -> Any:
+    def read(text: str) -> str:
+        if text.casefold() != written.casefold():
+            raise ValueError(f"expected {written!r} or nothing, got {text!r}")
+        return "true"
 
     return read
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from cloud.console import amount
 from cloud.serving.instances import Row
 from cloud.serving.prediction import Prediction, outputs
 from table_schema.columns import Table
@@ -50,16 +51,17 @@ def delay_in_words(_table: Table, row: Row, prediction: Outputs) -> str:
 def row_in_words(table: Table, row: Row, prediction: Outputs) -> str:
     """Tells the prediction for a row and the truth."""
     name, truth = table.label.heading, row[table.label.name]
-    sentence = f"The model says {as_text(table, prediction)}; the {name} is {truth}"
+    told = f"The model says {as_text(table, prediction)}; the {name} is"
     if table.label.kind == "regression":
-        return f"{sentence}."
+        return f"{told} {amount(float(truth))}."
+    sentence = f"{told} {truth}"
     return f"{sentence}: {'right' if prediction['label'] == truth else 'wrong'}."
 
 
 def as_text(table: Table, prediction: Outputs) -> str:
     """Writes a prediction: the number, or the class and its probability."""
     if table.label.kind == "regression":
-        return f"{prediction['value']:g}"
+        return amount(prediction["value"])
     label = prediction["label"]
     if table.label.kind == "binary":
         second = prediction.get("probability", 0)

@@ -7,6 +7,7 @@ from typing import Any
 from google.api_core import exceptions
 
 from cloud.client import Client
+from cloud.console import amount
 from cloud.serving.instances import Instance
 from table_schema.values import moment
 
@@ -45,8 +46,8 @@ class TrainingValues:
                 # The trainer reads numbers as float32, which may round the ends a little.
                 if not low - ROUNDED * abs(low) <= value <= high + ROUNDED * abs(high):
                     found.append(
-                        f"{name} {value:g} is outside the range of the training rows,"
-                        f" {low:g} to {high:g}."
+                        f"{name} {amount(value)} is outside the range of the training rows,"
+                        f" {amount(low)} to {amount(high)}."
                     )
             if name in self.dates and isinstance(value, str):
                 first, last = self.dates[name]

@@ -201,6 +201,19 @@ def test_words_of_truth_are_one_kind(tmp_path: Path, true: str, false: str) -> N
     assert made == ["true" if n % 3 else "false" for n in range(ROWS)]
 
 
+def test_a_mark_or_nothing_is_true_or_false(tmp_path: Path) -> None:
+    path = table_file(tmp_path, cancelled=["X" if n % 3 else "" for n in range(ROWS)])
+    found = look(path)
+    column = finding(found, "cancelled").column
+    assert column is not None
+    assert (column.kind, column.written) == ("boolean", "X")
+    assert column_of(found, tmp_path, "cancelled")[:3] == ["", "true", "true"]
+    assert instances.read(path, found.table)[1]["cancelled"] is True
+    path.write_text(path.read_text().replace(",X\n", ",Y\n"))
+    with pytest.raises(UserError, match=r"line 3, column 'cancelled': expected .* 'X'.*, got 'Y'"):
+        data_set(found, tmp_path)
+
+
 @pytest.mark.parametrize(
     ("first", "written", "made"),
     [

@@ -10,9 +10,24 @@ from conftest import ROOT
 from rich.console import Console
 
 from cloud import console
-from cloud.console import Column
+from cloud.console import Column, amount
 
 HOSTILE = "\x1b]0;owned\x07\x1b[2J[/x][link=http://x]job[/link]\u202e\x9b31m"
+
+
+def test_numbers_are_written_as_people_read_them() -> None:
+    numbers = {
+        22_473_800.4: "22,473,800",
+        1234.5678: "1,234.57",
+        7.330683: "7.33068",
+        -0.012345678: "-0.0123457",
+        5.0: "5",
+        100_000.0: "100,000",
+        0: "0",
+        1e-9: "1e-09",
+        3e38: "3e+38",
+    }
+    assert {number: amount(number) for number in numbers} == numbers
 
 
 def test_control_characters_are_shown_and_not_obeyed() -> None:
