@@ -2,6 +2,7 @@
 
 import argparse
 import csv
+import dataclasses
 import json
 import re
 import subprocess
@@ -323,6 +324,32 @@ def test_batch_and_online_predictions_agree(project: Project, tmp_path: Path) ->
     assert "The scores are the same: the endpoint serves what was trained." in project.run(
         "evaluate"
     )
+
+
+def test_the_contract_is_the_models_and_without_it_the_signature_tells(client: Client) -> None:
+    version = lookup.version(client, "default")
+    taken = contract.of_version(client, version)
+    assert taken.table == TABLES["penguins"]
+    assert taken.sample is not None
+    assert taken.sample.keys() <= {column.name for column in TABLES["penguins"].columns}
+    blob = client.blob(f"{version.artifact_uri}/{contract.FILE}")
+    written = blob.download_as_bytes()
+    assert json.loads(written)["outputs"].keys() == {"label", "probabilities"}
+    blob.delete()
+    try:
+        again = contract.of_version(client, version)
+        assert (again.table, again.sample) == (TABLES["penguins"], None)
+        assert deployments.sample_instance(client, again).keys() == {
+            column.name for column in TABLES["penguins"].columns
+        }
+        other = Client(dataclasses.replace(client.config, data_set=""))
+        plain = contract.of_version(other, version)
+        assert isinstance(plain, contract.PlainContract)
+        assert plain.inputs["island"].kind == "text"
+        assert plain.sample is not None
+        assert plain.sample.keys() == plain.inputs.keys()
+    finally:
+        blob.upload_from_string(written)
 
 
 def test_flags_of_features_make_an_instance(project: Project) -> None:

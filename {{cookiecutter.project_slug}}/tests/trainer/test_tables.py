@@ -1,11 +1,19 @@
 """A table's description: what is wrong gets file, line and key."""
 
+import json
 import re
 from pathlib import Path
 
 import pytest
 
-from table_schema.tables import TABLES, DescriptionError, Tables, parse
+from table_schema.tables import (
+    TABLES,
+    DescriptionError,
+    Tables,
+    document,
+    of_document,
+    parse,
+)
 
 GOOD = """\
 key = "id"
@@ -27,6 +35,11 @@ def test_a_description_is_read_as_it_stands() -> None:
     ]
     assert (table.slices, table.limits) == (("town",), ("Of one year.",))
     assert table.defaults == {"hidden_units": (32, 16)}
+
+
+@pytest.mark.parametrize("name", list(TABLES))
+def test_a_description_goes_through_json(name: str) -> None:
+    assert of_document(json.loads(json.dumps(document(TABLES[name])))) == TABLES[name]
 
 
 def test_a_column_may_have_a_heading_and_buckets() -> None:
