@@ -24,6 +24,7 @@ from cloud.config import ROOT, Config
 from cloud.console import say
 from cloud.errors import UserError
 
+CONSOLE_COMMANDS = ROOT / "cloud" / "console_commands.toml"
 START_SECONDS = 60.0
 STOP_SECONDS = 60.0
 ANSWER_SECONDS = 10.0
@@ -114,8 +115,9 @@ def stop(config: Config) -> bool:
 
 def command(config: Config, port: int) -> list[str]:
     """Returns the command line of the project's emulator."""
-    folder = str(config.emulator_folder)
-    return [sys.executable, "-m", "vertex_emulator", "--port", str(port), "--data-dir", folder]
+    words = [sys.executable, "-m", "vertex_emulator", "--port", str(port)]
+    places = {"--data-dir": config.emulator_folder, "--commands": CONSOLE_COMMANDS}
+    return [*words, *(str(word) for pair in places.items() for word in pair)]
 
 
 def _is_locked(config: Config) -> bool:

@@ -4,6 +4,8 @@ import html
 import json
 import re
 import struct
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -17,6 +19,7 @@ from vertex_emulator.console.routes import prefers_html
 from vertex_emulator.console.saved_model import MalformedError, signature, warm_up_row
 from vertex_emulator.console.texts import printable, span
 from vertex_emulator.testing.clients import Clients
+from vertex_emulator.testing.running import start
 
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8"
 SCORES = {"metric": "auc", "test": {"auc": 0.7312, "log_loss": 0.43}}
@@ -102,6 +105,35 @@ def test_the_overview_shows_what_exists_and_what_is_next(clients: Clients, noisy
     text = page(clients, "/-/projects/elsewhere/locations/europe-west4")
     assert "The next step: data" in text
     assert "gcloud storage buckets create gs://NAME --project=elsewhere" in text
+
+
+def test_the_overview_names_the_commands_of_a_project(tmp_path: Path) -> None:
+    file = tmp_path / "commands.toml"
+    file.write_text('data = "make <data>"\n')
+    running = start(tmp_path / "emulator", "--commands", str(file))
+    try:
+        path = f"{running.url}/-/projects/p/locations/l"
+        text = requests.get(path, headers={"accept": BROWSER}, timeout=60).text
+        assert "make &lt;data&gt;" in text
+        assert (
+            "Nothing here yet"
+            in requests.get(running.url, headers={"accept": BROWSER}, timeout=60).text
+        )
+    finally:
+        running.stop()
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [('sea = "x"', "expected texts named data, job"), ("data = 1", "got 'data'"), ("=", "as TOML")],
+)
+def test_a_file_of_commands_is_checked(tmp_path: Path, content: str, words: str) -> None:
+    file = tmp_path / "commands.toml"
+    file.write_text(content)
+    command = [sys.executable, "-m", "vertex_emulator", "--commands", str(file)]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == 2
+    assert words in " ".join(ended.stderr.split())
 
 
 def test_names_are_text_and_never_markup(

@@ -104,6 +104,29 @@ def test_a_running_job_is_followed_and_cancelled(
     expect(view.get_by_role("button", name="Cancel")).to_have_count(0)
 
 
+def test_ticked_jobs_are_compared_and_one_is_submitted_again(view: Any, clients: Clients) -> None:
+    code = "import json, sys; [print(json.dumps({'loss': float(sys.argv[1]) / n})) for n in (1, 2)]"
+    for name, rate in (("pair-1", "0.1"), ("pair-2", "0.2")):
+        job = custom_jobs.spec(code, rate) | {"display_name": name}
+        custom_jobs.wait(clients, custom_jobs.create(clients, job))
+    view.goto(f"/-/{clients.location}/customJobs?filter=display_name%3D%22pair-*%22")
+    view.get_by_label("Compare pair-1").check()
+    with view.expect_response("**/customJobs?*"):  # what the page asks for again
+        pass
+    view.get_by_label("Compare pair-2").check()
+    expect(view.get_by_label("Compare pair-1")).to_be_checked()
+    view.get_by_role("button", name="Compare").click()
+    expect(view.get_by_role("row", name="argument 1")).to_contain_text("0.2")
+    expect(view.locator("figure.chart .u-over")).to_be_visible()
+    view.get_by_role("link", name="pair-1").click()
+    view.get_by_text("Submit again with other arguments").click()
+    view.get_by_label("Arguments, one a line").fill("0.7")
+    view.get_by_role("button", name="Submit").click()
+    expect(view.get_by_role("heading", name="pair-1-again")).to_be_visible()
+    expect(view.locator("#state")).to_contain_text("succeeded")
+    expect(view.locator("#log")).to_contain_text('{"loss":0.35}')
+
+
 def test_a_job_deleted_while_shown_is_a_page_that_says_so(view: Any, clients: Clients) -> None:
     name = custom_jobs.create(clients, custom_jobs.spec("import time; time.sleep(600)"))
     custom_jobs.wait(clients, name, "JOB_STATE_RUNNING")

@@ -12,6 +12,7 @@ import secrets
 import signal
 import socket
 import sys
+import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
@@ -27,6 +28,8 @@ from vertex_emulator.limits import allow_many_files
 from vertex_emulator.pace import Pace
 
 HOST = "127.0.0.1"
+# What the console shows on the way from data to a prediction.
+STEPS = ("data", "job", "model", "version", "endpoint", "prediction", "batch")
 IN_USE = 75  # EX_TEMPFAIL of sysexits.h: the same command may succeed later
 
 
@@ -59,6 +62,13 @@ def main() -> None:
             default=os.environ.get(variable, str(seconds)),
             help=f"{text} (${variable}; default: {seconds:g})",
         )
+    parser.add_argument(
+        "--commands",
+        type=_commands,
+        metavar="FILE",
+        default={},
+        help="TOML with the commands that the console names for the steps of the work",
+    )
     options = parser.parse_args()
     data_dir = options.data_dir.absolute()
     pace = Pace(
@@ -70,7 +80,7 @@ def main() -> None:
         prepare(data_dir)
         lock = filelock.FileLock(data_dir / "lock")
         with reporting_unusable(data_dir), lock.acquire(blocking=False):
-            serve(_listen(options.port), data_dir, pace)
+            serve(_listen(options.port), data_dir, pace, options.commands)
     except filelock.Timeout:
         print(
             f"--data-dir {options.data_dir}: another emulator uses this folder; stop it, or name"
@@ -94,7 +104,20 @@ def _seconds(text: str) -> float:
     return seconds
 
 
-def serve(listener: socket.socket, data_dir: Path, pace: Pace) -> None:
+def _commands(file: str) -> dict[str, str]:
+    try:
+        found = tomllib.loads(Path(file).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise argparse.ArgumentTypeError(f"{file} cannot be read as TOML: {error}") from error
+    for step, command in found.items():
+        if step not in STEPS or not isinstance(command, str):
+            raise argparse.ArgumentTypeError(
+                f"{file}: expected texts named {', '.join(STEPS)}; got {step!r}"
+            )
+    return found
+
+
+def serve(listener: socket.socket, data_dir: Path, pace: Pace, commands: Mapping[str, str]) -> None:
     """Serves on a bound socket until SIGINT or SIGTERM."""
     allow_many_files()
     from vertex_emulator.app import create_app  # Google's messages take a second to import
@@ -111,7 +134,14 @@ def serve(listener: socket.socket, data_dir: Path, pace: Pace) -> None:
     gateway = Gateway(guard.refusal)
     certificate = Certificate(data_dir / "proxy")
     app = create_app(
-        data_dir, url, guard, gateway, pace, roots=certificate.roots, identity=identity
+        data_dir,
+        url,
+        guard,
+        gateway,
+        pace,
+        roots=certificate.roots,
+        identity=identity,
+        commands=commands,
     )
     front = partial(Front, gateway, Proxy(certificate.context(), url))
     config = uvicorn.Config(

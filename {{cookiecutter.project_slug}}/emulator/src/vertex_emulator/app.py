@@ -1,7 +1,7 @@
 """The emulator as one ASGI application: its services, and the guard before them."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
@@ -64,6 +64,7 @@ def create_app(
     *,
     roots: Path,
     identity: str = "",
+    commands: Mapping[str, str] | None = None,
 ) -> Starlette:
     """Builds the application.
 
@@ -77,6 +78,7 @@ def create_app(
         roots: the certificates that jobs trust (`proxy.certificate`).
         identity: what `GET /` answers with, so that an address file can be told from one that
             another emulator left behind.
+        commands: that the console names for the steps from data to a prediction.
     """
     data_dir.mkdir(parents=True, exist_ok=True)
     database = Database(data_dir / DATABASE)
@@ -132,6 +134,7 @@ def create_app(
         documents=documents,
         gateway=gateway,
         url=url,
+        commands=commands or {},
     )
     app = Starlette(
         routes=[

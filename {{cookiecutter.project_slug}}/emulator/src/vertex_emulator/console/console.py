@@ -1,6 +1,7 @@
 """What the pages read and change: the collections that answer the APIs as well."""
 
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from vertex_emulator.gateway.gateway import Gateway
@@ -24,6 +25,8 @@ class Console:
 
     Attributes:
         url: the emulator's address, for the commands that pages show.
+        commands: what makes the next step from data to a prediction, by step; Google's own
+            commands where there are none.
         token: what a request that changes something must repeat. Only this emulator's own pages
             hold it: a page of another origin cannot read it.
     """
@@ -38,6 +41,7 @@ class Console:
     documents: Documents
     gateway: Gateway
     url: str
+    commands: Mapping[str, str] = field(default_factory=dict)
     token: str = field(default_factory=secrets.token_urlsafe)
 
     def locations(self) -> list[str]:

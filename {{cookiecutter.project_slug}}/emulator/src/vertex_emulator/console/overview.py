@@ -31,6 +31,7 @@ class Step:
     """A part of the road.
 
     Attributes:
+        key: its name among the commands.
         title: what it is.
         number: how many there are, in words; "" where there is none.
         newest: name of the newest, or "".
@@ -39,6 +40,7 @@ class Step:
         state: of the newest, where it has one.
     """
 
+    key: str
     title: str
     number: str
     newest: str
@@ -58,6 +60,7 @@ def show(console: Console, request: Request) -> Response:
         "overview.html",
         steps=steps,
         following=following,
+        command=console.commands.get(following.key, following.command) if following else "",
         url=console.url,
     )
 
@@ -78,6 +81,7 @@ def _steps(console: Console, location: str) -> list[Step]:
     best = ", ".join(f"{name} {value:.4g}" for name, value in list(found.items())[:2])
     return [
         Step(
+            "data",
             "Data",
             _count(len(buckets), "bucket"),
             buckets[0].name if len(buckets) == 1 else "",
@@ -87,6 +91,7 @@ def _steps(console: Console, location: str) -> list[Step]:
             f"gcloud storage buckets create gs://NAME --project={project}",
         ),
         Step(
+            "job",
             "Training job",
             _count(sum(states.values()), "job"),
             job.get("displayName", ""),
@@ -95,6 +100,7 @@ def _steps(console: Console, location: str) -> list[Step]:
             job.get("state", ""),
         ),
         Step(
+            "model",
             "Model",
             _count(_number(console.models.list_page(location, {})), "model"),
             model.get("displayName", ""),
@@ -102,6 +108,7 @@ def _steps(console: Console, location: str) -> list[Step]:
             f"gcloud ai models upload {place} --display-name=NAME --artifact-uri=gs://…",
         ),
         Step(
+            "version",
             "Version",
             f"default: {model['versionId']}" if model else "",
             best,
@@ -109,6 +116,7 @@ def _steps(console: Console, location: str) -> list[Step]:
             f"gcloud ai models upload {place} --parent-model=MODEL …",
         ),
         Step(
+            "endpoint",
             "Endpoint",
             _count(_number(console.endpoints.list_page(location, {})), "endpoint"),
             endpoint.get("displayName", ""),
@@ -116,6 +124,7 @@ def _steps(console: Console, location: str) -> list[Step]:
             f"gcloud ai endpoints create {place} --display-name=NAME",
         ),
         Step(
+            "prediction",
             "Prediction",
             _count(len(deployed), "deployed version"),
             "Try it" if deployed else "",
@@ -123,6 +132,7 @@ def _steps(console: Console, location: str) -> list[Step]:
             f"gcloud ai endpoints deploy-model ENDPOINT {place} --model=MODEL --display-name=NAME",
         ),
         Step(
+            "batch",
             "Batch prediction",
             _count(sum(batch.values()), "job"),
             "",
