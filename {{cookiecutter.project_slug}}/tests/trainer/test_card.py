@@ -121,6 +121,23 @@ def test_a_card_says_the_scores_the_settings_and_the_limits(kind: str) -> None:
         assert f"{count:,}" in words
 
 
+def test_of_many_classes_a_card_shows_the_most_frequent(monkeypatch: pytest.MonkeyPatch) -> None:
+    many = tuple(f"a class with a long name, the {n:02}th" for n in range(30))
+    monkeypatch.setitem(CLASSES, "multiclass", many)
+    document = document_of("multiclass")
+    document["confusion"]["matrix"][7][9] = 377
+    page = Page(card.render(document, table_of("multiclass")))
+    assert page.open == []
+    assert "… (30 classes)" in page.words
+    assert "The charts show the 6 classes that most test rows have." in " ".join(page.words.split())
+    mistakes = page.words.partition("The most frequent mistakes:")[2]
+    rows = [line.strip() for line in mistakes.splitlines() if line.strip()]
+    assert rows[1] == f"{many[7]}{many[9]}377"
+    shown = charts.most_frequent(document["curves"])
+    assert len(shown) == 6
+    assert list(shown) == [name for name in many if name in shown]
+
+
 def test_a_card_names_the_slices_that_are_surely_worse() -> None:
     document = document_of("binary")
     document["slices"] = {

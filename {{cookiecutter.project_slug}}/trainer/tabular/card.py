@@ -23,6 +23,8 @@ from trainer.tabular import charts
 from trainer.tabular.settings import as_flag, as_text
 
 FILE = "model_card.html"
+MOST_CLASSES = 12  # that are listed, and have a row and a column each
+MISTAKES = 20  # that are listed of more classes
 WEAKEST = 3  # slices that the limits name
 
 
@@ -63,7 +65,22 @@ def render(document: Mapping[str, Any], table: Table) -> str:
         slices=_sources(_slices(document)),
         learned=_sources(learned),
         weakest=_weakest(document),
+        most_classes=MOST_CLASSES,
+        most_curves=charts.MOST_CURVES,
+        mistakes=_mistakes(document, table),
     )
+
+
+def _mistakes(document: Mapping[str, Any], table: Table) -> list[tuple[str, str, int]]:
+    """Returns which class was taken for which, in how many test rows: the most frequent first."""
+    classes = table.label.classes
+    found = [
+        (classes[actual], classes[predicted], rows)
+        for actual, counts in enumerate(document.get("confusion", {}).get("matrix", []))
+        for predicted, rows in enumerate(counts)
+        if rows and actual != predicted
+    ]
+    return sorted(found, key=lambda mistake: -mistake[2])[:MISTAKES]
 
 
 def _slices(document: Mapping[str, Any]) -> dict[str, Any]:

@@ -32,6 +32,8 @@ STYLE: dict[Any, Any] = {
 SQUARE = 4.0, 3.7  # inches
 # Where axes from 0 to 1 lie in a figure. Finding room for their labels would take half its time.
 UNIT_PLACE = {"left": 0.14, "right": 0.97, "bottom": 0.13, "top": 0.92}
+MOST_CURVES = 6  # in one chart, each of its own colour, of the classes that most rows have
+NAME_LENGTH = 24  # characters of a class in a legend
 ROW = 0.24  # inches that a row of a chart of rows takes
 
 
@@ -74,7 +76,16 @@ def of_curves(curves: Mapping[str, Any], label: str) -> dict[str, Figure]:
             "Errors": errors(found["errors"], label),
         }
     draw = {"ROC": roc, "Precision and recall": precision_recall, "Calibration": calibration}
-    return {title: function(curves) for title, function in draw.items()}
+    shown = most_frequent(curves)
+    return {title: function(shown) for title, function in draw.items()}
+
+
+def most_frequent(curves: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the curves of the classes that most rows have, as many as a chart has room for."""
+    # At a recall of 1 all rows are said to be of the class: the precision there is its share.
+    shares = {name: found["precision_recall"][-1][1] for name, found in curves.items()}
+    kept = sorted(shares, key=lambda name: -shares[name])[:MOST_CURVES]
+    return {name: found for name, found in curves.items() if name in kept}
 
 
 @_style()
@@ -93,7 +104,7 @@ def precision_recall(curves: Mapping[str, Any]) -> Figure:
     for name, found in curves.items():
         share = found["precision_recall"][-1][1]
         axes.axhline(share, linestyle=":", color=FAINT, label="chance" if len(curves) == 1 else "")
-        axes.plot(*_columns(found["precision_recall"]), label=name)
+        axes.plot(*_columns(found["precision_recall"]), label=_short(name))
     axes.legend(loc="lower left")
     return axes.figure
 
@@ -214,8 +225,12 @@ def _rows_axes(title: str, x: str, labels: Sequence[str]) -> Any:
 
 def _lines(axes: Any, curves: Mapping[str, Any], part: str, style: str = "-") -> None:
     for name, found in curves.items():
-        axes.plot(*_columns(found[part]), style, markersize=4, label=name)
+        axes.plot(*_columns(found[part]), style, markersize=4, label=_short(name))
     axes.legend(loc="lower right" if part == "roc" else "upper left")
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= NAME_LENGTH else f"{name[: NAME_LENGTH - 1]}…"
 
 
 def _columns(points: Points) -> Iterable[Sequence[float]]:
