@@ -221,7 +221,8 @@ def test_the_card_says_what_the_network_gets(visits: Visits) -> None:
     assert statistics["buckets"] == {"zip": 50, "ticket": 20}
     assert statistics["dates"]["when"][0].startswith("2012-03")
     assert visits.document["inputs"] == {
-        "age": "the number in standard deviations from the mean, and whether it is a gap",
+        "age": "the number in standard deviations, and its place in 4 bins, and whether it is a"
+        " gap",
         "member": "0 or 1",
         "when": "days, month, weekday, hour as written, time zones not converted, and whether it is"
         " a gap",

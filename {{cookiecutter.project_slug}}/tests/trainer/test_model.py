@@ -67,14 +67,15 @@ def test_a_hashed_column_has_an_embedding_of_as_many_rows() -> None:
 
 def test_l2_is_the_weighted_sum_of_squares() -> None:
     network = build(Settings.tiny(**FILES, table="penguins", l2=0.5), class_rows=(1, 1, 1))
-    squares = sum(float((w**2).sum()) for w in network.get_weights() if w.ndim == 2)
+    kept = ("kernel", "embeddings", "factors")
+    squares = sum(float((w.numpy() ** 2).sum()) for w in network.weights if w.name in kept)
     assert float(sum(network.losses)) == pytest.approx(0.5 * squares, rel=1e-5)
 
 
 def test_two_classes_are_logistic_regression() -> None:
     head = model.ClassesHead(("no", "yes"), (1.0, 1.0))
-    logits = tf.constant([[0.3], [-2.0]])
-    second = 1 / (1 + np.exp(-logits.numpy()[:, 0]))
+    logits = tf.constant([[[0.3]], [[-2.0]]])
+    second = 1 / (1 + np.exp(-logits.numpy()[:, 0, 0]))
     np.testing.assert_allclose(head.predictions(logits)[:, 1], second, rtol=1e-6)
     losses = head.losses(logits, tf.constant([1, 0]))
     np.testing.assert_allclose(losses, -np.log([second[0], 1 - second[1]]), rtol=1e-5)
@@ -82,7 +83,8 @@ def test_two_classes_are_logistic_regression() -> None:
 
 def test_class_weights_multiply_the_losses_of_their_rows() -> None:
     settings = Settings.tiny(**FILES, table="penguins")
-    logits, labels = tf.constant([[0.3, 1.0], [-2.0, 0.5], [1.0, 1.0]]), tf.constant([1, 0, 2])
+    logits = tf.constant([[[0.3, 1.0]], [[-2.0, 0.5]], [[1.0, 1.0]]])
+    labels = tf.constant([1, 0, 2])
 
     def losses(given: str) -> Any:
         statistics = statistics_of("penguins", class_rows=(50, 30, 20))
@@ -99,7 +101,7 @@ def test_class_weights_multiply_the_losses_of_their_rows() -> None:
 
 def test_a_number_is_learned_in_its_own_deviations_and_told_in_its_unit() -> None:
     head = model.NumberHead(mean=10, scale=4)
-    outputs = tf.constant([[0.5], [-1.0]])
+    outputs = tf.constant([[[0.5]], [[-1.0]]])
     np.testing.assert_allclose(head.predictions(outputs), [12, 6])
     np.testing.assert_allclose(head.losses(outputs, tf.constant([14.0, 6.0])), [0.25, 0])
 
@@ -108,3 +110,59 @@ def test_a_number_has_no_class_weights() -> None:
     settings = Settings.tiny(**FILES, table="flights_delay", class_weights="balanced")
     with pytest.raises(UserError, match="--class-weights: 'arr_delay' is a number"):
         model.make_head(TABLES["flights_delay"], statistics_of("flights_delay"), settings)
+
+
+def test_the_members_predict_apart_and_their_mean_is_the_prediction() -> None:
+    probabilities = np.array([[0.2, 0.6], [0.9, 0.7]])  # rows, members
+    logits = tf.constant(np.log(probabilities / (1 - probabilities))[:, :, None], tf.float32)
+    head = model.ClassesHead(("no", "yes"), (1.0, 1.0))
+    np.testing.assert_allclose(head.predictions(logits)[:, 1], [0.4, 0.8], rtol=1e-5)
+    losses = head.losses(logits, tf.constant([1, 0]))
+    expected = -np.log([[0.2, 0.6], [0.1, 0.3]]).mean(axis=1)
+    np.testing.assert_allclose(losses, expected, rtol=1e-5)
+
+    number = model.NumberHead(mean=10, scale=4)
+    outputs = tf.constant([[[0.5], [-1.0]]])
+    np.testing.assert_allclose(number.predictions(outputs), [9])
+    np.testing.assert_allclose(number.losses(outputs, tf.constant([10.0])), [(0.25 + 1) / 2])
+
+
+def test_a_member_is_a_network_of_its_own_factors_biases_and_last_layer() -> None:
+    """Each member's output is computed here from its own weights alone."""
+    settings = Settings.tiny(**FILES, table="penguins", members=3, hidden_units=(5, 4))
+    network = build(settings, class_rows=(1, 1, 1))
+    rng = np.random.default_rng(0)
+    for weight in network.trainable_variables:
+        weight.assign(rng.normal(size=weight.shape))
+    numbers = rng.normal(size=(6, network.inputs[0].shape[1])).astype(np.float32)
+    codes = rng.integers(3, size=(6, network.inputs[1].shape[1])).astype(np.int32)
+    found = network([numbers, codes]).numpy()
+
+    weights = {weight.path: weight.numpy() for weight in network.weights}
+    embedded = [
+        weights[f"embed_{name}/embeddings"][codes[:, place]]
+        for place, name in enumerate(statistics_of("penguins").vocabulary)
+    ]
+    features = np.concatenate([numbers, *(each[:, 2:] for each in embedded)], axis=1)
+    wide = sum(each[:, :2] for each in embedded)
+    wide = wide + numbers @ weights["wide_numbers/kernel"] + weights["wide_numbers/bias"]
+    for member in range(3):
+        hidden = features * weights["hidden_1/factors"][:, member]
+        hidden = hidden @ weights["hidden_1/kernel"] + weights["hidden_1/bias"][member]
+        hidden = np.maximum(hidden, 0) @ weights["hidden_2/kernel"] + weights["hidden_2/bias"]
+        last = np.maximum(hidden, 0) @ weights["deep/kernel"][member]
+        expected = last + weights["deep/bias"][member] + wide
+        np.testing.assert_allclose(found[:, member], expected, rtol=1e-4, atol=1e-4)
+
+
+def test_a_number_is_its_place_in_bins() -> None:
+    statistics = Statistics(
+        mean={"a": 10.0, "b": 0.0},
+        scale={"a": 2.0, "b": 1.0},
+        has_gaps={"a": False, "b": False},
+        vocabulary={},
+        bins={"a": (8.0, 10.0, 14.0), "b": (0.0, 1.0)},
+    )
+    scaled = tf.constant([[-3.0, 0.0], [-0.5, 0.0], [1.0, 0.0], [9.0, 0.0]])
+    (places,) = model._in_bins(scaled, statistics)  # of one bin the number itself says as much
+    np.testing.assert_allclose(places, np.array([[0, 0], [0.5, 0], [1, 0.5], [1, 1]]))

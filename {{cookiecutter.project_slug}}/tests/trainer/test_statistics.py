@@ -7,6 +7,7 @@ import pytest
 
 from table_schema.columns import Column, Label, Table
 from trainer.errors import UserError
+from trainer.tabular import statistics
 from trainer.tabular.data import Rows
 from trainer.tabular.statistics import measure
 
@@ -93,3 +94,34 @@ def test_columns_that_teach_nothing_are_named() -> None:
     assert "has only one value" in said["one"]
     assert "the model cannot learn from an id" in said["number"]
     assert (found.mean["gone"], found.scale["gone"]) == (0.0, 1.0)
+
+
+def test_bins_hold_as_many_rows_each_and_reach_from_the_smallest_to_the_largest() -> None:
+    values = np.random.default_rng(0).lognormal(size=4_000).astype(np.float32)
+    moments = statistics._Moments()
+    for part in np.split(values, [7, 1_000, 1_003]):
+        moments.add(part)
+    ends = moments.bins(16, 0.0)
+    assert (ends[0], ends[-1]) == (values.min(), values.max())
+    rows, _ = np.histogram(values, ends)
+    np.testing.assert_allclose(rows, 250, atol=1)
+
+
+def test_bins_of_more_rows_than_are_kept_are_of_every_second_or_fourth(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(statistics, "SAMPLED", 1_000)
+    values = np.random.default_rng(0).permutation(20_000).astype(np.float32)
+    moments = statistics._Moments()
+    for part in np.array_split(values, 23):
+        moments.add(part)
+    kept = np.concatenate(moments._sample)
+    np.testing.assert_array_equal(kept, values[:: 20_000 // len(kept)])
+    np.testing.assert_allclose(moments.bins(4, 0.0), [0, 5e3, 1e4, 1.5e4, 19_999], atol=900)
+
+
+def test_few_values_have_few_bins_and_none_has_none() -> None:
+    moments = statistics._Moments()
+    assert moments.bins(32, 0.0) == ()
+    moments.add(np.array([1, 1, 2, np.nan] * 20, np.float32))
+    assert moments.bins(32, 0.0) == (1, 2)

@@ -16,7 +16,7 @@ from trainer.errors import StopRequestedError, UserError, WorkerLostError
 from trainer.tabular.checkpoint import Checkpoints, Progress
 from trainer.tabular.data import Array
 from trainer.tabular.model import Head
-from trainer.tabular.preprocess import BLOCK, Encoded
+from trainer.tabular.preprocess import Encoded
 from trainer.tabular.settings import Settings
 from trainer.tabular.shuffle import Shuffle
 from trainer.tabular.steps import Steps
@@ -24,6 +24,7 @@ from trainer.tabular.tensorboard_log import TensorBoardLog
 
 Tensor = Any
 
+BLOCK = 8_192  # rows predicted in one call; bounds the memory that the members take
 # What a step raises when another worker ends within it.
 LOST = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError)
 

@@ -1,5 +1,22 @@
-"""The network: a wide linear part, a deep part over embeddings, and a head by the label's kind."""
+"""The network: a wide linear part, a deep part of several members, and a head by the label's kind.
 
+A *member* is a network that predicts alone. The members share their layers, embeddings and wide
+part, and differ in three things of their own: a factor for each feature, by which the first layer's
+weights are multiplied; that layer's biases; and the last layer. In training each member has a loss,
+and their mean is what falls; the prediction is the mean of what the members predict. Each errs in
+another way, so the mean errs less than one does.
+
+A number is given as it is, and by its place in bins that hold as many training rows each: a bin
+below its value is 1, one above it 0, and the one it is in tells how far. So a layer can learn
+another slope for each bin, as trees learn steps.
+
+Sources: Cheng et al., Wide & Deep Learning for Recommender Systems (2016); Gorishniy, Rubachev and
+Babenko, On Embeddings for Numerical Features in Tabular Deep Learning (2022), section 3.2;
+Gorishniy, Kotelnikov and Babenko, TabM: Advancing Tabular Deep Learning with Parameter-Efficient
+Ensembling (2025).
+"""
+
+import math
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -9,7 +26,7 @@ import tensorflow as tf
 
 from table_schema.columns import Table
 from trainer.errors import UserError
-from trainer.tabular.preprocess import Preprocessor
+from trainer.tabular.preprocess import LIMIT, Preprocessor
 from trainer.tabular.settings import Settings
 from trainer.tabular.statistics import Statistics
 
@@ -18,6 +35,9 @@ Tensor = Any
 # The length of a text's vector of weights. Of 1, as is usual, the weights of words would have to
 # grow to eight times what they are here, for which Adam's steps are too small and too few.
 TEXT_WEIGHT = 8.0
+# Standard deviation of a member's first factors around 1, and the place of their seed.
+FACTORS_SPREAD = 0.5
+FACTORS = 1_000
 
 
 def build(preprocessor: Preprocessor, head: "Head", settings: Settings) -> keras.Model:
@@ -27,10 +47,8 @@ def build(preprocessor: Preprocessor, head: "Head", settings: Settings) -> keras
     nothing, whatever it is. The settings' seed decides the other first weights: Keras' own
     default would take them from a state that other threads, such as uploads, draw from too.
 
-    Source: Cheng et al., Wide & Deep Learning for Recommender Systems (2016).
-
     Returns:
-        A Keras model whose answer is float32 [rows, head.outputs].
+        A Keras model whose answer is float32 [rows, members, head.outputs].
     """
     statistics = preprocessor.statistics
     penalty = keras.regularizers.L2(settings.l2) if settings.l2 else None
@@ -44,9 +62,15 @@ def build(preprocessor: Preprocessor, head: "Head", settings: Settings) -> keras
             name=name,
         )
 
+    def dropped(hidden: Any, layer: int) -> Any:
+        if not settings.dropout:
+            return hidden
+        seed = _seed(settings, layer)
+        return keras.layers.Dropout(settings.dropout, seed=seed, name=f"drop_{layer}")(hidden)
+
     numbers = keras.Input([preprocessor.numbers], name="numbers")
     codes = keras.Input([preprocessor.codes], name="codes", dtype="int32")
-    wide, deep = [], [numbers]
+    wide, deep = [], [numbers, *_in_bins(numbers, statistics)]
     if preprocessor.numbers:
         wide.append(dense(head.outputs, "wide_numbers", 0)(numbers))
 
@@ -73,13 +97,97 @@ def build(preprocessor: Preprocessor, head: "Head", settings: Settings) -> keras
     wide += [each[:, : head.outputs] for each in found]
     deep += [each[:, head.outputs :] for each in found]
     hidden = keras.layers.Concatenate(name="features")(deep)
-    for layer, units in enumerate(settings.hidden_units, start=1):
-        hidden = dense(units, f"hidden_{layer}", layer, "relu")(hidden)
-        if settings.dropout:
-            seed = _seed(settings, layer)
-            hidden = keras.layers.Dropout(settings.dropout, seed=seed, name=f"drop_{layer}")(hidden)
-    outputs = dense(head.outputs, "deep", len(settings.hidden_units) + 1)(hidden)
-    return keras.Model([numbers, codes], keras.layers.Add(name="outputs")([outputs, *wide]))
+    if settings.hidden_units:
+        first, *more = settings.hidden_units
+        hidden = dropped(FirstLayer(settings, first, penalty)(hidden), 1)
+        for layer, units in enumerate(more, start=2):
+            hidden = dropped(dense(units, f"hidden_{layer}", layer, "relu")(hidden), layer)
+    else:
+        hidden = keras.ops.repeat(hidden, settings.members, axis=0)
+    outputs = LastLayer(settings, head.outputs, penalty)(hidden)
+    shared = [each[:, None, :] for each in wide]
+    return keras.Model([numbers, codes], keras.layers.Add(name="outputs")([outputs, *shared]))
+
+
+class FirstLayer(keras.layers.Layer):  # type: ignore[misc]
+    """The members' first hidden layer: shared weights, factors and biases of each member's own.
+
+    A member's factors multiply the features, or, which is the same and one product of matrices for
+    all, the weights.
+    """
+
+    def __init__(self, settings: Settings, units: int, penalty: Any) -> None:
+        super().__init__(name="hidden_1")
+        self._settings, self._units, self._penalty = settings, units, penalty
+
+    def build(self, shape: tuple[int, ...]) -> None:
+        features, members = shape[-1], self._settings.members
+        first = keras.initializers
+        spread = FACTORS_SPREAD if members > 1 else 0.0
+        self._kernel = self.add_weight(
+            (features, self._units),
+            first.GlorotUniform(_seed(self._settings, 1)),
+            regularizer=self._penalty,
+            name="kernel",
+        )
+        self._factors = self.add_weight(
+            (features, members),
+            first.RandomNormal(1.0, spread, _seed(self._settings, FACTORS)),
+            regularizer=self._penalty,
+            name="factors",
+        )
+        self._bias = self.add_weight((members, self._units), "zeros", name="bias")
+
+    def call(self, features: Tensor) -> Tensor:
+        """Takes float32 [rows, features]; returns [rows * members, units], row by row."""
+        members = self._settings.members
+        kernels = self._factors[:, :, None] * self._kernel[:, None, :]
+        kernels = keras.ops.reshape(kernels, [-1, members * self._units])
+        sums = keras.ops.reshape(keras.ops.matmul(features, kernels), [-1, members, self._units])
+        return keras.ops.reshape(keras.ops.relu(sums + self._bias), [-1, self._units])
+
+
+class LastLayer(keras.layers.Layer):  # type: ignore[misc]
+    """The members' outputs, each by weights of its own."""
+
+    def __init__(self, settings: Settings, outputs: int, penalty: Any) -> None:
+        super().__init__(name="deep")
+        self._settings, self._outputs, self._penalty = settings, outputs, penalty
+
+    def build(self, shape: tuple[int, ...]) -> None:
+        units, members = shape[-1], self._settings.members
+        limit = math.sqrt(6 / (units + self._outputs))  # Glorot's, of one member
+        seed = _seed(self._settings, len(self._settings.hidden_units) + 1)
+        self._kernel = self.add_weight(
+            (members, units, self._outputs),
+            keras.initializers.RandomUniform(-limit, limit, seed),
+            regularizer=self._penalty,
+            name="kernel",
+        )
+        self._bias = self.add_weight((members, self._outputs), "zeros", name="bias")
+
+    def call(self, hidden: Tensor) -> Tensor:
+        """Takes float32 [rows * members, units]; returns [rows, members, outputs]."""
+        members, units, _ = self._kernel.shape
+        apart = keras.ops.reshape(hidden, [-1, members, units])
+        return keras.ops.einsum("rmu,muo->rmo", apart, self._kernel) + self._bias
+
+
+def _in_bins(numbers: Any, statistics: Statistics) -> list[Any]:
+    """Returns the places of numbers in their bins, float32 [rows, bins] each.
+
+    Args:
+        numbers: float32 [rows, numbers], as in `Encoded`.
+        statistics: of the training rows. A gap is at the mean, and has a feature that says so.
+    """
+    found = []
+    for column, (name, mean) in enumerate(statistics.mean.items()):
+        ends = (np.array(statistics.bins.get(name, ())) - mean) / statistics.scale[name]
+        ends = np.unique(np.clip(ends, -LIMIT, LIMIT).astype(np.float32))
+        if len(ends) > 2:  # of one bin, the number itself says as much
+            places = (numbers[:, column, None] - ends[:-1]) / np.diff(ends)
+            found.append(keras.ops.clip(places, 0.0, 1.0))
+    return found
 
 
 def _summed(embedded: Any, places: Any, weights: Sequence[float]) -> Any:
@@ -102,15 +210,18 @@ def _seed(settings: Settings, layer: int) -> int:
 
 
 class Head(Protocol):
-    """What the network's outputs mean; outputs are float32 [rows, outputs]."""
+    """What the network's outputs mean; outputs are float32 [rows, members, outputs]."""
 
     outputs: int
 
     def losses(self, outputs: Tensor, labels: Tensor) -> Tensor:
-        """Returns what each row adds to the loss, float32 [rows]."""
+        """Returns what each row adds to the loss, the members' mean, float32 [rows]."""
 
     def predictions(self, outputs: Tensor) -> Tensor:
-        """Returns float32 [rows, classes], probabilities; or [rows], in the label's unit."""
+        """Returns the members' mean.
+
+        It is float32 [rows, classes], probabilities; or [rows], in the label's unit.
+        """
 
     def answer(self, predictions: Tensor) -> dict[str, Tensor]:
         """Returns what a client gets, by name; see `trainer/tabular/export.py`."""
@@ -153,14 +264,15 @@ class ClassesHead:
 
     def losses(self, outputs: Tensor, labels: Tensor) -> Tensor:
         """Returns the negative logarithm of the label's probability, weighted."""
-        likelihood = tf.gather(self._log_probabilities(outputs), labels, batch_dims=1)
+        likelihoods = tf.reduce_mean(self._log_probabilities(outputs), axis=1)
+        likelihood = tf.gather(likelihoods, labels, batch_dims=1)
         if len(set(self.weights)) == 1:
             return -likelihood * self.weights[0]
         return -likelihood * tf.gather(tf.constant(self.weights, tf.float32), labels)
 
     def predictions(self, outputs: Tensor) -> Tensor:
         """Returns the classes' probabilities."""
-        return tf.exp(self._log_probabilities(outputs))
+        return tf.reduce_mean(tf.exp(self._log_probabilities(outputs)), axis=1)
 
     def answer(self, predictions: Tensor) -> dict[str, Tensor]:
         """Names the class that is the answer, and its probability or those of all."""
@@ -172,7 +284,7 @@ class ClassesHead:
         return {"probabilities": predictions, "label": label}
 
     def _log_probabilities(self, outputs: Tensor) -> Tensor:
-        return tf.nn.log_softmax(tf.pad(outputs, [[0, 0], [1, 0]]))
+        return tf.nn.log_softmax(tf.pad(outputs, [[0, 0], [0, 0], [1, 0]]))
 
 
 class NumberHead:
@@ -187,11 +299,12 @@ class NumberHead:
 
     def losses(self, outputs: Tensor, labels: Tensor) -> Tensor:
         """Returns the squared distances from the labels."""
-        return tf.square(outputs[:, 0] - (labels - self.mean) / self.scale)
+        scaled = (labels - self.mean) / self.scale
+        return tf.reduce_mean(tf.square(outputs[:, :, 0] - scaled[:, None]), axis=1)
 
     def predictions(self, outputs: Tensor) -> Tensor:
         """Returns the estimates."""
-        return outputs[:, 0] * self.scale + self.mean
+        return tf.reduce_mean(outputs[:, :, 0], axis=1) * self.scale + self.mean
 
     def answer(self, predictions: Tensor) -> dict[str, Tensor]:
         """Names the estimate."""

@@ -27,8 +27,9 @@ from trainer.tabular.checkpoint import Checkpoints, Progress
 from trainer.tabular.data import Array, Rows, Source, join, read, sampled
 from trainer.tabular.evaluation import best_threshold, curves, evaluate
 from trainer.tabular.loop import Loop
+from trainer.tabular.plan import plan
 from trainer.tabular.preprocess import Encoded, Preprocessor
-from trainer.tabular.settings import Settings, data_field
+from trainer.tabular.settings import Settings, as_flag, as_text, data_field
 from trainer.tabular.statistics import Statistics, measure
 from trainer.tabular.tensorboard_log import TensorBoardLog
 from trainer.tabular.workers import choose_strategy, report_devices
@@ -59,6 +60,7 @@ def run(settings: Settings, stop: threading.Event) -> dict[str, Any]:
     report_devices()
     table = TABLES[settings.table]
     data = _read(settings, table, stop)
+    settings = _decided(settings, data)
     preprocessor = Preprocessor(table, data.statistics)
     head = model.make_head(table, data.statistics, settings)
     with local_folders(settings.folders, chief) as folders:
@@ -141,7 +143,7 @@ def _read(settings: Settings, table: Table, stop: threading.Event) -> _Data:
         for split in SPLITS
     }
     train = sources["train"]
-    statistics = measure(train, table, settings.min_count, settings.max_vocabulary)
+    statistics = measure(train, table, settings.min_count, settings.max_vocabulary, settings.bins)
     evaluation, test = read(sources["eval"]), read(sources["test"])
     console.say(
         f"Read {statistics.rows:,} training, {len(evaluation):,} evaluation and {len(test):,} test"
@@ -151,6 +153,14 @@ def _read(settings: Settings, table: Table, stop: threading.Event) -> _Data:
         console.say(warning, severity="WARNING")
     digests = {name: value for each in sources.values() for name, value in each.digests.items()}
     return _Data(train, statistics, evaluation, test, digests)
+
+
+def _decided(settings: Settings, data: _Data) -> Settings:
+    """Returns the settings with all that the table decides, and says it."""
+    decided, reasons = plan(settings, data.statistics.rows, len(data.evaluation))
+    for name, reason in reasons.items():
+        console.say(f"{as_flag(name)} {as_text(getattr(decided, name))}: {reason}.")
+    return decided
 
 
 def _encode(

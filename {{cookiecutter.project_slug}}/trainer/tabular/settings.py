@@ -4,7 +4,7 @@ import argparse
 import dataclasses
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn, Self
 
@@ -21,16 +21,24 @@ again with the same folders, it continues from the newest checkpoint. A table ca
 defaults, in its description in trainer/tables/."""
 
 DEFAULT_TABLE = "flights"
+# The value of a number, or of one of `hidden_units`, that plan.py decides; nobody means it.
+AUTO = -(2**31)
 METAVARS = {str: "URI", int: "N", float: "X"}
 NAMED = {"table": "NAME", "metric": "NAME", "class_weights": "X,X"}
 
 CONFIGS: dict[str, dict[str, Any]] = {
     "default": {},
+    "accurate": {"members": 16, "bins": 48, "epochs": 60, "patience": 12, "learning_rate": 0.002},
     "tiny": {
         "epochs": 2,
         "batch_size": 32,
         "hidden_units": (8,),
+        "members": 2,
+        "bins": 4,
         "embedding_size": 2,
+        "learning_rate": 0.006,
+        "min_count": 10,
+        "patience": 0,
         "steps_per_execution": 4,
     },
 }
@@ -56,12 +64,14 @@ class Settings:
     model_dir: str = flag("folder of the SavedModel (in its subfolder 1) and evaluation.json", "")
     checkpoint_dir: str = flag("folder of the checkpoints", "")
     log_dir: str = flag("folder of the TensorBoard logs", "")
-    epochs: int = flag("passes over the training rows", 12)
-    batch_size: int = flag("rows per step, over all workers", 512)
-    learning_rate: float = flag("Adam's learning rate; it decays to zero along a cosine", 0.006)
-    hidden_units: tuple[int, ...] = flag("units of the hidden layers, such as 128,64", (128, 64))
+    epochs: int = flag("passes over the training rows", AUTO)
+    batch_size: int = flag("rows per step, over all workers", AUTO)
+    learning_rate: float = flag("Adam's learning rate; it decays to zero along a cosine", AUTO)
+    hidden_units: tuple[int, ...] = flag("units of the hidden layers, such as 128,64", (AUTO,))
+    members: int = flag("networks that share their layers and whose mean predicts", AUTO)
+    bins: int = flag("bins of a number, at most; 1 gives the network the number alone", AUTO)
     embedding_size: int = flag("maximum size of a category's embedding", 8)
-    min_count: int = flag("training rows that a category needs to count as known", 10)
+    min_count: int = flag("training rows that a category needs to count as known", AUTO)
     max_vocabulary: int = flag("categories per column; a column with more is hashed", 10_000)
     max_bad_share: float = flag("share of rows that may fail to parse, 0 to 1", 0.0)
     window_rows: int = flag("training rows shuffled in memory; more are read from disk", 2_000_000)
@@ -69,7 +79,7 @@ class Settings:
     l2: float = flag("L2 penalty on the weights", 0.0)
     clip_norm: float = flag("maximum norm of the gradient; 0 does not clip", 0.0)
     dropout: float = flag("share of hidden units dropped, 0 to below 1", 0.0)
-    patience: int = flag("epochs without improvement before training stops; 0 never stops", 0)
+    patience: int = flag("epochs without improvement before training stops; 0 never stops", AUTO)
     metric: str = flag("evaluation metric that chooses the best epoch; by default the loss", "")
     checkpoint_seconds: float = flag("between checkpoints; each epoch also ends with one", 300.0)
     seed: int = flag("random seed of initial weights and shuffling", 0)
@@ -81,12 +91,15 @@ class Settings:
         self._check("table", self.table in TABLES, f"one of {', '.join(TABLES)}")
         for name, field in Settings.__dataclass_fields__.items():
             if field.type is int and name not in ("patience", "seed"):
-                self._check(name, getattr(self, name) >= 1, "at least 1")
+                value = getattr(self, name)
+                self._check(name, value >= 1 or self._is_auto(name), "at least 1")
         for name in ("l2", "clip_norm", "checkpoint_seconds"):
             self._check(name, 0 <= getattr(self, name) < math.inf, "0 or more")
         for name in ("patience", "seed"):
-            self._check(name, 0 <= getattr(self, name) < 2**32, "0 or more, below 2**32")
-        self._check("hidden_units", all(n >= 1 for n in self.hidden_units), "at least 1 each")
+            fits = 0 <= getattr(self, name) < 2**32
+            self._check(name, fits or self._is_auto(name), "0 or more, below 2**32")
+        fits = all(n >= 1 for n in self.hidden_units) or self._is_auto("hidden_units")
+        self._check("hidden_units", fits, "at least 1 each")
         known = metrics.of_label(TABLES[self.table].label)
         self._check("metric", self.metric in ("", *known), f"one of {', '.join(known)}")
         self._check("max_bad_share", 0 <= self.max_bad_share <= 1, "0 to 1")
@@ -94,7 +107,7 @@ class Settings:
         self._check("dropout", 0 <= self.dropout < 1, "0 to below 1")
         self._check(
             "learning_rate",
-            self.learning_rate > 0 and math.isfinite(self.learning_rate),
+            0 < self.learning_rate < math.inf or self._is_auto("learning_rate"),
             "a number above 0",
         )
 
@@ -102,6 +115,16 @@ class Settings:
         if not holds:
             value = as_text(getattr(self, name))
             raise UserError(f"{as_flag(name)}: expected {expected}, got {value!r}.")
+
+    def _is_auto(self, name: str) -> bool:
+        """Whether a field has the default that `plan.py` puts a value in the place of."""
+        field = Settings.__dataclass_fields__[name]
+        return getattr(self, name) == field.default and as_text(field.default) == "auto"
+
+    @property
+    def undecided(self) -> tuple[str, ...]:
+        """The fields that are chosen by the table."""
+        return tuple(field.name for field in _fields() if self._is_auto(field.name))
 
     def _has_class_weights(self) -> bool:
         try:
@@ -201,7 +224,7 @@ def _defaults(table: Table) -> dict[str, Any]:
         try:
             found[name] = read(as_text(value))
         except ValueError as error:
-            message = f"defaults.{name}: expected {EXPECTED[read]}, got {value!r}"
+            message = f"defaults.{name}: expected {EXPECTED[read.__name__]}, got {value!r}"
             raise TABLES.fault(table.name, name, message) from error
     return found
 
@@ -223,17 +246,31 @@ def _fields() -> tuple[Any, ...]:
     return dataclasses.fields(Settings)
 
 
-def _reader(field: Any) -> Any:
-    """Returns what reads a field's value of the command line."""
-    return _units if field.name == "hidden_units" else field.type
-
-
 def _units(text: str) -> tuple[int, ...]:
     return tuple(int(number) for number in text.split(",") if number)
 
 
 _units.__name__ = "list of whole numbers"  # argparse names the type by it
-EXPECTED = {int: "a whole number", float: "a number", str: "a text", _units: "whole numbers"}
+# What the description of a table must have, by the name of what reads it.
+EXPECTED = {
+    "int": "a whole number",
+    "float": "a number",
+    "str": "a text",
+    _units.__name__: "whole numbers",
+}
+
+
+def _reader(field: Any) -> Callable[[str], Any]:
+    """Returns what reads a field's value of the command line."""
+    plain: Callable[[str], Any] = _units if field.name == "hidden_units" else field.type
+    if as_text(field.default) != "auto":
+        return plain
+
+    def read(text: str) -> Any:
+        return field.default if text == "auto" else plain(text)
+
+    read.__name__ = plain.__name__  # argparse names the type by it
+    return read
 
 
 def as_flag(name: str) -> str:
@@ -243,4 +280,6 @@ def as_flag(name: str) -> str:
 
 def as_text(value: Any) -> str:
     """Returns a field's value as the command line takes it."""
+    if value in (AUTO, (AUTO,)):
+        return "auto"
     return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)

@@ -17,6 +17,10 @@ from trainer.tabular.data import Array, Rows
 
 COUNTED = 1_000_000  # distinct values of a column from which on it is counted no further
 ID_ROWS = 100  # rows below which many distinct values are no sign of an id
+BIN_ROWS = 8  # of a number's bin, at least
+FEW_BINS = 8  # of a number of many rows, as each costs time in each row
+MANY_ROWS = 100_000
+SAMPLED = 50_000  # values of a number, at least, that its bins are made of where there are more
 AN_ID = (
     "has a different value in almost every row: the model cannot learn from an id; remove it from"
     " its description in trainer/tables/."
@@ -41,6 +45,8 @@ class Statistics:
             first, with what each weighs: the logarithm of one in how many rows has it.
         lengths: codes that the network takes of a row of each text, at most.
         ranges: smallest and largest value of each number column that has any.
+        bins: of each number column and timestamp, where one bin ends and the next begins, from its
+            smallest to its largest value, in the unit of `mean`; as many rows are in each.
         buckets: codes of each category and integer column that the description gives buckets, or
             that has too many values for a vocabulary; the code is a hash of the value.
         rows: how many there are.
@@ -65,6 +71,7 @@ class Statistics:
     dates: dict[str, tuple[str, ...]] = field(default_factory=dict)
     words: dict[str, dict[str, float]] = field(default_factory=dict)
     lengths: dict[str, int] = field(default_factory=dict)
+    bins: dict[str, tuple[float, ...]] = field(default_factory=dict)
 
     def told(self, column: Column) -> str:
         """Says what the network gets of a column."""
@@ -82,7 +89,8 @@ class Statistics:
             return f"one of {len(self.vocabulary[name]):,} known values"
         gaps = ", and whether it is a gap" if self.has_gaps[name] else ""
         if column.kind == "number":
-            return f"the number in standard deviations from the mean{gaps}"
+            bins = max(1, len(self.bins.get(name, ())) - 1)
+            return f"the number in standard deviations, and its place in {bins} bins{gaps}"
         parts = [part for part in timestamps.PARTS if f"{name}.{part}" in self.vocabulary]
         return f"{', '.join(['days', *parts])} as written, time zones not converted{gaps}"
 
@@ -92,16 +100,21 @@ class Statistics:
 
 
 def measure(
-    blocks: Iterable[Rows], table: Table, min_count: int, max_vocabulary: int = COUNTED
+    blocks: Iterable[Rows],
+    table: Table,
+    min_count: int,
+    max_vocabulary: int = COUNTED,
+    bins: int = FEW_BINS,
 ) -> Statistics:
     """Measures the training rows, and never any others.
 
     Args:
         blocks: the rows, each once.
         table: their columns.
-        min_count: rows a value needs for a code of its own.
+        min_count: rows a value needs for a code of its own; below 1, `enough` of all rows.
         max_vocabulary: values a vocabulary has at most; a column of more is hashed, and one that
             the description gives buckets.
+        bins: that a number has at most; below 1, as many as `affordable_bins` says.
 
     Raises:
         UserError: all labels are the same.
@@ -138,6 +151,10 @@ def measure(
             f"Expected different values in column {table.label.name!r} of the training rows, got"
             f" one value in all {labels.rows:,}; add rows with other values."
         )
+    if min_count < 1:
+        min_count = enough(labels.rows)
+    if bins < 1:
+        bins = affordable_bins(labels.rows)
     vocabulary = {name: counts.frequent(min_count) for name, counts in categories.items()}
     buckets = {column.name: column.buckets for column in table.columns if column.buckets}
     buckets |= {
@@ -161,6 +178,9 @@ def measure(
         vocabulary=vocabulary,
         buckets=buckets,
         ranges={name: ends for name, ends in ranges.items() if name not in dated},
+        bins={
+            name: moments.bins(bins, references.get(name, 0)) for name, moments in numbers.items()
+        },
         references=references,
         words={
             name: {word: math.log((1 + labels.rows) / (1 + rows)) for word, rows in each.items()}
@@ -174,6 +194,16 @@ def measure(
         label_scale=1.0 if table.label.classes else labels.scale,
         warnings=tuple(f"Column {name!r} {fault}" for name, fault in warnings.items() if fault),
     )
+
+
+def enough(rows: int) -> int:
+    """Returns how many of so many training rows a category needs to count as known."""
+    return 2 if rows < 2_000 else 5 if rows < 20_000 else 10
+
+
+def affordable_bins(rows: int) -> int:
+    """Returns how many bins of a number so many training rows leave time for."""
+    return FEW_BINS if rows >= MANY_ROWS else 32
 
 
 def _parts(name: str, values: Array) -> dict[str, Array]:
@@ -202,6 +232,8 @@ class _Moments:
         self.range = (math.inf, -math.inf)
         self._squares = 0.0  # sum of the squared distances from the mean
         self._may_be_id = may_be_id
+        self._sample: list[Array] = []  # every so many-th known value
+        self._step = 1
 
     @property
     def scale(self) -> float:
@@ -216,12 +248,24 @@ class _Moments:
         self._squares += float(((known - mean) ** 2).sum())
         self._squares += apart**2 * self.rows * len(known) / rows
         self.mean += apart * len(known) / rows
+        self._sample.append(known[-self.rows % self._step :: self._step])
+        if sum(map(len, self._sample)) > 2 * SAMPLED:
+            self._sample, self._step = [np.concatenate(self._sample)[::2]], 2 * self._step
         low, high = self.range
         self.range = (min(low, float(known.min())), max(high, float(known.max())))
         self.rows = rows
         if self._may_be_id:
             whole = bool((known == np.floor(known)).all())
             self._may_be_id = whole and len(np.unique(known)) == len(values)
+
+    def bins(self, most: int, reference: float) -> tuple[float, ...]:
+        """Returns the ends of bins of as many rows, fewer where many rows have one value."""
+        if not self.rows:
+            return ()
+        shares = np.linspace(0, 1, 1 + max(1, min(most, self.rows // BIN_ROWS)))
+        found = np.quantile(np.concatenate(self._sample), shares)
+        found[[0, -1]] = self.range
+        return tuple(np.unique(found - reference).tolist())
 
     def fault(self, rows: int) -> str:
         if not self.rows or not self.scale:

@@ -1,0 +1,33 @@
+"""What is not given follows the table."""
+
+import dataclasses
+
+from trainer.tabular.plan import plan
+from trainer.tabular.settings import Settings
+
+SETTINGS = Settings(train_data="a", eval_data="b", test_data="c")
+
+
+def test_every_setting_is_decided_with_a_reason() -> None:
+    decided, reasons = plan(SETTINGS, 7_000, 900)
+    assert set(reasons) == set(SETTINGS.undecided) != set()
+    assert decided.undecided == ()
+    assert all(reasons.values())
+
+
+def test_what_is_given_stays() -> None:
+    given = dataclasses.replace(SETTINGS, epochs=3, batch_size=100, patience=0, hidden_units=())
+    decided, reasons = plan(given, 7_000, 900)
+    assert (decided.epochs, decided.batch_size, decided.patience) == (3, 100, 0)
+    assert decided.hidden_units == ()
+    assert not {"epochs", "batch_size", "patience", "hidden_units"} & set(reasons)
+
+
+def test_small_tables_take_enough_steps_and_large_ones_large_batches() -> None:
+    small, _ = plan(SETTINGS, 140, 18)
+    large, _ = plan(SETTINGS, 260_000, 33_000)
+    assert small.epochs > large.epochs
+    assert small.batch_size < large.batch_size
+    assert small.members > large.members
+    assert small.min_count < large.min_count
+    assert small.patience == 0 < large.patience  # 18 rows tell no best epoch

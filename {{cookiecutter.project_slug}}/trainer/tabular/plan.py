@@ -1,0 +1,59 @@
+"""The settings that nobody has given: chosen by how many rows and columns the table has.
+
+The numbers were chosen on evaluation rows of the tables of `benchmarks/tables.py`.
+"""
+
+import dataclasses
+from typing import Any
+
+from trainer.tabular.settings import Settings
+from trainer.tabular.statistics import MANY_ROWS, affordable_bins, enough
+
+STEPS = 4_000  # of the optimizer, that a table takes where the epochs' bounds allow
+EPOCHS = 11, 60  # at least, at most
+BATCH = 32, 512  # at least, at most; a power of two
+BATCHES = 128  # of an epoch, at least, where the batch is above its smallest
+BEARING_ROWS = 40  # of evaluation, below which what they say of an epoch is chance
+
+
+def plan(settings: Settings, rows: int, evaluation_rows: int) -> tuple[Settings, dict[str, str]]:
+    """Decides what is undecided.
+
+    Args:
+        settings: of which some are `auto`.
+        rows: of training.
+        evaluation_rows: that tell the best epoch.
+
+    Returns:
+        The settings with a value for each field, and by the fields that were undecided the reason
+        of their value.
+    """
+    undecided = settings.undecided
+    chosen: dict[str, Any] = {}
+    reasons: dict[str, str] = {}
+
+    def choose(name: str, value: Any, reason: str) -> Any:
+        if name not in undecided:
+            return getattr(settings, name)
+        chosen[name], reasons[name] = value, reason
+        return value
+
+    many = rows >= MANY_ROWS
+    told = f"{rows:,} training rows"
+    size = BATCH[0]
+    while size < BATCH[1] and rows // (2 * size) >= BATCHES:
+        size *= 2
+    batch = choose("batch_size", size, f"{told} make {max(1, rows // size):,} steps an epoch")
+    steps = max(1, rows // batch)
+    epochs = min(max(STEPS // steps, EPOCHS[0]), EPOCHS[1])
+    choose("epochs", epochs, f"so training takes {epochs * steps:,} steps at most")
+    choose("hidden_units", (128, 64), "of any table")
+    choose("members", 1 if many else 8, f"{told} leave time for so many")
+    choose("bins", affordable_bins(rows), f"{told} leave time for so many")
+    choose("learning_rate", 0.006 if many else 0.003, told)
+    choose("min_count", enough(rows), told)
+    if evaluation_rows >= BEARING_ROWS:
+        choose("patience", max(4, epochs // 4), f"of {evaluation_rows:,} evaluation rows")
+    else:
+        choose("patience", 0, f"{evaluation_rows:,} evaluation rows tell too little to stop by")
+    return dataclasses.replace(settings, **chosen), reasons
