@@ -169,6 +169,15 @@ if Path("benchmarks").exists():
 
 
 @nox.session
+def bench_tables(session: nox.Session) -> None:
+    """Compare the trainer with gradient boosting on public tables; takes minutes."""
+    python = install_project(session, "dev", "bench")
+    # Its data alone: what ISLP requires besides is 2 GB that no table needs.
+    install(session, "--no-deps", "ISLP")
+    session.run(python, "-m", "benchmarks.tables", *session.posargs)
+
+
+@nox.session
 def tests(session: nox.Session) -> None:
     """Test the trainer and the commands; `-- course` and `-- emulator` test those instead."""
     if not EMULATOR.exists():

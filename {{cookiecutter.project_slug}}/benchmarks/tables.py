@@ -13,30 +13,33 @@ import importlib.util
 import io
 import json
 import os
+import pickle
 import subprocess
 import sys
 import tarfile
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from rich.console import Console
-from rich.table import Table as Printed
 
+from cloud.adoption.findings import Wishes
 from cloud.adoption.flags import take_default
-from cloud.adoption.look import Look, Wishes
+from cloud.adoption.look import Look
 from cloud.datasets import conversion, makers
 from table_schema import metrics
 from table_schema.columns import SPLITS, Table
 from table_schema.tables import TABLES
 
 Array = np.ndarray[Any, Any]
-Frames = dict[str, pd.DataFrame]
+Rows = tuple[pd.DataFrame, Array]  # features and labels
+
+CATEGORIES = "category", "integer"
+TABLE_FILE = "table.pickle"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,14 +60,24 @@ class Found:
     """What a model gave for a table.
 
     Attributes:
-        predictions: of the test rows, as `metrics.score` takes them.
-        labels: of the test rows, likewise.
+        metric: log loss or RMSE.
+        value: of the test rows.
+        low: where its interval begins.
+        high: where it ends.
         seconds: of the training, past the imports.
     """
 
-    predictions: Array
-    labels: Array
+    metric: str
+    value: float
+    low: float
+    high: float
     seconds: float
+
+    @classmethod
+    def of(cls, table: Table, predictions: Array, labels: Array, seconds: float) -> "Found":
+        metric = metrics.of_label(table.label)[0]
+        value = metrics.score(predictions, labels)[metric]
+        return cls(metric, value, *metrics.intervals(predictions, labels, 0)[metric], seconds)
 
 
 def _packaged(package: str, path: str) -> Path:
@@ -140,7 +153,7 @@ def make(name: str, folder: Path) -> Table:
     return table
 
 
-def ours(table: Table, folder: Path, config: str) -> Found:
+def ours(table: Table, folder: Path, config: str = "default") -> Found:
     """This project's trainer, from CSV files to the SavedModel, which then predicts."""
     import tensorflow as tf
 
@@ -163,6 +176,150 @@ def ours(table: Table, folder: Path, config: str) -> Found:
     )
     if "probability" in answer:
         second = answer["probability"].numpy()
-        return Found(np.stack([1 - second, second], axis=1), rows.labels, seconds)
+        return Found.of(table, np.stack([1 - second, second], axis=1), rows.labels, seconds)
     (name,) = answer.keys() & {"probabilities", "estimate"}
-    return Found(answer[name].numpy(), rows.labels, seconds)
+    return Found.of(table, answer[name].numpy(), rows.labels, seconds)
+
+
+def hist_gradient_boosting(table: Table, folder: Path) -> Found:
+    """scikit-learn's, its defaults, stopped early by the evaluation rows."""
+    from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+
+    kind = HistGradientBoostingClassifier if table.label.classes else HistGradientBoostingRegressor
+    model = kind(early_stopping=True, random_state=0)  # categories by their type in the frame
+
+    def fit(train: Rows, evaluation: Rows) -> None:
+        model.fit(*train, X_val=evaluation[0], y_val=evaluation[1])
+
+    return _boosted(model, fit, table, folder)
+
+
+def lightgbm(table: Table, folder: Path) -> Found:
+    """LightGBM, up to 2,000 trees at 0.05, stopped early by the evaluation rows."""
+    from lightgbm import LGBMClassifier, LGBMRegressor, early_stopping
+
+    kind = LGBMClassifier if table.label.classes else LGBMRegressor
+    model = kind(n_estimators=2_000, learning_rate=0.05, random_state=0, verbose=-1)
+
+    def fit(train: Rows, evaluation: Rows) -> None:
+        model.fit(*train, eval_set=[evaluation], callbacks=[early_stopping(50, verbose=False)])
+
+    return _boosted(model, fit, table, folder)
+
+
+def catboost(table: Table, folder: Path) -> Found:
+    """CatBoost, its defaults, the best of its trees by the evaluation rows."""
+    from catboost import CatBoostClassifier, CatBoostRegressor
+
+    categories = [c.name for c in table.columns if c.kind in CATEGORIES]
+    kind = CatBoostClassifier if table.label.classes else CatBoostRegressor
+    model = kind(cat_features=categories, random_seed=0, verbose=False, allow_writing_files=False)
+
+    def fit(train: Rows, evaluation: Rows) -> None:
+        model.fit(*train, eval_set=evaluation)
+
+    return _boosted(model, fit, table, folder)
+
+
+def _boosted(model: Any, fit: Callable[[Rows, Rows], None], table: Table, folder: Path) -> Found:
+    """Trains a model of gradient boosting with a fit of its own, and scores it."""
+    begun = time.monotonic()
+    splits = _frames(table, folder, gaps_are_words=type(model).__module__.startswith("catboost"))
+    fit(splits["train"], splits["eval"])
+    seconds = time.monotonic() - begun
+    features, labels = splits["test"]
+    predict = model.predict_proba if table.label.classes else model.predict
+    return Found.of(table, np.asarray(predict(features)), labels, seconds)
+
+
+def _frames(table: Table, folder: Path, *, gaps_are_words: bool) -> dict[str, Rows]:
+    """Reads the splits, categories as categories; CatBoost takes no gaps among them."""
+    words = [column.name for column in table.columns if column.kind in CATEGORIES]
+    label, classes = table.label.name, table.label.classes
+    texts = dict.fromkeys([*words, *([label] if classes else [])], str)
+    read = {
+        split: pd.read_csv(
+            folder / f"{split}.csv", dtype=texts, keep_default_na=False, na_values=[""]
+        )
+        for split in SPLITS
+    }
+    found = {}
+    for split, frame in read.items():
+        features = frame[[column.name for column in table.columns]].copy()
+        for column in table.columns:
+            if column.kind not in CATEGORIES:
+                features[column.name] = features[column.name].astype(float)
+            elif gaps_are_words:
+                features[column.name] = features[column.name].fillna("")
+            else:
+                known = pd.CategoricalDtype(sorted(read["train"][column.name].dropna().unique()))
+                features[column.name] = features[column.name].astype(known)
+        labels = frame[label].map(list(classes).index) if classes else frame[label].astype(float)
+        found[split] = (features, labels.to_numpy())
+    return found
+
+
+MODELS: dict[str, Callable[..., Found]] = {
+    "this trainer": ours,
+    "HistGradientBoosting": hist_gradient_boosting,
+    "LightGBM": lightgbm,
+    "CatBoost": catboost,
+}
+
+
+def in_a_process(model: str, table: str, folder: Path, config: str) -> Found:
+    """Trains and scores in a process of its own."""
+    arguments = json.dumps([model, str(folder), config])
+    command = [sys.executable, "-m", "benchmarks.tables", "--one", arguments]
+    environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    if done.returncode:
+        raise SystemExit(f"{model} failed on {table}:\n{done.stderr}")
+    return Found(**json.loads(done.stdout.splitlines()[-1]))
+
+
+def one(model: str, folder: str, config: str) -> None:
+    """Trains one model on one table, and prints what it gave as the last line."""
+    with contextlib.redirect_stdout(sys.stderr):
+        table = pickle.loads((Path(folder) / TABLE_FILE).read_bytes())  # noqa: S301, our own
+        options = {"config": config} if model == "this trainer" else {}
+        found = MODELS[model](table, Path(folder), **options)
+    print(json.dumps(dataclasses.asdict(found)))
+
+
+def cells(found: dict[str, Found]) -> list[str]:
+    """Returns a table's row: of each model value, interval and seconds; the best is starred."""
+    best = min(each.value for each in found.values())
+    digits = 4 if best < 2 else 1 if best < 1_000 else 0
+    return [
+        f"{each.value:,.{digits}f}{' *' if each.value == best else ''}"
+        f" ({each.low:,.{digits}f} to {each.high:,.{digits}f}), {each.seconds:.0f} s"
+        for each in found.values()
+    ]
+
+
+def main() -> None:
+    """Makes the tables and prints the comparison, as Markdown."""
+    parser = argparse.ArgumentParser(description="Compares models on the tables of the suite.")
+    names = [*SUITE, *BROUGHT]
+    parser.add_argument("--only", nargs="+", choices=names, default=names, help="these tables")
+    parser.add_argument("--config", default="default", help="of the trainer")
+    parser.add_argument("--one", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.one:
+        return one(*json.loads(options.one))
+    print("| test rows | " + " | ".join(MODELS) + " |")
+    print("|---" * (1 + len(MODELS)) + "|", flush=True)
+    with tempfile.TemporaryDirectory() as place:
+        for name in options.only:
+            folder = Path(place) / name
+            table = make(name, folder)
+            (folder / TABLE_FILE).write_bytes(pickle.dumps(table))
+            found = {each: in_a_process(each, name, folder, options.config) for each in MODELS}
+            metric = metrics.NAMES[found["this trainer"].metric]
+            print(f"| {name}, {metric} | " + " | ".join(cells(found)) + " |", flush=True)
+    return None
+
+
+if __name__ == "__main__":
+    main()

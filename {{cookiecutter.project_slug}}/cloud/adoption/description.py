@@ -35,7 +35,8 @@ def text(table: Table) -> str:
         lines.append("]")
     lines.append(f"slices = {_value(table.slices)}")
     lines += ["limits = [", *(f"    {_value(each)}," for each in table.limits), "]"]
-    lines.append(f"defaults = {_value(table.defaults)}")
+    if table.defaults:
+        lines.append(f"defaults = {_value(table.defaults)}")
     content = "\n".join(lines) + "\n"
     return f"{content}# Unedited since 'nox -s adopt': {_checksum(content)}\n"
 

@@ -96,7 +96,6 @@ class Look:
             columns=columns,
             slices=_slices(findings),
             limits=(f"Its rows are those of {', '.join(map(str, recorded))}.",),
-            defaults=_defaults(sample.count),
             source=Source(tuple(recorded), roles.key or "", **asdict(sample.dialect)),
             split=split,
             left_out=tuple(LeftOut(heading, why) for heading, why in left_out.items()),
@@ -303,15 +302,6 @@ def _slices(findings: Sequence[Finding]) -> tuple[str, ...]:
     ]
     best = sorted(fitting, key=lambda each: -np.nan_to_num(each.alone))[:3]
     return tuple(each.column.name for each in fitting if each in best and each.column)
-
-
-def _defaults(rows: int) -> dict[str, Any]:
-    """Returns settings of the training that suit so many rows; none for many."""
-    if rows < 2_000:
-        return {"epochs": 40, "batch_size": 16, "hidden_units": (32,), "min_count": 2}
-    if rows < 20_000:
-        return {"epochs": 30, "batch_size": 64, "min_count": 5}
-    return {"batch_size": 256} if rows < 100_000 else {}
 
 
 def relative(path: str, root: Path) -> str:
