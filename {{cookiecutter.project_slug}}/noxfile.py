@@ -171,9 +171,8 @@ if Path("benchmarks").exists():
 @nox.session
 def bench_tables(session: nox.Session) -> None:
     """Compare the trainer with gradient boosting on public tables; takes minutes."""
-    python = install_project(session, "dev", "bench")
-    # Its data alone: what ISLP requires besides is 2 GB that no table needs.
-    install(session, "--no-deps", "ISLP")
+    python = install_project(session, "dev")
+    install(session, "--no-deps", "--group=bench", constraints=None)
     session.run(python, "-m", "benchmarks.tables", *session.posargs)
 
 
