@@ -381,7 +381,7 @@ def with_workers(folder: Path, count: int, batch: int) -> Result:
             each.close()
         words = [f"--{split}-data={folder / f'{split}.csv'}" for split in SPLITS]
         words += [f"--{name}-dir={place}/{name}" for name in ("model", "checkpoint", "log")]
-        words += [f"--epochs={EPOCHS}", f"--batch-size={batch}"]
+        words += [f"--epochs={EPOCHS}", f"--batch-size={batch}", "--members=1", "--bins=1"]
         running = []
         for index in range(count):
             task = {"type": "worker" if index else "chief", "index": max(0, index - 1)}
