@@ -7,7 +7,7 @@ This list is the only one. It imports nothing, as noxfile.py reads it in nox's o
 COMMANDS = {
     "demo": "run every step once, from the data to a prediction",
     "adopt": "look at a table of your own, and describe it for the project",
-    "data": "make the CSV files of the data set and upload them",
+    "data": "make the files of the data set, or take those of data/, and upload them",
     "train": "train in this process, on local paths, without a server",
     "package": "build the trainer package, check that it imports, and upload it",
     "submit": "package the trainer and submit a training job",

@@ -109,6 +109,10 @@ class PlainContract(Contract):
     def whole(self, instance: Instance) -> Instance:
         return instance
 
+    def in_requests(self, found: list[Instance]) -> Iterator[list[Instance]]:
+        for same in plain_instances.alike(found):
+            yield from instances.in_requests(same)
+
 
 def of_version(client: Client, version: Any) -> Contract:
     """Returns the contract of a version, a `Model`.
@@ -165,10 +169,18 @@ def _parse(document: dict[str, Any]) -> Contract:
     if document.get("table") is not None:
         return TableContract(tables.of_document(document["table"]), document.get("sample"))
     inputs = {
-        each["name"]: Input(each["name"], each["kind"], each["about"])
+        each["name"]: Input(each["name"], each["kind"], each["about"], _tensor(each))
         for each in document["inputs"]
     }
     return PlainContract(inputs, document.get("sample"))
+
+
+def _tensor(described: dict[str, Any]) -> str:
+    """Returns dtype and shape of an input that is a list."""
+    if described["kind"] != "tensor":
+        return ""
+    sizes = ", ".join("any" if size is None else str(size) for size in described["shape"])
+    return f"{described['dtype']} [{sizes}]"
 
 
 def _of_signature(client: Client, folder: str) -> Contract:

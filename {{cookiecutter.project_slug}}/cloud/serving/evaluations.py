@@ -101,7 +101,10 @@ def compare(
     unknown = f"It is unknown whether the model is better than the default version {number}:"
     if candidate is None or current is None:
         which = "it" if candidate is None else f"version {number}"
-        return False, f"{unknown} {which} has no {FILE}. Train again with 'nox -s submit'."
+        return False, (
+            f"{unknown} {which} has no {FILE}, which a trainer writes with its scores"
+            " (job.save takes them)."
+        )
     mine, theirs = (NAMES.get(each.metric, each.metric) for each in (candidate, current))
     if mine != theirs:
         return False, f"{unknown} it is judged by {mine}, version {number} by {theirs}."

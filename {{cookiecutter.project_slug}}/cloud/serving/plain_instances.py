@@ -1,11 +1,13 @@
 """Instances of a model that is no table's: JSON as its signature takes it, CSV, or image files."""
 
 import base64
-from collections.abc import Callable, Mapping
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cloud.console import err, text
 from cloud.errors import UserError
 from cloud.serving import instances
 from cloud.serving.instances import ALLOW_MISSING_FLAG, Instance, Row
@@ -32,11 +34,19 @@ class Input:
         name: of the input in the signature.
         kind: that of a table's column, or `image`, `bytes` or `tensor`.
         about: what it holds.
+        tensor: dtype and shape of one row, such as `int64 [any]`; empty of what is no list.
     """
 
     name: str
     kind: str
     about: str
+    tensor: str = ""
+
+    @property
+    def described(self) -> str:
+        """Name, kind and meaning, for a person who has to give it."""
+        kind = f"a list, {self.tensor}" if self.tensor else self.kind
+        return f"{self.name} ({kind}: {self.about})"
 
 
 class MadeUp(dict[str, Any]):
@@ -60,14 +70,19 @@ def made_up(inputs: Mapping[str, Input], shapes: Mapping[str, tuple[int, ...]]) 
     return MadeUp(found)
 
 
-def parse(text: str, inputs: Mapping[str, Input]) -> Instance:
+def parse(given: str, inputs: Mapping[str, Input]) -> Instance:
     """Reads `--instance`.
 
     Raises:
         UserError: it is no JSON object, or lacks an input.
     """
-    found = instances.json_object(text)
+    found = instances.json_object(given)
     check("--instance", found, inputs)
+    if unknown := found.keys() - inputs.keys():
+        raise UserError(
+            f"--instance: expected what the model takes, {_taken(inputs)}; it also has"
+            f" {', '.join(sorted(unknown))}."
+        )
     return found
 
 
@@ -95,13 +110,18 @@ def read(path: Path, inputs: Mapping[str, Input], *, allow_missing: bool = False
         expected = ", ".join([*readers, *IMAGES])
         raise UserError(f"{path}: expected a file of {expected}, or a folder of images.")
     found = []
+    others: set[str] = set()
     for place, value in readers[kind]():
         instances.check_object(path, place, value)
         if not allow_missing:
             check(f"{path}, {place}", value, inputs)
-        found.append(value)
+        others |= value.keys() - inputs.keys()
+        found.append({name: each for name, each in value.items() if name in inputs})
     if not found:
         raise UserError(f"{path}: expected instances, one object each, found none.")
+    if others:
+        names = ", ".join(sorted(others))
+        err.print(text(f"Not sent, as the model does not take it: {names}.", "dim"))
     return found
 
 
@@ -127,25 +147,42 @@ def image_files(path: Path) -> list[Path]:
 
 
 def check(place: str, instance: Instance, inputs: Mapping[str, Input]) -> None:
-    """Raises UserError where an instance lacks an input, or has another than the model takes."""
-    missing, unknown = inputs.keys() - instance.keys(), instance.keys() - inputs.keys()
-    if not missing and not unknown:
-        return
-    taken = ", ".join(f"{each.name} ({each.kind}: {each.about})" for each in inputs.values())
-    wrong = [f"it lacks {', '.join(sorted(missing))}"] * bool(missing)
-    wrong += [f"it also has {', '.join(sorted(unknown))}"] * bool(unknown)
-    raise UserError(
-        f"{place}: expected what the model takes, {taken}; {' and '.join(wrong)}."
-        f"{ALLOW_MISSING_FLAG if missing and not unknown and place != '--instance' else ''}"
-    )
+    """Raises UserError where an instance lacks an input."""
+    if missing := inputs.keys() - instance.keys():
+        remedy = ALLOW_MISSING_FLAG if place != "--instance" else ""
+        raise UserError(
+            f"{place}: expected what the model takes, {_taken(inputs)}; it lacks"
+            f" {', '.join(sorted(missing))}.{remedy}"
+        )
+
+
+def _taken(inputs: Mapping[str, Input]) -> str:
+    return ", ".join(each.described for each in inputs.values())
+
+
+def alike(found: Sequence[Instance]) -> Iterator[list[Instance]]:
+    """Yields instances in lists whose tensors have one shape, as a request must have them."""
+    for _same, group in itertools.groupby(found, key=_shapes):
+        yield list(group)
+
+
+def _shapes(instance: Instance) -> dict[str, list[int]]:
+    return {name: _shape(value) for name, value in instance.items()}
+
+
+def _shape(value: Any) -> list[int]:
+    if not isinstance(value, list):
+        return []
+    return [len(value), *(_shape(value[0]) if value else [])]
 
 
 def _of_csv(path: Path, inputs: Mapping[str, Input]) -> list[tuple[str, Any]]:
     found = []
     for line, row in instances.numbered_csv_rows(path, list(inputs)):
         instance = {}
-        for name, text in row.items():
+        for name, cell in row.items():
             if name not in inputs:
+                instance[name] = cell
                 continue
             kind = inputs[name].kind
             if kind not in OF_CELLS:
@@ -154,11 +191,11 @@ def _of_csv(path: Path, inputs: Mapping[str, Input]) -> list[tuple[str, Any]]:
                     " lines."
                 )
             try:
-                value = values.read(OF_CELLS[kind], text)
+                value = values.read(OF_CELLS[kind], cell)
             except ValueError as error:
                 raise UserError(
                     f"{path}, line {line}: {name}: expected {values.EXPECTED[OF_CELLS[kind]]}, got"
-                    f" {text!r}."
+                    f" {cell!r}."
                 ) from error
             instance[name] = "" if value is None and kind == "text" else value
         found.append((f"line {line}", instance))
@@ -168,8 +205,9 @@ def _of_csv(path: Path, inputs: Mapping[str, Input]) -> list[tuple[str, Any]]:
 def _of_image(file: Path, inputs: Mapping[str, Input]) -> Instance:
     names = [name for name, each in inputs.items() if each.kind in ("image", "bytes")]
     if len(inputs) != 1 or not names:
-        taken = ", ".join(f"{each.name} ({each.kind})" for each in inputs.values())
-        raise UserError(f"{file}: expected a model that takes one image, this one takes {taken}.")
+        raise UserError(
+            f"{file}: expected a model that takes one image, this one takes {_taken(inputs)}."
+        )
     try:
         content = file.read_bytes()
     except OSError as error:

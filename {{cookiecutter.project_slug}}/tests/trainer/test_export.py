@@ -18,7 +18,7 @@ from tensorflow.core.protobuf import saved_model_pb2
 from table_schema.columns import Table
 from table_schema.metrics import answers, score
 from table_schema.tables import TABLES
-from trainer import job
+from trainer import saving
 from trainer.tabular import export
 from trainer.tabular.data import Rows, Source
 from trainer.tabular.loop import Loop
@@ -198,7 +198,7 @@ def test_json_has_a_number_for_a_gap(trained: Trained) -> None:
 
 
 def test_the_model_says_that_rows_stay_apart(trained: Trained) -> None:
-    assert Path(trained.settings.model_dir, "1", job.BATCHING_FILE).is_file()
+    assert Path(trained.settings.model_dir, "1", saving.BATCHING_FILE).is_file()
 
 
 @pytest.mark.parametrize("mixes", [False, True])

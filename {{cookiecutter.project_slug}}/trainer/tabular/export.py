@@ -18,7 +18,7 @@ from table_schema.values import BLANKS
 from trainer import contract
 from trainer.console import say
 from trainer.files import NO_ROOM
-from trainer.job import BATCHING, BATCHING_FILE
+from trainer.saving import BATCHING, BATCHING_FILE
 from trainer.tabular.data import Rows
 from trainer.tabular.formats import example_features
 from trainer.tabular.model import Head

@@ -16,7 +16,7 @@ from vertex_emulator.state.documents import Document
 from vertex_emulator.uris import split_uri
 
 SIGNATURE, WARM_UP = "saved_model.pb", "assets.extra/tf_serving_warmup_requests"
-STATISTICS = "statistics.json"
+STATISTICS, CONTRACT = "statistics.json", "contract.json"
 MOST_BYTES = 16 * 1024 * 1024
 MOST_CHOICES = 200
 EMPTY: dict[str, Any] = {"number": 0.0, "integer": 0, "boolean": False, "text": "", "json": []}
@@ -139,6 +139,8 @@ def _form(objects: Objects, uri: str) -> tuple[list[dict[str, Any]], str]:
         row = warm_up_row(_read(objects, bucket, f"{folder}/{WARM_UP}"))
     except MalformedError:
         row = {}
+    sample = _sample(_read(objects, bucket, f"{prefix}/{CONTRACT}"))
+    row |= {each.name: sample[each.name] for each in found.inputs if each.name in sample}
     known = _statistics(_read(objects, bucket, f"{prefix}/{STATISTICS}"))
     fields = [
         {
@@ -152,6 +154,15 @@ def _form(objects: Objects, uri: str) -> tuple[list[dict[str, Any]], str]:
         for tensor in found.inputs
     ]
     return fields, ""
+
+
+def _sample(content: bytes) -> dict[str, Any]:
+    """Returns an instance that the model was tried with, where its folder has one."""
+    try:
+        sample = orjson.loads(content or b"{}")["sample"]
+    except (KeyError, TypeError, ValueError):
+        return {}
+    return sample if isinstance(sample, dict) else {}
 
 
 def _statistics(content: bytes) -> dict[str, dict[str, Any]]:

@@ -79,7 +79,8 @@ def _download(base: str, stack: ExitStack) -> Path:
         target = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="model-server-")))
         for name, blob in blobs.items():
             parts = PurePosixPath(name).parts
-            if parts[0] != version or name.endswith("/"):
+            # TensorFlow and consoles make empty objects that stand for folders.
+            if parts[:1] != (version,) or name.endswith("/"):
                 continue
             path = target.joinpath(*parts)
             if ".." in parts or not path.is_relative_to(target):
