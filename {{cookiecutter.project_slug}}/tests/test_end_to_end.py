@@ -90,7 +90,7 @@ def test_values_that_training_never_saw_are_named(project: Project) -> None:
     printed = project.run("predict", "--carrier", "ZZ", "--month", "13", "--dep-delay", "1e6")
     assert "Note: carrier 'ZZ' was not seen in training" in printed
     assert "Note: month 13 was not seen in training" in printed
-    assert "Note: dep_delay 1e+06 is outside the range of the training rows" in printed
+    assert "Note: dep_delay 1,000,000 is outside the range of the training rows" in printed
     assert "Note:" not in project.run("predict", "--carrier", "UA", "--month", "1")
 
 
