@@ -44,7 +44,6 @@ OWN_VALUES = (
     (r'data_set = "keras"[^\n]*', 'data_set = "" # no table'),
     (r"job_arguments = \[.*?\]", "job_arguments = []"),
     (r'argument_check = "[^"]*"[^\n]*', 'argument_check = ""'),
-    (r'    "tensorboard>=', '    "scikit-learn>=1.6",\n    "tensorboard>='),
     (r', "trainer.tabular" = \["\*.html"\]', ""),
     (r'trainer = \["tables/\*.toml"\] ', ""),
     (r'"cloud", "benchmarks", "tests"\]', '"cloud", "tests"]'),

@@ -27,6 +27,8 @@ class Evaluation:
         test_rows: fingerprint of the test rows; empty where the trainer did not say.
         threshold: the probability of the second of two classes from which up it is the answer.
         baselines: scores of predictions without a model, by their names and metric.
+        boosting: scores of gradient boosting on the same rows; empty where the trainer did none.
+        interval: of the score by which models are compared, where the trainer gives one.
     """
 
     scores: Scores
@@ -35,6 +37,8 @@ class Evaluation:
     test_rows: str
     threshold: float = 0.5
     baselines: Mapping[str, Scores] = field(default_factory=dict)
+    boosting: Scores = field(default_factory=dict)
+    interval: tuple[float, float] | None = None
 
     @property
     def score(self) -> float:
@@ -122,7 +126,17 @@ def compare(
 
 
 def objection_of_baselines(candidate: Evaluation | None) -> str:
-    """Says which prediction without a model is better than a model; "" where none is known."""
+    """Says what is better than a model: a prediction without one, or gradient boosting.
+
+    Boosting counts where its score is better than the whole interval of the model's: within it, the
+    difference may be chance.
+
+    Args:
+        candidate: evaluation of the model; None where nobody wrote one.
+
+    Returns:
+        "" where nothing is known to be better.
+    """
     if candidate is None:
         return ""
     known = {
@@ -133,11 +147,24 @@ def objection_of_baselines(candidate: Evaluation | None) -> str:
     sign = 1 if candidate.higher_is_better else -1
     best = max(known, key=lambda name: sign * known[name], default="")
     if not best or sign * candidate.score >= sign * known[best]:
-        return ""
+        return _objection_of_boosting(candidate)
     metric = NAMES.get(candidate.metric, candidate.metric)
     return (
         f"The model is worse than {best!r}, a prediction without a model: on the test rows it has"
         f" {metric} {candidate.score:.4f}, that has {known[best]:.4f}. {TRAIN_BETTER}"
+    )
+
+
+def _objection_of_boosting(candidate: Evaluation) -> str:
+    boosted, interval = candidate.boosting.get(candidate.metric), candidate.interval
+    sign = 1 if candidate.higher_is_better else -1
+    if boosted is None or interval is None or sign * boosted <= max(sign * e for e in interval):
+        return ""
+    metric = NAMES.get(candidate.metric, candidate.metric)
+    return (
+        f"The model is worse than gradient boosting on the same rows: it has {metric}"
+        f" {candidate.score:.4f} ({interval[0]:.4f} to {interval[1]:.4f} with 95 % confidence),"
+        f" that has {boosted:.4f}. {TRAIN_BETTER}"
     )
 
 
@@ -152,6 +179,8 @@ def parse(document: dict[str, Any]) -> Evaluation:
         document.get("test_fingerprint", ""),
         document.get("confusion", {}).get("threshold", 0.5),
         document.get("baselines", {}),
+        document.get("boosting", {}).get("scores", {}),
+        document.get("intervals", {}).get(primary["metric"]),
     )
     found.score  # noqa: B018, it must be there
     return found

@@ -336,7 +336,7 @@ def test_no_request_left_a_trace_elsewhere(fuzzed: Fuzzed) -> None:
         assert not list((fuzzed.folder / name).glob("*escaped*"))
     assert {path.name for path in fuzzed.folder.iterdir()} == {"data", "elsewhere", "stderr"}
     assert list((fuzzed.folder / "elsewhere").iterdir()) == []
-    known = {"address.json", "lock", "blobs", "jobs", "servers", "batches"}
+    known = {"address.json", "lock", "blobs", "jobs", "servers", "batches", "proxy"}
     inside = {path.name for path in fuzzed.running.data_dir.iterdir()}
     assert {name for name in inside if not name.startswith("emulator.sqlite")} <= known
     assert all(path.name.isdigit() for path in (fuzzed.running.data_dir / "jobs").iterdir())

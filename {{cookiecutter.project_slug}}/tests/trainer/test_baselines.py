@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from table_schema.columns import Column, Label, Table
-from trainer.tabular.baselines import PRIOR, baselines
+from trainer.tabular.baselines import PRIOR, baselines, boosting
 from trainer.tabular.data import Rows
 
 BINARY = Label("y", ("no", "yes"), "what")
@@ -87,3 +87,30 @@ def test_a_column_without_any_value_is_no_worse_than_the_majority() -> None:
     table = Table("t", "key", BINARY, COLUMNS[:1])
     found = baselines(table, of([0, 0, 1, 1]), of([0, 1]), of([0, 1]))
     assert found["noise alone"] == pytest.approx(found["majority class"])
+
+
+def test_boosting_learns_from_categories_numbers_and_gaps() -> None:
+    table = Table("t", "key", BINARY, COLUMNS)
+    found = boosting(table, rows(0, 4_000), rows(1, 1_000), 3_000, seed=0)
+    assert found["rows"] == 3_000
+    alone = baselines(table, rows(0, 4_000), rows(2, 1_000), rows(1, 1_000))
+    assert found["scores"]["log_loss"] < alone["signal alone"]["log_loss"] + 0.05
+    assert found["scores"]["auc"] > 0.8
+
+
+def test_boosting_of_a_number_and_of_a_class_that_was_not_drawn() -> None:
+    table = Table("t", "key", NUMBER, COLUMNS)
+    test = rows(1, 500, regression=True)
+    found = boosting(table, rows(0, 2_000, regression=True), test, 2_000, seed=0)
+    assert found["scores"]["r2"] > 0.9
+    three = Table("t", "key", Label("y", ("a", "b", "c"), "what"), COLUMNS[:1])
+    features = {"noise": np.arange(60, dtype=np.float32)}
+    labels = np.array([0, 1] * 30, np.int32)
+    found = boosting(three, Rows("", features, labels), Rows("", features, labels), 60, seed=0)
+    assert "log_loss" in found["scores"]
+
+
+def test_boosting_wants_a_column_that_is_no_text() -> None:
+    table = Table("t", "key", BINARY, (Column("words", "text", "words"),))
+    none = Rows("", {"words": np.array(["a"], object)}, np.array([0], np.int32))
+    assert boosting(table, none, none, 10, seed=0) == {}

@@ -109,7 +109,7 @@ def importance(
     rng, sign = np.random.default_rng(seed), 1 if metric in RISING else -1
     has_text = any(column.kind == "text" for column in table.columns)
     most = SHUFFLED_TEXTS if has_text else SHUFFLED_ROWS
-    sample = _take(rows, np.sort(rng.permutation(len(rows))[:most]))
+    sample = take(rows, np.sort(rng.permutation(len(rows))[:most]))
     whole = score(predict(sample), sample.labels)[metric]
     found = {}
     for column in table.columns:
@@ -198,6 +198,7 @@ def confusion(predictions: Array, labels: Array, threshold: float = 0.5) -> dict
     return found
 
 
-def _take(rows: Rows, places: Array) -> Rows:
+def take(rows: Rows, places: Array) -> Rows:
+    """Returns the rows of these places."""
     features = {name: values[places] for name, values in rows.features.items()}
     return Rows(rows.source, features, rows.labels[places])

@@ -13,6 +13,8 @@ STEPS = 4_000  # of the optimizer, that a table takes where the epochs' bounds a
 EPOCHS = 11, 60  # at least, at most
 BATCH = 32, 512  # at least, at most; a power of two
 BATCHES = 128  # of an epoch, at least, where the batch is above its smallest
+FEW_ROWS = 1_000  # of training and evaluation, below which a tenth for tests says little
+FOLDS = 5
 BEARING_ROWS = 40  # of evaluation, below which what they say of an epoch is chance
 
 
@@ -56,4 +58,8 @@ def plan(settings: Settings, rows: int, evaluation_rows: int) -> tuple[Settings,
         choose("patience", max(4, epochs // 4), f"of {evaluation_rows:,} evaluation rows")
     else:
         choose("patience", 0, f"{evaluation_rows:,} evaluation rows tell too little to stop by")
+    known = rows + evaluation_rows
+    few = known < FEW_ROWS
+    worth = "few test rows say little" if few else "the test rows say enough"
+    choose("folds", FOLDS if few else 1, f"{known:,} training and evaluation rows: {worth}")
     return dataclasses.replace(settings, **chosen), reasons

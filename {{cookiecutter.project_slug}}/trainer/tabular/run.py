@@ -23,7 +23,9 @@ from trainer.errors import StopRequestedError
 from trainer.job import is_chief
 from trainer.mirror import FOLDERS, local_folders
 from trainer.tabular import card, charts, export, model
+from trainer.tabular.baselines import boosting
 from trainer.tabular.checkpoint import Checkpoints, Progress
+from trainer.tabular.cross_validation import CrossValidation
 from trainer.tabular.data import Array, Rows, Source, join, read, sampled
 from trainer.tabular.evaluation import best_threshold, curves, evaluate
 from trainer.tabular.loop import Loop
@@ -32,13 +34,13 @@ from trainer.tabular.preprocess import Encoded, Preprocessor
 from trainer.tabular.settings import Settings, as_flag, as_text, data_field
 from trainer.tabular.statistics import Statistics, measure
 from trainer.tabular.tensorboard_log import TensorBoardLog
-from trainer.tabular.workers import choose_strategy, report_devices
+from trainer.tabular.workers import choose_strategy, count_workers, report_devices
 
 # Settings that a run may change when it goes on from a checkpoint.
 CHANGEABLE = {
     *(data_field(split) for split in SPLITS),
     *FOLDERS,
-    *("epochs", "patience", "checkpoint_seconds"),
+    *("epochs", "patience", "checkpoint_seconds", "folds", "boosting_rows"),
 }
 
 
@@ -80,6 +82,8 @@ def run(settings: Settings, stop: threading.Event) -> dict[str, Any]:
             figures = charts.of_curves(drawn, table.label.name)
             images = {name: charts.png(figure) for name, figure in figures.items()}
             log.write_images(images, progress.best_epoch)
+            validation = CrossValidation(settings, table, strategy, folders.scratch, log)
+            cross_validated = _cross_validate(validation, data, sample, progress, stop)
 
         def predict(rows: Rows) -> Array:
             return loop.predict(preprocessor.encode(rows))
@@ -96,6 +100,11 @@ def run(settings: Settings, stop: threading.Event) -> dict[str, Any]:
             threshold=getattr(head, "threshold", 0.5),
             seed=settings.seed,
         )
+        findings["cross_validation"] = cross_validated
+        findings["boosting"] = {}
+        if settings.boosting_rows:
+            most, seed = settings.boosting_rows, settings.seed
+            findings["boosting"] = boosting(table, sample, data.test, most, seed)
         _report(findings)
         if stop.is_set():
             raise StopRequestedError
@@ -177,11 +186,43 @@ def _encode(
     return encoded, join(sample)
 
 
+def _cross_validate(
+    validation: CrossValidation,
+    data: _Data,
+    sample: Rows,
+    progress: Progress,
+    stop: threading.Event,
+) -> dict[str, Any]:
+    """Cross-validates on the training and evaluation rows, and says what it shows."""
+    settings, table = validation.settings, validation.table
+    if settings.folds == 1 or count_workers() > 1:
+        return {}
+    if table.split.by != "row":
+        console.say(f"Not cross-validated: the rows are split by {table.split.by}.")
+        return {}
+    rows = join([sample, data.evaluation])
+    if len(rows) < settings.folds:
+        return {}
+    console.say(f"Cross-validating in {settings.folds} parts of {len(rows):,} rows …")
+    found = validation.scores(rows, max(progress.best_epoch, 1), stop)
+    metric = metrics.primary(table.label)
+    low, high = found["intervals"][metric]
+    console.say(
+        f"Cross-validation: {metrics.in_words(found['scores'])}; {metrics.NAMES[metric]} is between"
+        f" {low:.4g} and {high:.4g} with 95 % confidence, by {len(rows):,} rows where the test has"
+        f" {len(data.test):,}."
+    )
+    return found
+
+
 def _report(findings: dict[str, Any]) -> None:
     """Says the scores on the test rows, and how they compare with the baselines'."""
     console.say(f"Test: {metrics.in_words(findings['test'])}.", findings["test"])
     for name, baseline in findings["baselines"].items():
         console.say(metrics.compare(findings["test"], name, baseline))
+    if boosted := findings["boosting"]:
+        name = f"gradient boosting of {boosted['rows']:,} rows in {boosted['seconds']:.1f} s"
+        console.say(metrics.compare(findings["test"], name, boosted["scores"]))
 
 
 def _identity(settings: Settings, train: Source, network: keras.Model) -> dict[str, Any]:

@@ -39,6 +39,8 @@ CONFIGS: dict[str, dict[str, Any]] = {
         "learning_rate": 0.006,
         "min_count": 10,
         "patience": 0,
+        "folds": 1,
+        "boosting_rows": 0,
         "steps_per_execution": 4,
     },
 }
@@ -82,6 +84,8 @@ class Settings:
     patience: int = flag("epochs without improvement before training stops; 0 never stops", AUTO)
     metric: str = flag("evaluation metric that chooses the best epoch; by default the loss", "")
     checkpoint_seconds: float = flag("between checkpoints; each epoch also ends with one", 300.0)
+    folds: int = flag("parts of cross-validation, of a table split by row; 1 does none", AUTO)
+    boosting_rows: int = flag("training rows of boosting, a baseline, at most; 0 does none", 50_000)
     seed: int = flag("random seed of initial weights and shuffling", 0)
     steps_per_execution: int = flag("steps in one call of TensorFlow", 128)
 
@@ -90,12 +94,12 @@ class Settings:
             self._check(name, bool(getattr(self, name)), "a path or gs:// URI")
         self._check("table", self.table in TABLES, f"one of {', '.join(TABLES)}")
         for name, field in Settings.__dataclass_fields__.items():
-            if field.type is int and name not in ("patience", "seed"):
+            if field.type is int and name not in ("boosting_rows", "patience", "seed"):
                 value = getattr(self, name)
                 self._check(name, value >= 1 or self._is_auto(name), "at least 1")
         for name in ("l2", "clip_norm", "checkpoint_seconds"):
             self._check(name, 0 <= getattr(self, name) < math.inf, "0 or more")
-        for name in ("patience", "seed"):
+        for name in ("boosting_rows", "patience", "seed"):
             fits = 0 <= getattr(self, name) < 2**32
             self._check(name, fits or self._is_auto(name), "0 or more, below 2**32")
         fits = all(n >= 1 for n in self.hidden_units) or self._is_auto("hidden_units")
