@@ -94,7 +94,7 @@ def test_a_strangers_table_goes_the_whole_road(folder: Path) -> None:
     assert 'data_set = "kunden_2026"' in (folder / "pyproject.toml").read_text(encoding="utf-8")
 
     run(folder, "target")  # or the demo would stop the emulator that it starts
-    shown = run(folder, "demo", "--", "--epochs", "4")
+    shown = run(folder, "demo", "--", "--epochs", "4", "--members", "2")
     assert "6/6 Prediction" in shown
     assert '"grosse_cm": ' in shown
 
