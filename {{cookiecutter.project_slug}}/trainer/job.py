@@ -8,17 +8,17 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
-from trainer import console
+from trainer import console, trials
 from trainer.errors import UserError
 from trainer.mirror import FOLDERS, Folders, local_folders
 from trainer.saving import save
 
-__all__ = ["folders", "is_chief", "save"]
+__all__ = ["folders", "is_chief", "report", "save"]
 
 TERMINATED = 128 + signal.SIGTERM
 
@@ -46,6 +46,18 @@ def folders() -> Iterator[Folders]:
     except UserError as error:
         console.fail(str(error))
         raise SystemExit(1) from error
+
+
+def report(metrics: Mapping[str, float], step: int) -> None:
+    """Reports metrics to a hyperparameter tuning (`nox -s tune`); does nothing outside a trial.
+
+    Args:
+        metrics: by the names that `--metric` may take.
+        step: how far the training is, such as the number of epochs; trials are compared at equal
+            steps.
+    """
+    if is_chief():
+        trials.report(metrics, step)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from table_schema.metrics import RISING, Scores, in_words, score
-from trainer import console
+from trainer import console, trials
 from trainer.errors import StopRequestedError, UserError, WorkerLostError
 from trainer.tabular.checkpoint import Checkpoints, Progress
 from trainer.tabular.data import Array
@@ -99,8 +99,10 @@ class Loop:
                     raise StopRequestedError
                 self.steps.update_model()
                 predictions = self.predict(evaluation)
-                self._finish_epoch(progress, score(predictions, evaluation.labels), rate)
+                scores = score(predictions, evaluation.labels)
+                self._finish_epoch(progress, scores, rate)
                 if chief:
+                    trials.report(scores, progress.epoch)
                     log.write_epoch(progress, self.model, predictions)
                     checkpoints.save(progress)
                     self._report(progress)

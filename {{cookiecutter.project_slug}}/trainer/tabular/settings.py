@@ -46,9 +46,15 @@ CONFIGS: dict[str, dict[str, Any]] = {
 }
 
 
-def flag(about: str, default: Any = dataclasses.MISSING) -> Any:
-    """Returns a field that is a flag of the command line, with its line of `--help`."""
-    return dataclasses.field(default=default, metadata={"about": about})
+def flag(about: str, default: Any = dataclasses.MISSING, *, search: str = "") -> Any:
+    """Returns a field that is a flag of the command line.
+
+    Args:
+        about: its line of `--help`.
+        default: its value; without one it must be given.
+        search: the range in which `nox -s tune` searches it, as `--search` takes it.
+    """
+    return dataclasses.field(default=default, metadata={"about": about, "search": search})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,8 +74,14 @@ class Settings:
     log_dir: str = flag("folder of the TensorBoard logs", "")
     epochs: int = flag("passes over the training rows", AUTO)
     batch_size: int = flag("rows per step, over all workers", AUTO)
-    learning_rate: float = flag("Adam's learning rate; it decays to zero along a cosine", AUTO)
-    hidden_units: tuple[int, ...] = flag("units of the hidden layers, such as 128,64", (AUTO,))
+    learning_rate: float = flag(
+        "Adam's learning rate; it decays to zero along a cosine", AUTO, search="0.001..0.02:log"
+    )
+    hidden_units: tuple[int, ...] = flag(
+        "units of the hidden layers, such as 128,64",
+        (AUTO,),
+        search="64,32|128,64|256,128|128,128,64",
+    )
     members: int = flag("networks that share their layers and whose mean predicts", AUTO)
     bins: int = flag("bins of a number, at most; 1 gives the network the number alone", AUTO)
     embedding_size: int = flag("maximum size of a category's embedding", 8)
@@ -80,7 +92,7 @@ class Settings:
     class_weights: str = flag("'balanced', or the weight of each class, such as 1,3", "")
     l2: float = flag("L2 penalty on the weights", 0.0)
     clip_norm: float = flag("maximum norm of the gradient; 0 does not clip", 0.0)
-    dropout: float = flag("share of hidden units dropped, 0 to below 1", 0.0)
+    dropout: float = flag("share of hidden units dropped, 0 to below 1", 0.0, search="0.0..0.3")
     patience: int = flag("epochs without improvement before training stops; 0 never stops", AUTO)
     metric: str = flag("evaluation metric that chooses the best epoch; by default the loss", "")
     checkpoint_seconds: float = flag("between checkpoints; each epoch also ends with one", 300.0)
