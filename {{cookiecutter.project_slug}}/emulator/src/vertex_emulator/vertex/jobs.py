@@ -64,8 +64,7 @@ class Jobs:
         job = taken(normalise("CustomJob", body), OUTPUT_ONLY, {})
         check_display_name(job)
         check_labels(job)
-        _check_spec(job.get("jobSpec", {}))
-        check_texts("jobSpec", job["jobSpec"])
+        check_spec(job.get("jobSpec", {}), "jobSpec")
         moment = now()
         document = job | {
             "name": f"{location}/customJobs/{new_id()}",
@@ -109,14 +108,23 @@ class Jobs:
         return self._operations.finished(name, "DeleteOperationMetadata")
 
 
-def _check_spec(spec: Document) -> None:
+def check_spec(spec: Document, of: str) -> None:
+    """Refuses a `CustomJobSpec` that Vertex AI would not take, or that has no command to run.
+
+    Args:
+        spec: what the job runs.
+        of: path of the spec in the request.
+
+    Raises:
+        ApiError: 400 INVALID_ARGUMENT; 400 UNIMPLEMENTED for a container without a command.
+    """
     pools = spec.get("workerPoolSpecs", [])
     if not 1 <= len(pools) <= MAX_POOLS:
         raise invalid_argument(
-            f"jobSpec.workerPoolSpecs: expected 1 to {MAX_POOLS} worker pools, got {len(pools)}."
+            f"{of}.workerPoolSpecs: expected 1 to {MAX_POOLS} worker pools, got {len(pools)}."
         )
     for index, pool in enumerate(pools):
-        path = f"jobSpec.workerPoolSpecs[{index}]"
+        path = f"{of}.workerPoolSpecs[{index}]"
         if not pool:
             if index == 0:
                 raise invalid_argument(f"{path}: the first pool runs the primary replica.")
@@ -125,19 +133,20 @@ def _check_spec(spec: Document) -> None:
     replicas = sum(int(pool.get("replicaCount", 1)) for pool in pools if pool)
     if replicas > MAX_REPLICAS:
         raise invalid_argument(
-            f"jobSpec.workerPoolSpecs: the emulator runs at most {MAX_REPLICAS} replicas of a job,"
+            f"{of}.workerPoolSpecs: the emulator runs at most {MAX_REPLICAS} replicas of a job,"
             f" got {replicas}."
         )
     timeout = spec.get("scheduling", {}).get("timeout", "1s")
     if float(timeout.removesuffix("s")) <= 0:
         raise invalid_argument(
-            f"jobSpec.scheduling.timeout: expected a positive duration, got {timeout}."
+            f"{of}.scheduling.timeout: expected a positive duration, got {timeout}."
         )
     base = spec.get("baseOutputDirectory", {}).get("outputUriPrefix")
     if base is not None and not base.startswith("gs://"):
         raise invalid_argument(
-            f"jobSpec.baseOutputDirectory.outputUriPrefix: expected gs://BUCKET/…, got {base!r}."
+            f"{of}.baseOutputDirectory.outputUriPrefix: expected gs://BUCKET/…, got {base!r}."
         )
+    check_texts(of, spec)
 
 
 def _check_pool(pool: Document, path: str, *, primary: bool) -> None:
