@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import custom_jobs
 import pytest
 import times_model
 from batch_prediction import write_exports
@@ -108,3 +109,20 @@ def console_endpoint(clients: Clients, console_bucket: str, exports: Path) -> tu
     name: str = clients.endpoints.create_endpoint(**request).result(timeout=60).name
     one = deploy(clients, name, f"{model}@1", {"0": 100})
     return name, one, deploy(clients, name, f"{model}@2", {"0": 20, one: 80})
+
+
+@pytest.fixture(scope="session")
+def trained(clients: Clients, console_bucket: str, exports: Path) -> str:
+    """A job that has succeeded, with a model in its folder."""
+    base = f"gs://{console_bucket}/trained"
+    job = custom_jobs.spec("print('done')", "--rate=0.5", base=base)
+    labels = {"team": "a", "kind": "job"}
+    name = custom_jobs.create(clients, job | {"display_name": "trained", "labels": labels})
+    assert custom_jobs.wait(clients, name).state.name == "JOB_STATE_SUCCEEDED"
+    for file in (exports / "3").rglob("*"):
+        if file.is_file():
+            path = f"trained/model/{file.relative_to(exports / '3').as_posix()}"
+            clients.storage.bucket(console_bucket).blob(path).upload_from_filename(file)
+    scores = clients.storage.bucket(console_bucket).blob("trained/model/metrics.json")
+    scores.upload_from_string('{"auc": 0.75}', content_type="application/json")
+    return name

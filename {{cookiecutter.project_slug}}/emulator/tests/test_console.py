@@ -6,6 +6,7 @@ import re
 import struct
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -14,7 +15,10 @@ import custom_jobs
 import pytest
 import requests
 from conftest import HOSTILE
+from google.api_core import exceptions
+from times_model import deploy, predict, upload_export
 
+from vertex_emulator.console.deployment import with_share
 from vertex_emulator.console.routes import prefers_html
 from vertex_emulator.console.saved_model import MalformedError, signature, warm_up_row
 from vertex_emulator.console.texts import printable, span
@@ -345,7 +349,13 @@ def test_a_job_is_cancelled_by_a_form_of_this_emulators_own_page(clients: Client
 def test_what_does_not_exist_is_a_page_with_a_way_back(clients: Clients, path: str) -> None:
     text = page(clients, path, 404)
     assert "Not found" in text
-    assert '<a href="/">Back to the overview</a>' in text
+    [(back, name)] = re.findall(r'<a href="([^"]+)">Back to ([a-z ]+)</a>', text)
+    if path.count("/") > 6:  # in a list
+        assert path.startswith(f"{back}/")
+        assert name in ("jobs", "models", "endpoints", "batch jobs", "buckets")
+        assert page(clients, back)
+    else:
+        assert (back, name) == ("/", "the overview")
 
 
 def test_traffic_is_moved(clients: Clients, console_endpoint: tuple[str, str, str]) -> None:
@@ -412,6 +422,91 @@ def test_objects_show_as_what_they_are(
     path = f"/-/{clients.location}/buckets/{console_bucket}"
     assert f"?object=kinds/{name}" in page(clients, f"{path}?prefix=kinds/")
     assert shown in page(clients, f"{path}?object=kinds/{name}")
+
+
+def test_a_jobs_model_is_deployed_beside_what_is_served(
+    clients: Clients, console_bucket: str, trained: str, exports: Path
+) -> None:
+    uri = f"gs://{console_bucket}/grown"
+    model = upload_export(clients, exports / "2", uri).model
+    put(clients, console_bucket, "grown/metrics.json", '{"auc": 0.5}', "application/json")
+    label = {"name": f"{model}@1", "labels": {"team": "a", "kind": "version"}}
+    clients.models.update_model(model=label, update_mask={"paths": ["labels"]})
+    request = {"parent": clients.location, "endpoint": {"display_name": "grows"}}
+    endpoint = clients.endpoints.create_endpoint(**request).result(timeout=60).name
+    first = deploy(clients, endpoint, f"{model}@1", {"0": 100})
+    text = page(clients, f"/-/{trained}")
+    assert "times on grows" in text
+    command = html.unescape(text)
+    assert "gcloud ai models upload --project=test-project --region=us-central1" in command
+    assert f"--artifact-uri=gs://{console_bucket}/trained/model --labels=team=a" in command
+    url = f"{clients.url}/-/{trained}:deploy"
+    form = {"token": token(text), "place": f"{endpoint} {model}", "share": "30"}
+    for wrong in ({"share": "101"}, {"place": "elsewhere"}, {"token": ""}):
+        refused = requests.post(url, form | wrong, timeout=60)
+        assert refused.status_code == (403 if "token" in wrong else 400)
+        assert f'<a href="/-/{trained}">Back to the page before</a>' in refused.text
+    answer = requests.post(url, form, allow_redirects=False, timeout=60)
+    assert answer.headers["location"] == f"/-/{endpoint}"
+    while "A version is being deployed" in (text := page(clients, f"/-/{endpoint}")):
+        time.sleep(0.1)
+    assert "times v2" in text
+    split = dict(clients.endpoints.get_endpoint(name=endpoint).traffic_split)
+    assert split.pop(first) == 70
+    assert list(split.values()) == [30]
+    version = clients.models.get_model(name=f"{model}@2")
+    assert dict(version.labels) == {"team": "a"}
+    assert list(version.version_aliases) == []
+    assert "times version 2" in page(clients, f"/-/{trained}")
+    # The two versions beside each other: scores, and what the job was called with.
+    compared = page(clients, f"/-/{model}:compare?version=1&version=2")
+    assert "<strong>0.75</strong> <small>+0.25</small>" in compared
+    for name in ("job", "--rate", "folder", "label kind"):
+        assert f'<th scope="row">{name}</th>' in compared
+    assert '<th scope="row">serving --model_name</th>' not in compared
+    assert "Expected 2 to 6 versions" in page(clients, f"/-/{model}:compare?version=1", 400)
+    assert "Not found" in page(clients, f"/-/{model}:compare?version=1&version=9", 404)
+
+
+def test_a_deployment_that_fails_is_said(clients: Clients, exports: Path) -> None:
+    clients.storage.create_bucket("console-broken", location="us-central1")
+    model = upload_export(clients, exports / "2", "gs://console-broken/m").model
+    for blob in clients.storage.list_blobs("console-broken"):
+        blob.upload_from_string(b"no model")
+    request = {"parent": clients.location, "endpoint": {"display_name": "breaks"}}
+    endpoint = clients.endpoints.create_endpoint(**request).result(timeout=60).name
+    with pytest.raises(exceptions.GoogleAPICallError):
+        deploy(clients, endpoint, f"{model}@1", {"0": 100})
+    assert "A deployment failed" in page(clients, f"/-/{endpoint}")
+
+
+def test_the_last_requests_show_once_they_are_logged(
+    clients: Clients, console_endpoint: tuple[str, str, str]
+) -> None:
+    name, *_deployed = console_endpoint
+    text = page(clients, f"/-/{name}")
+    assert "Requests are not logged." in text
+    url, held = f"{clients.url}/-/{name}:log", {"token": token(text)}
+    assert requests.post(url, held | {"percent": "x"}, timeout=60).status_code == 400
+    assert requests.post(url, held | {"percent": "100"}, timeout=60).status_code == 200
+    for x in range(30):
+        predict(clients, name, {"instances": [{"x": x}]})
+    while "{&#34;x&#34;:29}" not in (text := page(clients, f"/-/{name}")):
+        time.sleep(0.2)
+    assert "100 % of the requests are logged." in text
+    assert text.count("<td>times v") == 20  # the last ones, newest first
+    assert "{&#34;x&#34;:9}" not in text
+    assert text.index("{&#34;x&#34;:29}") < text.index("{&#34;x&#34;:28}")
+    assert requests.post(url, held | {"percent": "0"}, timeout=60).status_code == 200
+    assert "Requests are not logged." in page(clients, f"/-/{name}")
+
+
+def test_shares_are_given_in_proportion() -> None:
+    assert with_share({}, 10) == {"0": 100}
+    assert with_share({"a": 0}, 10) == {"0": 100}
+    assert with_share({"a": 70, "b": 30}, 10) == {"0": 10, "a": 63, "b": 27}
+    assert with_share({"a": 34, "b": 33, "c": 33}, 1) == {"0": 1, "a": 35, "b": 32, "c": 32}
+    assert with_share({"a": 100}, 100) == {"0": 100, "a": 0}
 
 
 def test_a_batch_job_shows_its_rows(

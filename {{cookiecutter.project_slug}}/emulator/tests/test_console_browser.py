@@ -14,6 +14,7 @@ from typing import Any
 import custom_jobs
 import pytest
 from conftest import HOSTILE
+from times_model import deploy, predict, upload_export
 
 from vertex_emulator.testing.clients import Clients
 
@@ -135,8 +136,8 @@ def test_a_job_deleted_while_shown_is_a_page_that_says_so(view: Any, clients: Cl
     custom_jobs.wait(clients, name)
     clients.jobs.delete_custom_job(name=name).result(timeout=60)
     expect(view.get_by_role("heading", name="Not found")).to_be_visible()
-    view.get_by_role("link", name="Back to the overview").click()
-    expect(view.get_by_role("heading", name="From data to predictions")).to_be_visible()
+    view.get_by_role("link", name="Back to jobs").click()
+    expect(view.get_by_role("heading", name="Jobs")).to_be_visible()
 
 
 def test_a_card_shows_and_reaches_nothing(view: Any, clients: Clients, console_bucket: str) -> None:
@@ -156,6 +157,30 @@ def test_a_card_shows_and_reaches_nothing(view: Any, clients: Clients, console_b
     frame = view.frame_locator("iframe.card")
     expect(frame.get_by_role("heading", name="The card")).to_be_visible()
     assert not [url for url in answered if url.endswith("/v1/nothing")]
+
+
+def test_a_jobs_model_is_deployed_and_compared_with_the_one_before(
+    view: Any, clients: Clients, console_bucket: str, trained: str, exports: Path
+) -> None:
+    model = upload_export(clients, exports / "2", f"gs://{console_bucket}/served").model
+    request = {"parent": clients.location, "endpoint": {"display_name": "served"}}
+    endpoint = clients.endpoints.create_endpoint(**request).result(timeout=60).name
+    deploy(clients, endpoint, f"{model}@1", {"0": 100})
+    view.goto(f"/-/{trained}")
+    view.get_by_label("As the next version of").select_option(label="times on served")
+    view.get_by_label("with a share of").fill("25")
+    view.get_by_role("button", name="Deploy").click()
+    expect(view.locator("#traffic tbody tr")).to_have_count(2)  # without a reload
+    expect(view.locator("#traffic tbody tr").nth(1)).to_contain_text("25 %")
+    view.get_by_role("button", name="Log", exact=True).click()
+    for _ in range(20):
+        predict(clients, endpoint, {"instances": [{"x": 4}]})
+    expect(view.locator("#logged tbody tr")).to_have_count(20)
+    expect(view.locator("#traffic .bars svg").nth(1)).to_be_visible()  # who answered
+    view.locator("#traffic").get_by_role("link", name="times v2").click()
+    view.get_by_role("button", name="Compare").click()
+    expect(view.get_by_role("row", name="auc")).to_contain_text("0.75")
+    expect(view.get_by_role("row", name="--rate")).to_contain_text("0.5")
 
 
 def test_a_prediction_is_tried_and_traffic_moved(

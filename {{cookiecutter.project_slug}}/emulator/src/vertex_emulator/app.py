@@ -128,6 +128,7 @@ def create_app(
         batch_jobs=batch_jobs,
         models=models,
         endpoints=endpoints,
+        operations=operations,
         entries=entries,
         series=series,
         objects=objects,

@@ -62,3 +62,60 @@ def _here(mark: str, body: Body) -> str:
 def add_alias(name: str, version: str, alias: str) -> str:
     """Returns the command that gives a model's version an alias; gcloud has none for it."""
     return f'POST /v1/{name}@{version}:mergeVersionAliases {{"versionAliases": ["{alias}"]}}'
+
+
+def upload_and_deploy(endpoint: str, upload: Body, resources: Body, split: dict[str, int]) -> str:
+    """Returns the gcloud commands that upload a model's next version and deploy it.
+
+    Args:
+        endpoint: resource name.
+        upload: an UploadModelRequest with a parent.
+        resources: the `dedicatedResources`.
+        split: the traffic's; "0" is what is deployed.
+    """
+    model, container = upload["model"], upload["model"]["containerSpec"]
+    number = _number(upload["parentModel"])
+    flags = {
+        "parent-model": upload["parentModel"],
+        "display-name": model["displayName"],
+        "version-description": model["versionDescription"],
+        "artifact-uri": model["artifactUri"],
+        "labels": ",".join(f"{key}={value}" for key, value in model.get("labels", {}).items()),
+        "container-image-uri": container["imageUri"],
+        "container-command": ",".join(container.get("command", [])),
+        "container-args": ",".join(container.get("args", [])),
+        "container-env-vars": ",".join(
+            f"{each['name']}={each.get('value', '')}" for each in container.get("env", [])
+        ),
+        "container-ports": ",".join(
+            str(each["containerPort"]) for each in container.get("ports", [])
+        ),
+        "container-health-route": container.get("healthRoute", ""),
+        "container-predict-route": container.get("predictRoute", ""),
+    }
+    made = ["gcloud", "ai", "models", "upload", *_place(endpoint), *_flags(flags)]
+    scale_to_zero = "scaleToZeroSpec" in resources
+    flags = {
+        "model": f"{number}@VERSION",
+        "display-name": model["displayName"],
+        "machine-type": resources["machineSpec"].get("machineType", ""),
+        "min-replica-count": "0" if scale_to_zero else str(resources.get("minReplicaCount", 1)),
+        "max-replica-count": str(resources.get("maxReplicaCount", "")),
+        "traffic-split": ",".join(f"{key}={share}" for key, share in split.items()),
+    }
+    track = ["beta"] if scale_to_zero else []
+    served = ["gcloud", *track, "ai", "endpoints", "deploy-model", _number(endpoint)]
+    served += [*_place(endpoint), *_flags(flags)]
+    return f"{shlex.join(made)}\n{shlex.join(served)}"
+
+
+def log_requests(url: str, name: str, body: Body) -> str:
+    """Returns the command that has an endpoint log its requests; gcloud has none for it."""
+    words = ["curl", "-s", "-X", "PATCH"]
+    words.append(f"{url}/v1/{name}?updateMask=predictRequestResponseLoggingConfig")
+    words += ["-H", "Content-Type: application/json", "-d", orjson.dumps(body).decode()]
+    return shlex.join(words)
+
+
+def _flags(given: dict[str, str]) -> list[str]:
+    return [f"--{name}={value}" for name, value in given.items() if value]

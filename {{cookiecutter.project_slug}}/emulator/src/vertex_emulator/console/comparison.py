@@ -1,6 +1,7 @@
-"""Jobs beside each other: the settings in which they differ, scores, the numbers of their logs."""
+"""Jobs, or a model's versions, beside each other: what differs, scores, numbers of the logs."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from starlette.requests import Request
@@ -9,37 +10,61 @@ from starlette.responses import Response
 from vertex_emulator.console import logs, scores
 from vertex_emulator.console.charts import Chart
 from vertex_emulator.console.console import Console
-from vertex_emulator.console.rendering import json_response, render
+from vertex_emulator.console.rendering import json_response, path_of, render
+from vertex_emulator.console.scores import Scores
 from vertex_emulator.errors import invalid_argument
+from vertex_emulator.filters import Comparison
 from vertex_emulator.state.documents import Document
+from vertex_emulator.vertex.resources import unversioned
 
 MOST = 6  # as many as there are colours
+FOLDER = "jobSpec.baseOutputDirectory.outputUriPrefix"
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One of those that are compared.
+
+    Attributes:
+        title: its name.
+        path: address of its page.
+        scores: how good it is.
+        settings: what it was made with.
+        job: that made it, where that is known.
+    """
+
+    title: str
+    path: str
+    scores: Scores
+    settings: dict[str, str]
+    job: Document | None
 
 
 def show(console: Console, request: Request) -> Response:
     """The jobs that are ticked in the list."""
-    jobs = _jobs(console, request)
-    found = [scores.of_job(console.objects, job) for job in jobs]
-    given = [settings(job) for job in jobs]
-    names = dict.fromkeys(name for each in given for name in each)
-    return render(
-        console,
-        request,
-        "comparison.html",
-        jobs=jobs,
-        metrics={
-            name: [each.get(name) for each in found]
-            for name in dict.fromkeys(name for each in found for name in each)
-        },
-        differing={
-            name: [each.get(name, "") for each in given]
-            for name in names
-            if len({each.get(name) for each in given}) > 1
-        },
-        alike=sum(len({each.get(name) for each in given}) == 1 for name in names),
-        charts=list(_charts(console, jobs)),
-        query=request.url.query,
-    )
+    all_jobs = _jobs(console, request)
+    found = [
+        Compared(
+            job["displayName"],
+            path_of(job["name"]),
+            scores.of_job(console.objects, job),
+            settings(job),
+            job,
+        )
+        for job in all_jobs
+    ]
+    location = request.path_params["location"]
+    return _page(console, request, "jobs", f"{location}/customJobs", found)
+
+
+def show_versions(console: Console, request: Request) -> Response:
+    """The versions of a model that are ticked in its page."""
+    model = f"{request.path_params['location']}/models/{request.path_params['id']}"
+    found = [
+        _version(console, console.models.get(f"{model}@{each}"))
+        for each in _chosen(request, "version")
+    ]
+    return _page(console, request, "versions", model, found)
 
 
 def charts(console: Console, request: Request) -> Response:
@@ -66,8 +91,14 @@ def settings(job: Document) -> dict[str, str]:
         "command": " ".join(called.get("command", [])),
     }
     found |= {f"${each['name']}": each.get("value", "") for each in called.get("env", [])}
+    found |= _arguments(called.get("args", []))
+    return {name: value for name, value in found.items() if value.strip() or name[0] == "-"}
+
+
+def _arguments(words: Sequence[str]) -> dict[str, str]:
+    found: dict[str, str] = {}
     flag = ""
-    for place, word in enumerate(called.get("args", [])):
+    for place, word in enumerate(words):
         name, equals, value = word.partition("=")
         if word.startswith("--"):
             flag = "" if equals else name
@@ -76,15 +107,84 @@ def settings(job: Document) -> dict[str, str]:
             found[flag] = f"{found[flag]} {word}".strip()
         else:
             found[f"argument {place + 1}"] = word
-    return {name: value for name, value in found.items() if value.strip() or name[0] == "-"}
+    return found
+
+
+def _version(console: Console, version: Document) -> Compared:
+    """Returns a version with the settings of the job that made it, and those of its container."""
+    uri = version.get("artifactUri", "")
+    container = version.get("containerSpec", {})
+    job = _maker(console, version)
+    found = {} if job is None else {"job": job["displayName"]} | settings(job)
+    found |= {
+        "description": version.get("versionDescription", ""),
+        "folder": uri,
+        "serving image": container.get("imageUri", ""),
+        "serving command": " ".join(container.get("command", [])),
+    }
+    found |= {f"label {key}": value for key, value in version.get("labels", {}).items()}
+    served = _arguments(container.get("args", []))
+    found |= {f"serving {name}": value for name, value in served.items()}
+    return Compared(
+        f"version {version['versionId']}",
+        path_of(job["name"] if job else version["name"]),
+        scores.of_folder(console.objects, uri) if uri else {},
+        found,
+        job,
+    )
+
+
+def _maker(console: Console, version: Document) -> Document | None:
+    """Returns the newest job whose folder a version is from; None where there is none."""
+    base, slash, last = version.get("artifactUri", "").rstrip("/").rpartition("/")
+    location = unversioned(version["name"]).rpartition("/models/")[0]
+    for folder in (base, base + slash) if last == "model" else ():
+        needed = [Comparison(FOLDER, "=", folder)]
+        for _number, job in console.documents.scan("customJob", location, None, needed):
+            return job
+    return None
+
+
+def _page(
+    console: Console, request: Request, noun: str, parent: str, compared: list[Compared]
+) -> Response:
+    names = dict.fromkeys(name for each in compared for name in each.settings)
+    jobs = [each.job for each in compared if each.job is not None]
+    ids = [job["name"].rpartition("/")[2] for job in jobs]
+    location = request.path_params["location"]
+    source = path_of(f"{location}/customJobs:compareCharts")
+    return render(
+        console,
+        request,
+        "comparison.html",
+        noun=noun,
+        parent=parent,
+        compared=compared,
+        metrics={
+            name: [each.scores.get(name) for each in compared]
+            for name in dict.fromkeys(name for each in compared for name in each.scores)
+        },
+        differing={
+            name: [each.settings.get(name, "") for each in compared]
+            for name in names
+            if len({each.settings.get(name) for each in compared}) > 1
+        },
+        alike=sum(len({each.settings.get(name) for each in compared}) == 1 for name in names),
+        charts=list(_charts(console, jobs)) if len(set(ids)) > 1 else [],
+        source=f"{source}?{'&'.join(f'job={each}' for each in ids)}",
+    )
 
 
 def _jobs(console: Console, request: Request) -> list[Document]:
-    ids = list(dict.fromkeys(request.query_params.getlist("job")))
-    if not 2 <= len(ids) <= MOST:
-        raise invalid_argument(f"Expected 2 to {MOST} jobs to compare, got {len(ids)}.")
     location = request.path_params["location"]
-    return [console.jobs.get(f"{location}/customJobs/{each}") for each in ids]
+    return [console.jobs.get(f"{location}/customJobs/{each}") for each in _chosen(request, "job")]
+
+
+def _chosen(request: Request, noun: str) -> list[str]:
+    found = list(dict.fromkeys(request.query_params.getlist(noun)))
+    if not 2 <= len(found) <= MOST:
+        raise invalid_argument(f"Expected 2 to {MOST} {noun}s to compare, got {len(found)}.")
+    return found
 
 
 def _charts(console: Console, jobs: list[Document]) -> Iterator[Chart]:

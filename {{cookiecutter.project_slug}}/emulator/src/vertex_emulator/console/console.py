@@ -13,6 +13,7 @@ from vertex_emulator.vertex.batch_jobs import BatchJobs
 from vertex_emulator.vertex.endpoints import Endpoints
 from vertex_emulator.vertex.jobs import Jobs
 from vertex_emulator.vertex.models import Models
+from vertex_emulator.vertex.operations import Operations
 
 # Kinds of documents that only stand in a location where somebody worked.
 KINDS = ("customJob", "batchPredictionJob", "model", "endpoint")
@@ -35,6 +36,7 @@ class Console:
     batch_jobs: BatchJobs
     models: Models
     endpoints: Endpoints
+    operations: Operations
     entries: Entries
     series: Series
     objects: Objects

@@ -10,13 +10,14 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
-from vertex_emulator.console import commands
+from vertex_emulator.console import commands, deployment, logged_requests
 from vertex_emulator.console.charts import Chart
 from vertex_emulator.console.console import Console
 from vertex_emulator.console.listing import listed
 from vertex_emulator.console.rendering import json_response, path_of, render
 from vertex_emulator.errors import invalid_argument
 from vertex_emulator.monitoring.series import (
+    BATCH_ROWS,
     ERRORS,
     LATENCIES,
     PREDICTIONS,
@@ -28,6 +29,7 @@ from vertex_emulator.monitoring.series import (
 from vertex_emulator.state.documents import Document
 
 WINDOW = 30 * 60 * 1_000_000  # of the charts, in microseconds
+MINUTE, MOMENT = 60_000_000, 12_000_000  # microseconds; the last two samples are in a moment
 SHARE = "share."  # begins the names of the form's fields
 
 
@@ -44,6 +46,8 @@ def show(console: Console, request: Request) -> Response:
     split = endpoint.get("trafficSplit", {})
     deployed = endpoint.get("deployedModels", [])
     shares = {each["id"]: split.get(each["id"], 0) for each in deployed}
+    going_on, failed = deployment.going_on(console, endpoint)
+    logged = round(100 * logged_requests.rate(endpoint))
     return render(
         console,
         request,
@@ -51,10 +55,18 @@ def show(console: Console, request: Request) -> Response:
         endpoint=endpoint,
         deployed=deployed,
         shares=shares,
+        going_on=going_on,
+        failed=failed,
         bar=bar(endpoint),
         charts=list(_charts(console, endpoint)),
         command=commands.move_traffic(endpoint["name"], shares),
         now=_now(console, endpoint),
+        answering=_answering(console, endpoint),
+        logged=logged,
+        requests=logged_requests.last(console, endpoint, _labels(endpoint)),
+        log_command=commands.log_requests(
+            console.url, endpoint["name"], logged_requests.config(0 if logged else 100)
+        ),
     )
 
 
@@ -78,11 +90,13 @@ def split(console: Console, name: str, form: Mapping[str, str]) -> str:
 
 def bar(endpoint: Document) -> list[dict[str, Any]]:
     """Returns the parts of the traffic bar: share, where it begins, and whose it is."""
-    parts, begin = [], 0
-    shares = endpoint.get("trafficSplit", {})
-    for index, each in enumerate(endpoint.get("deployedModels", [])):
-        share = shares.get(each["id"], 0)
-        label = f"{each['displayName']} v{each['modelVersionId']}"
+    return _parts(endpoint, endpoint.get("trafficSplit", {}))
+
+
+def _parts(endpoint: Document, shares: Mapping[str, float]) -> list[dict[str, Any]]:
+    parts, begin = [], 0.0
+    for index, (deployed, label) in enumerate(_labels(endpoint).items()):
+        share = shares.get(deployed, 0)
         parts.append({"begin": begin, "share": share, "label": label, "index": index % 6})
         begin += share
     return parts
@@ -93,20 +107,37 @@ def _now(console: Console, endpoint: Document) -> dict[str, dict[str, float]]:
     end = time.time_ns() // 1000
     found: dict[str, dict[str, float]] = defaultdict(dict)
     for key, metric in (("there", REPLICAS), ("wanted", TARGET_REPLICAS)):
-        for deployed, samples in _samples(console, endpoint, metric, end - 60_000_000, end).items():
+        for deployed, samples in _samples(console, endpoint, metric, end - MINUTE, end).items():
             found[deployed][key] = _point(samples[-1])[1]
-    counted = _samples(console, endpoint, PREDICTIONS, end - 60_000_000, end)
+    counted = _samples(console, endpoint, PREDICTIONS, end - MINUTE, end)
     for deployed, samples in counted.items():
         found[deployed]["answers"] = sum(_point(each)[1] for each in samples)
     return found
 
 
-def _charts(console: Console, endpoint: Document) -> Iterator[Chart]:
+def _answering(console: Console, endpoint: Document) -> list[dict[str, Any]]:
+    """Returns who gave the answers of the last moment, as the parts of a bar."""
     end = time.time_ns() // 1000
-    labels = {
+    counted = {
+        deployed: sum(_point(each)[1] for each in samples)
+        for deployed, samples in _samples(console, endpoint, PREDICTIONS, end - MOMENT, end).items()
+    }
+    whole = sum(counted.values())
+    shares = {key: round(100 * number / whole, 1) for key, number in counted.items()}
+    return _parts(endpoint, shares) if whole else []
+
+
+def _labels(endpoint: Document) -> dict[str, str]:
+    """Returns what the deployed models are called, by ID."""
+    return {
         each["id"]: f"{each['displayName']} v{each['modelVersionId']}"
         for each in endpoint.get("deployedModels", [])
     }
+
+
+def _charts(console: Console, endpoint: Document) -> Iterator[Chart]:
+    end = time.time_ns() // 1000
+    labels = _labels(endpoint)
 
     def samples(metric: str, **wanted: str) -> dict[str, list[Sample]]:
         found = _samples(console, endpoint, metric, end - WINDOW, end, **wanted)
@@ -132,6 +163,11 @@ def _charts(console: Console, endpoint: Document) -> Iterator[Chart]:
                 for label, points in latencies.items()
                 for share in (0.5, 0.95, 0.99)
             },
+        ),
+        Chart(
+            "Rows in a call of the model",
+            "",
+            {k: list(map(_point, v)) for k, v in samples(BATCH_ROWS).items()},
         ),
         Chart("CPU of all replicas", "%", _sums(samples(SERVING_CPU))),
     ]

@@ -12,7 +12,7 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
-from vertex_emulator.console import commands, logs, scores
+from vertex_emulator.console import commands, deployment, logs, scores
 from vertex_emulator.console.buckets import folder_path, page_path
 from vertex_emulator.console.charts import Chart, Points, sparkline
 from vertex_emulator.console.console import Console
@@ -66,6 +66,7 @@ def show(console: Console, request: Request) -> Response:
         charts=list(_charts(console, job)),
         log=logs.first(console, job, request.query_params),
         again=_again(job, folder),
+        offer=deployment.offer(console, job),
         cancel_command=commands.cancel_job(job["name"]),
         shlex=shlex,
     )

@@ -83,7 +83,20 @@ def render(
 
 def error_page(console: Console, request: Request, error: ApiError) -> Response:
     """Returns the page of a request that cannot be served, with a way back."""
-    return render(console, request, "error.html", status=error.code, error=error)
+    back = _back(request)
+    return render(console, request, "error.html", status=error.code, error=error, back=back)
+
+
+def _back(request: Request) -> tuple[str, str]:
+    """Returns the address and name of the page that a request came from, or of its list."""
+    path = request.url.path
+    if request.method == "POST":
+        return path.rpartition(":")[0], "the page before"
+    location = f"{ROOT}/{request.path_params.get('location', '')}"
+    for suffix, name in SECTIONS[1:]:
+        if path.startswith(f"{location}{suffix}") and path != f"{location}{suffix}":
+            return location + suffix, name.lower()
+    return "/", "the overview"
 
 
 def redirect(target: str) -> Response:

@@ -16,8 +16,10 @@ from vertex_emulator.console import (
     batch_jobs,
     buckets,
     comparison,
+    deployment,
     endpoints,
     jobs,
+    logged_requests,
     logs,
     models,
     overview,
@@ -65,6 +67,7 @@ def routes(console: Console, ready: Mapping[str, str]) -> list[BaseRoute]:
         _JOB + "/log": logs.show,
         _LOCATION + "/models": models.show_list,
         _MODEL: models.show,
+        _MODEL + ":compare": comparison.show_versions,
         _LOCATION + "/endpoints": endpoints.show_list,
         _ENDPOINT: endpoints.show,
         _ENDPOINT + "/charts": endpoints.charts,
@@ -78,9 +81,11 @@ def routes(console: Console, ready: Mapping[str, str]) -> list[BaseRoute]:
     actions: dict[str, Action] = {
         _JOB + ":cancel": jobs.cancel,
         _JOB + ":again": jobs.submit_again,
+        _JOB + ":deploy": deployment.deploy,
         _BATCH_JOB + ":cancel": batch_jobs.cancel,
         _MODEL + ":mergeVersionAliases": models.add_alias,
         _ENDPOINT + ":split": endpoints.split,
+        _ENDPOINT + ":log": logged_requests.switch,
     }
     return [
         Route("/", root),

@@ -1,7 +1,10 @@
 """What the server has done so far, in Prometheus' text format."""
 
+import re
 from collections import Counter
 
+ROUTE = "/monitoring/prometheus/metrics"
+_ROWS, _CALLS = "model_server_batch_rows_total", "model_server_batch_requests_count"
 _BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 
 
@@ -34,8 +37,8 @@ class Metrics:
         lines += [
             "# TYPE model_server_waiting_requests gauge",
             f"model_server_waiting_requests {waiting}",
-            "# TYPE model_server_batch_rows_total counter",
-            f"model_server_batch_rows_total {self._rows}",
+            f"# TYPE {_ROWS} counter",
+            f"{_ROWS} {self._rows}",
             "# TYPE model_server_batch_requests histogram",
         ]
         for bound in _BATCH_SIZES:
@@ -45,6 +48,12 @@ class Metrics:
         lines += [
             f'model_server_batch_requests_bucket{{le="+Inf"}} {total}',
             f"model_server_batch_requests_sum {sum(n * k for n, k in self._batches.items())}",
-            f"model_server_batch_requests_count {total}",
+            f"{_CALLS} {total}",
         ]
         return ("\n".join(lines) + "\n").encode()
+
+
+def rows_and_calls(text: str) -> tuple[int, int]:
+    """Returns how many rows a server's model has had in how many calls, from `Metrics.text`."""
+    found = dict(re.findall(r"^(\w+) (\d+)$", text, re.MULTILINE))
+    return int(found.get(_ROWS, 0)), int(found.get(_CALLS, 0))

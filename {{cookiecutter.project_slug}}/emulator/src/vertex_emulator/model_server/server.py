@@ -21,10 +21,10 @@ from vertex_emulator.model_server import model as models
 from vertex_emulator.model_server import payload, source
 from vertex_emulator.model_server.batcher import Batcher
 from vertex_emulator.model_server.errors import StartError, document, fault
+from vertex_emulator.model_server.metrics import ROUTE as METRICS_ROUTE
 from vertex_emulator.model_server.metrics import Metrics
 
 DRAIN_SECONDS = 60.0  # the longest that an accepted request may take to its answer
-METRICS_ROUTE = "/monitoring/prometheus/metrics"
 
 _SWEEP_SECONDS = 1.0
 _BACKLOG = 4096  # connections that may wait to be accepted

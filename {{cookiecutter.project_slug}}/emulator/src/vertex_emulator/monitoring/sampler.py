@@ -11,6 +11,7 @@ import psutil
 
 from vertex_emulator.gateway.meter import Latencies, Meter
 from vertex_emulator.monitoring.series import (
+    BATCH_ROWS,
     ERRORS,
     LATENCIES,
     PREDICTIONS,
@@ -28,6 +29,7 @@ from vertex_emulator.monitoring.series import (
 from vertex_emulator.processes.usage import Tree
 from vertex_emulator.vertex.execution import JobRunner
 from vertex_emulator.vertex.fleet import Deployment, Fleet
+from vertex_emulator.vertex.serving import ModelServer
 
 SAMPLE_SECONDS = 5.0  # Google Cloud samples every 60 s, and shows it minutes later
 
@@ -41,6 +43,7 @@ class Sampler:
         self._fleet = fleet
         self._trees: dict[Path, Tree] = {}
         self._counted: dict[Deployment, tuple[int, Meter]] = {}
+        self._batches: dict[ModelServer, tuple[int, int]] = {}
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="sampler", daemon=True)
 
@@ -95,6 +98,7 @@ class Sampler:
 
     def _deployed_models(self, moment: int, before: dict[Path, Tree]) -> Iterator[Sample]:
         counted_before, self._counted = self._counted, {}
+        batches_before, self._batches = self._batches, {}
         for deployment in self._fleet.deployments():
             view = _View(deployment, moment)
             for member in list(deployment.members):
@@ -109,6 +113,22 @@ class Sampler:
             then, meter = counted_before.get(deployment, (deployment.created, Meter()))
             self._counted[deployment] = moment, counted
             yield from view.deltas(counted.since(meter), then)
+            rows, calls = self._batches_since(deployment, batches_before)
+            if calls:
+                yield view.gauge(BATCH_ROWS, rows / calls)
+
+    def _batches_since(
+        self, deployment: Deployment, before: dict[ModelServer, tuple[int, int]]
+    ) -> tuple[int, int]:
+        """Returns how many rows the replicas' model has had in how many calls since a sample."""
+        rows = calls = 0
+        for member in list(deployment.serving):
+            counted = member.server.rows_and_calls()
+            if counted is not None:
+                self._batches[member.server] = counted
+                then = before.get(member.server, (0, 0))
+                rows, calls = rows + counted[0] - then[0], calls + counted[1] - then[1]
+        return rows, calls
 
 
 class _View:

@@ -26,6 +26,8 @@ PREDICTIONS = _ONLINE + "prediction_count"
 ERRORS = _ONLINE + "error_count"
 RESPONSES = _ONLINE + "response_count"
 LATENCIES = _ONLINE + "prediction_latencies"
+# Of the emulator alone, for its console: Google's list of metrics has none for it.
+BATCH_ROWS = "vertex-emulator/prediction/online/batch_rows"
 # Kind and type. TRAINING_*: a fraction, 0 to 1, of all processors or all memory of the machine.
 # SERVING_CPU: a fraction of one processor, so more than 1 on several. SERVING_MEMORY: bytes.
 # LATENCIES: milliseconds.
@@ -64,7 +66,7 @@ class Sample:
 
     Attributes:
         project: that the series belongs to.
-        metric: type of the metric, one of `METRICS`.
+        metric: type of the metric, one of `METRICS`, or `BATCH_ROWS`: rows in a call of the model.
         series: JSON `{"metric": {"type", "labels"}, "resource": {"type", "labels"}}`.
         moment: microseconds since the epoch.
         value: in the unit of the metric; a `google.api.Distribution` where that is its type.

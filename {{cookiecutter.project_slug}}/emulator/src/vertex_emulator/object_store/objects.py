@@ -143,9 +143,12 @@ class Objects:
             result.next_page_token += f".{result.following.generation}"
         return result
 
-    def walk(self, bucket: str, prefix: str = "") -> Iterator[StoredObject]:
-        """Yields every object whose name begins so, by name; objects may change meanwhile."""
-        listing = Listing(prefix=prefix)
+    def walk(self, bucket: str, prefix: str = "", start: str = "") -> Iterator[StoredObject]:
+        """Yields every object whose name begins so, by name from `start` on.
+
+        Objects may change meanwhile.
+        """
+        listing = Listing(prefix=prefix, start_offset=start)
         while True:
             found = self.list_page(bucket, listing)
             yield from found.items

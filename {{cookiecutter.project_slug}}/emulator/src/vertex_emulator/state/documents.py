@@ -18,6 +18,9 @@ Document = dict[str, Any]
 INDEXED = {
     "displayName": "json_extract(body, '$.displayName')",
     "state": "json_extract(body, '$.state')",
+    "jobSpec.baseOutputDirectory.outputUriPrefix": (
+        "json_extract(body, '$.jobSpec.baseOutputDirectory.outputUriPrefix')"
+    ),
 }
 # Fields that stand in one index together: other conditions on them are checked there, which takes
 # a fortieth of the time of reading the documents.
@@ -36,6 +39,8 @@ CREATE INDEX IF NOT EXISTS document_by_display_name
     ON document (kind, parent, {INDEXED["displayName"]}, sequence);
 CREATE INDEX IF NOT EXISTS document_by_state
     ON document (kind, parent, {INDEXED["state"]}, sequence);
+CREATE INDEX IF NOT EXISTS document_by_folder
+    ON document (kind, parent, {INDEXED["jobSpec.baseOutputDirectory.outputUriPrefix"]}, sequence);
 """
 
 

@@ -40,6 +40,12 @@ def check_config(endpoint: Document) -> None:
         )
 
 
+def folder_of(endpoint: Document) -> str:
+    """Returns the folder of an endpoint's rows, in the bucket of each of its deployed models."""
+    name = re.sub(r"\W", "_", endpoint["displayName"], flags=re.ASCII)
+    return f"logging_{name}_{endpoint['name'].rpartition('/')[2]}/request_response_logging"
+
+
 class RequestLogs:
     """Takes answers from the loop's thread, and writes them in one of its own.
 
@@ -69,8 +75,7 @@ class RequestLogs:
         if not rate:
             pool.log = None
             return
-        name = re.sub(r"\W", "_", endpoint["displayName"], flags=re.ASCII)
-        folder = f"logging_{name}_{pool.version.endpoint_id}/request_response_logging"
+        folder = folder_of(endpoint)
         bucket = split_uri(artifact_uri)[0]
 
         def log(call: Call, status: int, body: bytes) -> None:

@@ -15,6 +15,8 @@ from pathlib import Path
 
 from vertex_emulator.errors import ApiError, failed_precondition
 from vertex_emulator.logs.last_words import last_words
+from vertex_emulator.model_server.metrics import ROUTE as METRICS_ROUTE
+from vertex_emulator.model_server.metrics import rows_and_calls
 from vertex_emulator.processes.forker import Forker
 from vertex_emulator.processes.run import Run
 from vertex_emulator.state.documents import Document
@@ -26,7 +28,7 @@ GRACE_SECONDS = 60.0  # a request may take that long
 END_SECONDS = 5.0  # of a server that an earlier emulator left behind
 
 
-@dataclass
+@dataclass(eq=False)
 class ModelServer:
     """A process that serves a deployed model.
 
@@ -89,6 +91,14 @@ class ModelServer:
             return error.code
         except OSError:
             return 0
+
+    def rows_and_calls(self) -> tuple[int, int] | None:
+        """Returns how many rows its model has had in how many calls; None where it does not say."""
+        try:
+            with urllib.request.urlopen(self.url + METRICS_ROUTE, timeout=1) as answer:  # noqa: S310, an address of ours
+                return rows_and_calls(answer.read().decode())
+        except OSError:
+            return None
 
 
 class ModelServers:
