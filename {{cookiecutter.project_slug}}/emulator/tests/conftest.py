@@ -16,7 +16,7 @@ from batch_prediction import write_exports
 from storage_server import CheckedApp, client_of, running, storage_app
 from times_model import deploy, upload_export
 
-from vertex_emulator.testing.clients import Clients
+from vertex_emulator.testing.clients import PROJECT, REGION, Clients
 from vertex_emulator.testing.running import RunningEmulator
 
 ROOT = Path(__file__).parents[1]
@@ -32,6 +32,33 @@ def emulator(vertex_emulator: RunningEmulator) -> RunningEmulator:
 @pytest.fixture(scope="session")
 def clients(emulator: RunningEmulator) -> Clients:
     return Clients(emulator.url)
+
+
+@pytest.fixture(scope="session")
+def sdk_bucket(clients: Clients) -> str:
+    clients.storage.create_bucket("sdk-bucket", location="us-central1")
+    return "gs://sdk-bucket"
+
+
+@pytest.fixture(scope="module")
+def sdk(clients: Clients, sdk_bucket: str) -> Iterator[None]:
+    """Points the high-level SDK at the emulator; it asks for states more often than by itself."""
+    from google.auth.credentials import AnonymousCredentials
+    from google.cloud import aiplatform
+
+    aiplatform.init(
+        project=PROJECT,
+        location=REGION,
+        staging_bucket=sdk_bucket,
+        api_endpoint=clients.url,
+        api_transport="rest",
+        credentials=AnonymousCredentials(),
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (aiplatform.jobs, aiplatform.training_jobs):
+            patch.setattr(module, "_JOB_WAIT_TIME", 0.1)
+        yield
+    aiplatform.initializer.global_config.__init__()  # as before `init`
 
 
 @pytest.fixture(scope="session")

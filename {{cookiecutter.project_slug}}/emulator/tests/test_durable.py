@@ -16,6 +16,7 @@ from times_model import deploy, predict, upload_export
 
 from vertex_emulator.testing.clients import LOCATION, Clients
 from vertex_emulator.testing.running import start
+from vertex_emulator.vertex.pipelines import CUSTOM_TASK
 
 KILLS = 50
 LOCATION = f"v1/{LOCATION}"
@@ -27,6 +28,7 @@ class Ledger:
 
     Attributes:
         jobs: names of custom jobs, each with the line that it prints.
+        pipelines: names of training pipelines.
         operations: names of long-running operations.
         versions: how many versions were asked for, and how many were acknowledged.
         label: the endpoint's label may be one of these.
@@ -34,6 +36,7 @@ class Ledger:
 
     def __init__(self) -> None:
         self.jobs: dict[str, str] = {}
+        self.pipelines: list[str] = []
         self.operations: list[str] = []
         self.versions_asked = self.versions_acknowledged = 0
         self.label: list[str] = ["first"]
@@ -73,8 +76,19 @@ class Caller(threading.Thread):
             "replicaCount": "1",
             "containerSpec": container,
         }
-        job = {"displayName": "durable", "jobSpec": {"workerPoolSpecs": [pool]}}
-        self._ledger.jobs[self._call("POST", f"{LOCATION}/customJobs", job)["name"]] = line
+        spec = {"workerPoolSpecs": [pool]}
+        if self._round % 5:
+            job = {"displayName": "durable", "jobSpec": spec}
+            self._ledger.jobs[self._call("POST", f"{LOCATION}/customJobs", job)["name"]] = line
+            return
+        pipeline = {
+            "displayName": "durable",
+            "trainingTaskDefinition": CUSTOM_TASK,
+            "trainingTaskInputs": spec,
+            "modelToUpload": {"displayName": "durable", "artifactUri": "gs://models/2"},
+        }
+        made = self._call("POST", f"{LOCATION}/trainingPipelines", pipeline)
+        self._ledger.pipelines.append(made["name"])
 
     def _relabel(self, value: str) -> None:
         self._ledger.label.append(value)
@@ -143,6 +157,27 @@ def lines_of(clients: Clients, job: str) -> list[str]:
     return [line for line in (*payloads, *texts) if line and line.startswith("job of round")]
 
 
+def check_pipelines(clients: Clients, acknowledged: list[str]) -> None:
+    """Waits for the pipelines: each has had one job, and has one model."""
+    names: Counter[str] = Counter()
+    url = f"{clients.url}/{LOCATION}/trainingPipelines"
+    while pipelines := requests.get(url, timeout=60).json()["trainingPipelines"]:
+        if all("endTime" in each for each in pipelines):
+            break
+        time.sleep(0.1)
+    assert {each["name"] for each in pipelines} >= set(acknowledged)
+    assert {each["state"] for each in pipelines} == {"PIPELINE_STATE_SUCCEEDED"}, pipelines
+    for job in clients.jobs.list_custom_jobs(parent=clients.location):
+        names[job.display_name] += 1
+    assert names["durable-custom-job"] == len(pipelines)
+    trained = {
+        model.training_pipeline
+        for model in clients.models.list_models(parent=clients.location)
+        if model.display_name == "durable"
+    }
+    assert trained == {each["name"] for each in pipelines}
+
+
 def eventually_predicts(clients: Clients, endpoint: str) -> None:
     body = {"instances": [{"x": 4.0}]}
     while (answer := predict(clients, endpoint, body)).status_code != 200:
@@ -201,6 +236,7 @@ def test_killed_at_any_moment_nothing_acknowledged_is_lost(tmp_path: Path, expor
         states[job.state.name] += 1
         assert lines_of(clients, name) == [line], job
     assert states == {"JOB_STATE_SUCCEEDED": len(ledger.jobs)}
+    check_pipelines(clients, ledger.pipelines)
     while (job := clients.jobs.get_batch_prediction_job(name=batch)).state.name not in ENDED:
         time.sleep(0.1)
     folder = job.output_info.gcs_output_directory.removeprefix("gs://models/")

@@ -29,7 +29,8 @@ from vertex_emulator.testing.running import RunningEmulator
 
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "10000"))
 LOCATION = "projects/test-project/locations/us-central1"
-COLLECTIONS = ("customJobs", "models", "endpoints", "operations")
+COLLECTIONS = ("customJobs", "trainingPipelines", "models", "endpoints", "operations")
+CUSTOM_TASK = "gs://google-cloud-aiplatform/schema/trainingjob/definition/custom_task_1.0.0.yaml"
 STATUSES = {
     400: {"INVALID_ARGUMENT", "FAILED_PRECONDITION", "UNIMPLEMENTED"},
     404: {"NOT_FOUND"},
@@ -66,7 +67,7 @@ EMULATED = [
         method
         for method in METHODS
         if re.search(
-            r"/(customJobs|models|endpoints|operations)(/\{[^/]*\})?(:(cancel|upload|listVersions|"
+            r"/(customJobs|trainingPipelines|models|endpoints|operations)(/\{[^/]*\})?(:(cancel|upload|listVersions|"
             r"deleteVersion|mergeVersionAliases|deployModel|undeployModel|mutateDeployedModel|"
             r"predict|rawPredict|wait))?$",
             method[1],
@@ -152,6 +153,15 @@ def fuzzed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fuzzed]:
     running = RunningEmulator(process, url, folder / "data")
     clients = Clients(url)
     job = run(clients, spec("print('{}')"))
+    pipeline = requests.post(
+        f"{url}/v1/{LOCATION}/trainingPipelines",
+        json={
+            "displayName": "x",
+            "trainingTaskDefinition": CUSTOM_TASK,
+            "trainingTaskInputs": spec("print('{}')")["job_spec"],
+        },
+        timeout=60,
+    )
     model = clients.models.upload_model(
         parent=LOCATION,
         model={"display_name": "x", "container_spec": {"image_uri": "example.com/none:1"}},
@@ -164,6 +174,7 @@ def fuzzed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fuzzed]:
         name: [resource.rpartition("/")[2]]
         for name, resource in {
             "customJobs": job.name,
+            "trainingPipelines": pipeline.json()["name"],
             "models": model.model,
             "endpoints": endpoint.name,
             "operations": operations["operations"][0]["name"],
@@ -244,6 +255,21 @@ def almost_jobs(draw: st.DrawFn) -> Any:
 
 
 @st.composite
+def almost_pipelines(draw: st.DrawFn) -> Any:
+    """A training pipeline whose job is almost one like those that clients send."""
+    job = draw(almost_jobs())
+    inputs = job.get("jobSpec") if isinstance(job, dict) else job
+    pipeline = {
+        "displayName": "x",
+        "trainingTaskDefinition": CUSTOM_TASK,
+        "trainingTaskInputs": inputs,
+        "modelToUpload": draw(bodies("GoogleCloudAiplatformV1Model", 2)),
+    }
+    del pipeline[draw(st.sampled_from([*pipeline, "modelToUpload", "modelToUpload"]))]
+    return pipeline
+
+
+@st.composite
 def fuzzed_requests(draw: st.DrawFn) -> dict[str, Any]:
     method, template, query, schema = draw(
         st.sampled_from(METHODS if draw(st.integers(0, 7)) == 0 else EMULATED)
@@ -255,6 +281,8 @@ def fuzzed_requests(draw: st.DrawFn) -> dict[str, Any]:
     body: Any = draw(bodies(schema)) if schema else None
     if template.endswith("/customJobs") and draw(st.booleans()):
         body = draw(almost_jobs())
+    if template.endswith("/trainingPipelines") and draw(st.booleans()):
+        body = draw(almost_pipelines())
     chosen = draw(st.lists(st.sampled_from([*query, "unknown"]), max_size=4, unique=True))
     return {
         "method": method,
@@ -332,6 +360,9 @@ def test_no_request_left_a_trace_elsewhere(fuzzed: Fuzzed) -> None:
     clients = Clients(fuzzed.running.url)
     for job in clients.jobs.list_custom_jobs(parent=LOCATION):
         assert "Internal error" not in job.error.message, job
+    url = f"{fuzzed.running.url}/v1/{LOCATION}/trainingPipelines?pageSize=100"
+    for pipeline in requests.get(url, timeout=60).json()["trainingPipelines"]:
+        assert "Internal error" not in pipeline.get("error", {}).get("message", ""), pipeline
     for name in ("..", "/"):
         assert not list((fuzzed.folder / name).glob("*escaped*"))
     assert {path.name for path in fuzzed.folder.iterdir()} == {"data", "elsewhere", "stderr"}

@@ -14,8 +14,10 @@ from vertex_emulator.field_masks import select
 from vertex_emulator.testing.clients import Clients
 
 DOCUMENTS = files("googleapiclient.discovery_cache.documents")
-COLLECTIONS = ("customJobs", "batchPredictionJobs", "models", "endpoints", "operations")
-SERVED = 35  # methods of them at least, operations below each
+COLLECTIONS = (
+    "customJobs", "batchPredictionJobs", "trainingPipelines", "models", "endpoints", "operations",
+)  # fmt: skip
+SERVED = 40  # methods of them at least, operations below each
 
 
 def described(resource: Any) -> Iterator[tuple[str, str, set[str]]]:

@@ -1,37 +1,22 @@
 """The high-level SDK, `google.cloud.aiplatform`, as its users call it."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from custom_jobs import spec
-from google.auth.credentials import AnonymousCredentials
+from custom_jobs import output, spec
 from google.cloud import aiplatform
 from times_model import IMAGE
 
 from vertex_emulator.testing.clients import Clients
 
-
-@pytest.fixture(scope="module", autouse=True)
-def sdk(clients: Clients) -> Iterator[None]:
-    """Points the SDK at the emulator."""
-    clients.storage.create_bucket("sdk-bucket", location="us-central1")
-    aiplatform.init(
-        project="test-project",
-        location="us-central1",
-        staging_bucket="gs://sdk-bucket",
-        api_endpoint=clients.url,
-        api_transport="rest",
-        credentials=AnonymousCredentials(),
-    )
-    yield
-    aiplatform.initializer.global_config.__init__()  # as before `init`
+pytestmark = pytest.mark.usefixtures("sdk")
 
 
 @pytest.fixture(scope="module")
-def upload(clients: Clients, exports: Path) -> Callable[..., Any]:
+def upload(sdk: None, clients: Clients, exports: Path) -> Callable[..., Any]:
     """Uploads a model that multiplies by 2 or 3, as a new model or as a version."""
     for file in exports.rglob("*"):
         if file.is_file():
@@ -92,19 +77,27 @@ def test_a_job_is_cancelled() -> None:
     job.delete()
 
 
-def test_a_script_becomes_a_job(tmp_path: Path) -> None:
-    """`from_local_script` packages the script, and its container runs a shell of its own."""
+@pytest.mark.parametrize(
+    "image", ["us-docker.pkg.dev/vertex-ai/training/tf-cpu.2-17.py310:latest", "python:3.12"]
+)
+def test_a_script_becomes_a_job(clients: Clients, tmp_path: Path, image: str) -> None:
+    """`from_local_script` makes a package, or for other images a command of a shell."""
     script = tmp_path / "task.py"
-    script.write_text("import sys\nprint('from the script', *sys.argv[1:])\n")
+    script.write_text("import sys\nprint(sys.prefix, __file__, *sys.argv[1:], sep='\\n')\n")
     job = aiplatform.CustomJob.from_local_script(
         display_name="sdk-script",
         script_path=str(script),
-        container_uri="us-docker.pkg.dev/vertex-ai/training/tf-cpu.2-17.py310:latest",
+        container_uri=image,
         args=["--epochs", "1"],
         machine_type="n1-standard-4",
     )
     job.run()
     assert job.state.name == "JOB_STATE_SUCCEEDED"
+    prefix, file, *args = output(clients, job.resource_name)[-4:]
+    # Installed by the job's own interpreter, and nothing of it beside the job's folder.
+    assert Path(prefix).name == "python"
+    assert Path(file).is_relative_to(Path(prefix).parent)
+    assert args == ["--epochs", "1"]
 
 
 def test_versions_and_aliases(upload: Callable[..., Any]) -> None:

@@ -41,6 +41,8 @@ from vertex_emulator.vertex.fleet import Fleet
 from vertex_emulator.vertex.jobs import Jobs
 from vertex_emulator.vertex.models import Models
 from vertex_emulator.vertex.operations import Operations
+from vertex_emulator.vertex.pipeline_execution import PipelineRunner
+from vertex_emulator.vertex.pipelines import Pipelines
 from vertex_emulator.vertex.request_log import RequestLogs
 from vertex_emulator.vertex.serving import ModelServers
 
@@ -87,6 +89,11 @@ def create_app(
     runner = JobRunner(documents, entries, objects, data_dir / "jobs", url=url, roots=roots)
     operations = Operations(documents)
     models = Models(database, documents, objects, operations)
+    jobs = Jobs(documents, entries, operations, runner)
+    pipeline_runner = PipelineRunner(database, documents, jobs, models)
+    pipelines = Pipelines(
+        database, documents, operations, jobs=jobs, models=models, runner=pipeline_runner
+    )
     servers = ModelServers(data_dir / "servers", url)
     batch_runner = BatchRunner(documents, objects, models, servers, data_dir / "batches")
     batch_jobs = BatchJobs(documents, objects, models, operations, batch_runner)
@@ -117,12 +124,13 @@ def create_app(
             close_at_end(batch_runner.close)
             runner.recover()
             close_at_end(runner.close)
+            pipeline_runner.start()
+            close_at_end(pipeline_runner.close)
             sampler.start()
             close_at_end(sampler.close)
             stack.callback(asyncio.create_task(gateway.run()).cancel)
             yield
 
-    jobs = Jobs(documents, entries, operations, runner)
     console = Console(
         jobs=jobs,
         batch_jobs=batch_jobs,
@@ -143,6 +151,7 @@ def create_app(
             *vertex_routes.routes(
                 jobs=jobs,
                 batch_jobs=batch_jobs,
+                pipelines=pipelines,
                 models=models,
                 endpoints=endpoints,
                 operations=operations,

@@ -11,7 +11,13 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from vertex_emulator import filters
-from vertex_emulator.errors import failed_precondition, invalid_argument, missing
+from vertex_emulator.errors import (
+    ApiError,
+    failed_precondition,
+    invalid_argument,
+    missing,
+    not_found,
+)
 from vertex_emulator.object_store.objects import Objects
 from vertex_emulator.state.database import Database
 from vertex_emulator.state.documents import Document, Documents
@@ -78,16 +84,31 @@ class Models:
             ApiError: 400 INVALID_ARGUMENT for a malformed model, or an `artifactUri` without
                 objects; 404 NOT_FOUND for an unknown parent.
         """
-        request = normalise("UploadModelRequest", body)
+        name, number = self.add(location, normalise("UploadModelRequest", body))
+        return self._operations.finished(
+            name,
+            "UploadModelOperationMetadata",
+            "UploadModelResponse",
+            {"model": name, "modelVersionId": number},
+        )
+
+    def add(self, location: str, request: Document, training_pipeline: str = "") -> tuple[str, str]:
+        """Makes a model, or the next version of `parentModel`; returns its name and version.
+
+        Args:
+            location: where the model is to be.
+            request: the UploadModelRequest.
+            training_pipeline: that trained the model, where one did.
+
+        Raises:
+            ApiError: as `upload`.
+        """
+        self.check(location, request)
         model = taken(request.get("model", {}), OUTPUT_ONLY, REFUSED)
-        check_display_name(model)
-        check_labels(model)
         self._check_artifact(model.get("artifactUri"))
-        check_texts("model.containerSpec", model.get("containerSpec", {}))
-        check_environment("model.containerSpec.env", model.get("containerSpec", {}))
+        if training_pipeline:
+            model["trainingPipeline"] = training_pipeline
         aliases = model.get("versionAliases", [])
-        for alias in aliases:
-            _check_alias(alias)
         with self._database.transaction():
             name = self._name(location, request)
             versions = self._versions(name)
@@ -113,12 +134,28 @@ class Models:
                 "supportedDeploymentResourcesTypes": ["DEDICATED_RESOURCES"],
             }
             self._documents.create("modelVersion", name, version)
-        return self._operations.finished(
-            name,
-            "UploadModelOperationMetadata",
-            "UploadModelResponse",
-            {"model": name, "modelVersionId": str(number)},
-        )
+        return name, str(number)
+
+    def check(self, location: str, request: Document, of: str = "model") -> None:
+        """Refuses an UploadModelRequest that is wrong whatever its `artifactUri` holds by then.
+
+        Args:
+            location: where the model is to be.
+            request: the UploadModelRequest.
+            of: path of the Model in what the client sent.
+
+        Raises:
+            ApiError: 400 INVALID_ARGUMENT; 404 NOT_FOUND for an unknown parent; 400 UNIMPLEMENTED.
+        """
+        model = taken(request.get("model", {}), OUTPUT_ONLY, REFUSED, f"{of}.")
+        check_display_name(model, f"{of}.")
+        check_labels(model, f"{of}.")
+        container = model.get("containerSpec", {})
+        check_texts(f"{of}.containerSpec", container)
+        check_environment(f"{of}.containerSpec.env", container)
+        for alias in model.get("versionAliases", []):
+            _check_alias(alias)
+        self._name(location, request)
 
     def get(self, name: str) -> Document:
         """Returns a version: `…/models/ID` (the default), `…@NUMBER` or `…@ALIAS`.
@@ -281,8 +318,10 @@ class Models:
     def _name(self, location: str, request: Document) -> str:
         parent = request.get("parentModel")
         if parent:
-            model: str = self.version(parent)["name"].partition("@")[0]
-            return model
+            try:
+                return unversioned(self.version(parent)["name"])
+            except ApiError as error:
+                raise not_found(f"parentModel: {error.message}") from error
         given = request.get("modelId")
         model_id = given or new_id()
         if given and not MODEL_ID.fullmatch(given):

@@ -29,6 +29,7 @@ MESSAGES = {
     "customJobs": "CustomJob",
     "endpoints": "Endpoint",
     "models": "Model",
+    "trainingPipelines": "TrainingPipeline",
 }
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 MAX_NAME_CHARACTERS = 128
@@ -59,8 +60,12 @@ def require(documents: Documents, kind: str, name: str) -> Document:
     return document
 
 
-def check_display_name(document: Document) -> None:
+def check_display_name(document: Document, path: str = "") -> None:
     """Refuses a resource without a display name of 1 to 128 characters.
+
+    Args:
+        document: the resource.
+        path: of the resource in the request, with a dot behind it.
 
     Raises:
         ApiError: 400 INVALID_ARGUMENT.
@@ -68,26 +73,30 @@ def check_display_name(document: Document) -> None:
     length = len(document.get("displayName", ""))
     if not 1 <= length <= MAX_NAME_CHARACTERS:
         raise invalid_argument(
-            f"displayName: expected 1 to {MAX_NAME_CHARACTERS} characters, got {length}."
+            f"{path}displayName: expected 1 to {MAX_NAME_CHARACTERS} characters, got {length}."
         )
 
 
-def check_labels(document: Document) -> None:
+def check_labels(document: Document, path: str = "") -> None:
     """Refuses labels that Google Cloud does not take.
 
     Source: https://cloud.google.com/resource-manager/docs/labels-overview#requirements.
+
+    Args:
+        document: the resource.
+        path: of the resource in the request, with a dot behind it.
 
     Raises:
         ApiError: 400 INVALID_ARGUMENT.
     """
     labels = document.get("labels", {})
     if len(labels) > MAX_LABELS:
-        raise invalid_argument(f"labels: expected at most {MAX_LABELS}, got {len(labels)}.")
+        raise invalid_argument(f"{path}labels: expected at most {MAX_LABELS}, got {len(labels)}.")
     for key, value in labels.items():
         if not LABEL.fullmatch(key) or not key[0].isalpha() or key != key.lower():
-            raise invalid_argument(f"labels: expected a key of {LABEL_RULE}, got {key!r}.")
+            raise invalid_argument(f"{path}labels: expected a key of {LABEL_RULE}, got {key!r}.")
         if value and (not LABEL.fullmatch(value) or value != value.lower()):
-            raise invalid_argument(f"labels.{key}: expected {LABEL_RULE}, got {value!r}.")
+            raise invalid_argument(f"{path}labels.{key}: expected {LABEL_RULE}, got {value!r}.")
 
 
 def taken(

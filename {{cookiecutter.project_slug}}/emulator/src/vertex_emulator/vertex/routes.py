@@ -13,6 +13,7 @@ from vertex_emulator.vertex.endpoints import Endpoints
 from vertex_emulator.vertex.jobs import Jobs
 from vertex_emulator.vertex.models import Models
 from vertex_emulator.vertex.operations import Operations
+from vertex_emulator.vertex.pipelines import Pipelines
 
 
 class _Api(PathConvertor):
@@ -42,6 +43,7 @@ for _key, _convertor in {
 _LOCATION = "/{api:api}/{location:location}"
 _JOBS = f"{_LOCATION}/customJobs"
 _BATCH_JOBS = f"{_LOCATION}/batchPredictionJobs"
+_PIPELINES = f"{_LOCATION}/trainingPipelines"
 _MODELS = f"{_LOCATION}/models"
 _ENDPOINTS = f"{_LOCATION}/endpoints"
 _OPERATIONS = f"{_LOCATION}/{{nesting:nesting}}operations"
@@ -54,6 +56,7 @@ def routes(
     *,
     jobs: Jobs,
     batch_jobs: BatchJobs,
+    pipelines: Pipelines,
     models: Models,
     endpoints: Endpoints,
     operations: Operations,
@@ -70,6 +73,11 @@ def routes(
         ("GET", _BATCH_JOBS + _ID, batch_jobs.get),
         ("DELETE", _BATCH_JOBS + _ID, batch_jobs.delete),
         ("POST", _BATCH_JOBS + _ID + ":cancel", batch_jobs.cancel),
+        ("GET", _PIPELINES, pipelines.list_page, *_LIST),
+        ("POST", _PIPELINES, pipelines.create),
+        ("GET", _PIPELINES + _ID, pipelines.get),
+        ("DELETE", _PIPELINES + _ID, pipelines.delete),
+        ("POST", _PIPELINES + _ID + ":cancel", pipelines.cancel),
         ("GET", _MODELS, models.list_page, *_LIST, "orderBy"),
         ("POST", _MODELS + ":upload", models.upload),
         ("GET", _MODELS + _ID, models.get),
