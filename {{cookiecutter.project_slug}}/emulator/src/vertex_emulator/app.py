@@ -45,6 +45,9 @@ from vertex_emulator.vertex.pipeline_execution import PipelineRunner
 from vertex_emulator.vertex.pipelines import Pipelines
 from vertex_emulator.vertex.request_log import RequestLogs
 from vertex_emulator.vertex.serving import ModelServers
+from vertex_emulator.vertex.trials import Trials
+from vertex_emulator.vertex.tuning_execution import Tuner
+from vertex_emulator.vertex.tuning_jobs import TuningJobs
 
 # First parts of paths whose rest no bucket's object is: /v1beta1/… could be one, by its form.
 VERSIONS = ("v1", "v1beta1", "ui", "v2", "v3")
@@ -86,7 +89,8 @@ def create_app(
     database = Database(data_dir / DATABASE)
     documents, entries = Documents(database), Entries(database)
     objects = Objects(database, data_dir / "blobs")
-    runner = JobRunner(documents, entries, objects, data_dir / "jobs", url=url, roots=roots)
+    trials = Trials(database, documents)
+    runner = JobRunner(documents, entries, objects, trials, data_dir / "jobs", url=url, roots=roots)
     operations = Operations(documents)
     models = Models(database, documents, objects, operations)
     jobs = Jobs(documents, entries, operations, runner)
@@ -102,6 +106,8 @@ def create_app(
     endpoints = Endpoints(
         documents, models, operations, fleet=fleet, gateway=gateway, request_logs=request_logs
     )
+    tuner = Tuner(documents, entries, trials, runner)
+    tuning_jobs = TuningJobs(database, documents, entries, operations, trials=trials, tuner=tuner)
     series = Series(database)
     sampler = Sampler(series, runner, fleet)
 
@@ -126,6 +132,8 @@ def create_app(
             close_at_end(runner.close)
             pipeline_runner.start()
             close_at_end(pipeline_runner.close)
+            tuner.start()
+            close_at_end(tuner.close)
             sampler.start()
             close_at_end(sampler.close)
             stack.callback(asyncio.create_task(gateway.run()).cancel)
@@ -152,6 +160,7 @@ def create_app(
                 jobs=jobs,
                 batch_jobs=batch_jobs,
                 pipelines=pipelines,
+                tuning_jobs=tuning_jobs,
                 models=models,
                 endpoints=endpoints,
                 operations=operations,

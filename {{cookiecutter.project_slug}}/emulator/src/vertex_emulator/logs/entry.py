@@ -36,25 +36,35 @@ LABELS = "logging.googleapis.com/labels"
 MAX_NESTED = 100
 # Cloud Logging takes entries whose time lies between these, seen from the present.
 OLDEST, NEWEST = timedelta(days=-30), timedelta(days=1)
+TRIAL_LABEL = "ml.googleapis.com/trial_id"
 
 Entry = dict[str, Any]
 
 
-def common_fields(job: str, task: str) -> Entry:
+def log_id(job: Entry) -> str:
+    """Returns the id that a job's entries are found by; those of a trial by its tuning's."""
+    name: str = job.get("trial", {}).get("tuningJob", job["name"])
+    return name.rpartition("/")[2]
+
+
+def common_fields(job: Entry, task: str) -> Entry:
     """The fields that all entries of a replica have.
 
     Args:
-        job: the CustomJob's resource name.
+        job: the CustomJob, or the HyperparameterTuningJob.
         task: the replica, such as `workerpool0-0`, or `service`.
     """
-    _projects, project, _locations, location, _custom_jobs, job_id = job.split("/")
+    _projects, project, _locations, location, *_ = job["name"].split("/")
+    labels = {"ml.googleapis.com/endpoint": f"{location}-aiplatform.googleapis.com"}
+    if "trial" in job:
+        labels[TRIAL_LABEL] = job["trial"]["id"]
     return {
         "logName": f"projects/{project}/logs/{task}",
         "resource": {
             "type": "ml_job",
-            "labels": {"job_id": job_id, "project_id": project, "task_name": task},
+            "labels": {"job_id": log_id(job), "project_id": project, "task_name": task},
         },
-        "labels": {"ml.googleapis.com/endpoint": f"{location}-aiplatform.googleapis.com"},
+        "labels": labels,
     }
 
 

@@ -17,6 +17,7 @@ from typing import Any
 
 from vertex_emulator.proxy import onward
 from vertex_emulator.proxy.hosts import covers_storage
+from vertex_emulator.tuning.measurements import METRIC_FILE
 
 # What a process needs of this machine. All else stays in the person's shell: tokens, AIP_…,
 # TF_CONFIG, Python's and pip's settings, which no container on Google Cloud would see.
@@ -37,6 +38,11 @@ INHERITED = re.compile(
 PIP = {"PIP_USER": "0", "PIP_REQUIRE_VIRTUALENV": "0", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
 LOOPBACK = "127.0.0.1,localhost,::1"
 TEMPORARY = ("TMPDIR", "TEMP", "TMP")  # where programs make temporary files
+# How many threads libraries compute with: OpenMP's, the linear algebra's, TensorFlow's, polars'.
+THREADS = (
+    "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "TF_NUM_INTRAOP_THREADS",
+    "TF_NUM_INTEROP_THREADS", "POLARS_MAX_THREADS",
+)  # fmt: skip
 
 
 def inherited() -> dict[str, str]:
@@ -147,6 +153,35 @@ def variables(
             "AIP_TENSORBOARD_LOG_DIR": f"{base}/logs/",
         }
     return environment
+
+
+def trial_variables(job: Mapping[str, Any], metrics: Path) -> dict[str, str]:
+    """Returns what a replica of a tuning's trial finds beside that; nothing for other jobs.
+
+    Trials that run at one time get each its share of the processors, where the person has not
+    said otherwise.
+
+    Args:
+        job: the CustomJob.
+        metrics: file for what the replica reports.
+    """
+    trial = job.get("trial")
+    if trial is None:
+        return {}
+    metrics.parent.mkdir(exist_ok=True)
+    share = max(1, _processors() // trial["beside"])
+    threads = dict.fromkeys(THREADS, str(share)) if trial["beside"] > 1 else {}
+    return {
+        **{name: os.environ.get(name, value) for name, value in threads.items()},
+        "CLOUD_ML_TRIAL_ID": trial["id"],
+        METRIC_FILE: str(metrics),
+    }
+
+
+def _processors() -> int:
+    """Returns how many processors this process may use."""
+    affinity = getattr(os, "sched_getaffinity", None)  # Linux has it
+    return len(affinity(0)) if affinity is not None else os.cpu_count() or 1
 
 
 def cluster_variables(

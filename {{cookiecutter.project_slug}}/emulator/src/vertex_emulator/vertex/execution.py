@@ -21,7 +21,7 @@ from typing import Any
 
 from vertex_emulator import disk
 from vertex_emulator.errors import ApiError
-from vertex_emulator.logs.entry import common_fields, line_entry, message_entry
+from vertex_emulator.logs.entry import common_fields, line_entry, log_id, message_entry
 from vertex_emulator.object_store.objects import Objects, Ref
 from vertex_emulator.processes.supervisor import read_json, write_json
 from vertex_emulator.state.documents import Document, Documents
@@ -32,6 +32,7 @@ from vertex_emulator.vertex import environment
 from vertex_emulator.vertex.mount import Mount
 from vertex_emulator.vertex.replicas import Attempts, Task, stop
 from vertex_emulator.vertex.states import ENDED, to_pending, to_running
+from vertex_emulator.vertex.trials import Trials
 
 MAX_RUNNING = 4  # jobs at once; the others wait in JOB_STATE_QUEUED
 POLL_SECONDS = 0.1
@@ -55,6 +56,7 @@ class JobRunner:
         documents: where jobs and their states are kept.
         entries: where their output goes.
         objects: Cloud Storage, for packages and `/gcs/`.
+        trials: take what the trials of a tuning report.
         folder: a folder of each job's own is made in here.
         url: the emulator's address, for the jobs.
         roots: the certificates that they trust (`proxy.certificate`).
@@ -65,6 +67,7 @@ class JobRunner:
         documents: Documents,
         entries: Entries,
         objects: Objects,
+        trials: Trials,
         folder: Path,
         *,
         url: str,
@@ -73,6 +76,7 @@ class JobRunner:
         self._documents = documents
         self._entries = entries
         self._objects = objects
+        self._trials = trials
         self._folder = folder
         self._url = url
         self._roots = roots
@@ -200,8 +204,10 @@ class JobRunner:
             argv = self._command(spec, folder, mount)
             for index in range(len(hosts)):
                 cluster = environment.cluster_variables(addresses, pool, index, job)
-                env = shared | cluster | {key: mount.expand(value) for key, value in own.items()}
-                tasks.append(Task(f"{pool}-{index}", argv, env))
+                name = f"{pool}-{index}"
+                trial = environment.trial_variables(job, folder / "metrics" / name)
+                given = {key: mount.expand(value) for key, value in own.items()}
+                tasks.append(Task(name, argv, shared | cluster | trial | given))
         return tasks
 
     def _command(self, spec: Document, folder: Path, mount: Mount) -> list[str]:
@@ -256,6 +262,7 @@ class JobRunner:
             codes = [each.exit_code() for each in attempts]
             for each in attempts:
                 self._read(job, each, once=True)
+                self._read_metrics(job, each, is_over=False)
             state = (self._documents.get(name) or {"state": "JOB_STATE_CANCELLING"})["state"]
             if self._closing.is_set():
                 stop(attempts)
@@ -289,6 +296,7 @@ class JobRunner:
                 stop([other for other in again if other is not each])
                 for other in again:
                     self._read(job, other)
+                    self._read_metrics(job, other, is_over=True)
                     other.restart()
                 break
             time.sleep(POLL_SECONDS)
@@ -315,11 +323,21 @@ class JobRunner:
         self._write(lambda: stop(attempts))
         for each in attempts:
             self._read(job, each)
+            self._read_metrics(job, each, is_over=True)
+
+    def _read_metrics(self, job: Document, attempt: Attempts, *, is_over: bool) -> None:
+        """Takes what a trial's replica has reported of late."""
+        if attempt.metrics is None:
+            return
+        reports, problems = attempt.metrics.read(is_whole=is_over)
+        if reports:
+            self._write(lambda: self._trials.report(job["trial"], reports))
+        for problem in problems:
+            self._say(job, problem, "WARNING")
 
     def _read(self, job: Document, attempt: Attempts, *, once: bool = False) -> None:
         """Turns new lines of a replica into log entries: all, or `LINES_AT_ONCE` at the most."""
-        common = common_fields(job["name"], attempt.task.name)
-        job_id = job["name"].rpartition("/")[2]
+        common, job_id = common_fields(job, attempt.task.name), log_id(job)
         while True:
             found = attempt.run.lines(self._entries.consumed(attempt.source))
             lines = list(itertools.islice(found, LINES_AT_ONCE))
@@ -336,10 +354,9 @@ class JobRunner:
 
     def _say(self, job: Document, message: str, severity: str = "INFO") -> None:
         """Logs a message of the service itself, as Vertex AI does under the task `service`."""
-        job_id = job["name"].rpartition("/")[2]
-        common = common_fields(job["name"], "service")
+        common = common_fields(job, "service")
         entry = message_entry(message, severity)
-        self._write(lambda: self._entries.append(job_id, common, [entry]))
+        self._write(lambda: self._entries.append(log_id(job), common, [entry]))
 
     def _write(self, write: Callable[[], object]) -> None:
         """Does a write again for as long as the disk is full and the emulator goes on."""

@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 from vertex_emulator import filters
-from vertex_emulator.errors import invalid_argument, not_emulated
+from vertex_emulator.errors import failed_precondition, invalid_argument, not_emulated
 from vertex_emulator.state.documents import Document, Documents
 from vertex_emulator.state.log_entries import Entries
 from vertex_emulator.times import now
@@ -78,7 +78,7 @@ class Jobs:
 
     def get(self, name: str) -> Document:
         """Returns a job. Raises ApiError 404 NOT_FOUND."""
-        return require(self._documents, "CustomJob", name)
+        return _public(require(self._documents, "CustomJob", name))
 
     def list_page(self, location: str, query: dict[str, str]) -> dict[str, Any]:
         """Returns a page of jobs, newest first. Raises ApiError 400 for a bad query."""
@@ -99,13 +99,22 @@ class Jobs:
         """Forgets an ended job, its log and its folder; returns the operation.
 
         Raises:
-            ApiError: 404 NOT_FOUND; 400 FAILED_PRECONDITION while the job goes on.
+            ApiError: 404 NOT_FOUND; 400 FAILED_PRECONDITION while the job goes on, and for the
+                job of a tuning's trial.
         """
-        states.check_ended("CustomJob", self.get(name))
+        job = require(self._documents, "CustomJob", name)
+        if "trial" in job:
+            tuning = job["trial"]["tuningJob"]
+            raise failed_precondition(f"The CustomJob {name} is a trial's; delete {tuning}.")
+        states.check_ended("CustomJob", job)
         self._documents.delete(name)
         self._entries.delete(name.rpartition("/")[2])
         self._runner.remove(name)
         return self._operations.finished(name, "DeleteOperationMetadata")
+
+
+def _public(job: Document) -> Document:
+    return {key: value for key, value in job.items() if key != "trial"}
 
 
 def check_spec(spec: Document, of: str) -> None:

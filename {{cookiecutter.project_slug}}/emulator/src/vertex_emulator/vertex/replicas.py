@@ -8,6 +8,7 @@ from pathlib import Path
 from vertex_emulator.logs.last_words import last_words
 from vertex_emulator.processes.run import Run
 from vertex_emulator.state.documents import Document
+from vertex_emulator.tuning.measurements import METRIC_FILE, MetricFile
 
 MAX_RESTARTS = 5
 # Exit codes that Vertex AI takes for the machine's failure, not the user's: SIGABRT and SIGSEGV,
@@ -62,6 +63,8 @@ class Attempts:
         self._number = len(list(self._folder.glob("attempt-*")))
         self._restarts = max(0, self._number - 1)
         self._advice = ""
+        reported = task.env.get(METRIC_FILE)
+        self.metrics = None if reported is None else MetricFile(Path(reported))
         self.run = self._run()
 
     @property

@@ -28,6 +28,7 @@ MESSAGES = {
     "batchPredictionJobs": "BatchPredictionJob",
     "customJobs": "CustomJob",
     "endpoints": "Endpoint",
+    "hyperparameterTuningJobs": "HyperparameterTuningJob",
     "models": "Model",
     "trainingPipelines": "TrainingPipeline",
 }

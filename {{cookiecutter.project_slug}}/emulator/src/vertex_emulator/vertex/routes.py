@@ -14,6 +14,7 @@ from vertex_emulator.vertex.jobs import Jobs
 from vertex_emulator.vertex.models import Models
 from vertex_emulator.vertex.operations import Operations
 from vertex_emulator.vertex.pipelines import Pipelines
+from vertex_emulator.vertex.tuning_jobs import TuningJobs
 
 
 class _Api(PathConvertor):
@@ -44,6 +45,7 @@ _LOCATION = "/{api:api}/{location:location}"
 _JOBS = f"{_LOCATION}/customJobs"
 _BATCH_JOBS = f"{_LOCATION}/batchPredictionJobs"
 _PIPELINES = f"{_LOCATION}/trainingPipelines"
+_TUNING_JOBS = f"{_LOCATION}/hyperparameterTuningJobs"
 _MODELS = f"{_LOCATION}/models"
 _ENDPOINTS = f"{_LOCATION}/endpoints"
 _OPERATIONS = f"{_LOCATION}/{{nesting:nesting}}operations"
@@ -57,6 +59,7 @@ def routes(
     jobs: Jobs,
     batch_jobs: BatchJobs,
     pipelines: Pipelines,
+    tuning_jobs: TuningJobs,
     models: Models,
     endpoints: Endpoints,
     operations: Operations,
@@ -78,6 +81,11 @@ def routes(
         ("GET", _PIPELINES + _ID, pipelines.get),
         ("DELETE", _PIPELINES + _ID, pipelines.delete),
         ("POST", _PIPELINES + _ID + ":cancel", pipelines.cancel),
+        ("GET", _TUNING_JOBS, tuning_jobs.list_page, *_LIST),
+        ("POST", _TUNING_JOBS, tuning_jobs.create),
+        ("GET", _TUNING_JOBS + _ID, tuning_jobs.get),
+        ("DELETE", _TUNING_JOBS + _ID, tuning_jobs.delete),
+        ("POST", _TUNING_JOBS + _ID + ":cancel", tuning_jobs.cancel),
         ("GET", _MODELS, models.list_page, *_LIST, "orderBy"),
         ("POST", _MODELS + ":upload", models.upload),
         ("GET", _MODELS + _ID, models.get),

@@ -1,0 +1,213 @@
+"""Carries out hyperparameter tunings: which trial begins, what becomes of it, when all is done.
+
+A trial is a custom job, which `execution.JobRunner` runs. All that a tuning has come to stands in
+the database: each look of the tuner goes on from there, so that it does not matter when the
+emulator was killed.
+"""
+
+import threading
+import traceback
+from typing import Any
+
+from vertex_emulator import disk
+from vertex_emulator.errors import ApiError
+from vertex_emulator.logs.entry import common_fields, log_id, message_entry
+from vertex_emulator.state.documents import Document, Documents
+from vertex_emulator.state.log_entries import Entries
+from vertex_emulator.times import now
+from vertex_emulator.tuning import measurements, search
+from vertex_emulator.vertex import states
+from vertex_emulator.vertex.execution import JobRunner
+from vertex_emulator.vertex.states import ENDED, to_pending, to_running
+from vertex_emulator.vertex.trials import GOING_ON, Trials, measured
+
+KIND = "hyperparameterTuningJob"
+LOOK_SECONDS = 0.1
+CANCELLED, INVALID, INTERNAL = 1, 3, 13  # google.rpc.Code
+# Failed trials, none of them successful, that end a tuning which leaves it to the service.
+MAX_FAILED = 3
+
+
+class Tuner:
+    """Looks after all tunings in a thread of its own, between `start` and `close`.
+
+    Args:
+        documents: where tunings and their states are kept.
+        entries: where messages of the service go.
+        trials: of all tunings.
+        runner: runs the trials' custom jobs.
+    """
+
+    def __init__(
+        self, documents: Documents, entries: Entries, trials: Trials, runner: JobRunner
+    ) -> None:
+        self._documents = documents
+        self._entries = entries
+        self._trials = trials
+        self._runner = runner
+        self._going_on: list[str] = []
+        self._awake = threading.Event()
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="tuner", daemon=True)
+
+    def start(self) -> None:
+        """Takes up the tunings that had not ended when the last emulator did, oldest first."""
+        for job in reversed(self._documents.list(KIND)):
+            if job["state"] not in ENDED:
+                self.submit(job["name"])
+        self._thread.start()
+
+    def submit(self, name: str) -> None:
+        self._going_on.append(name)
+        self._awake.set()
+
+    def close(self) -> None:
+        """Begins no further trial; the next emulator goes on."""
+        self._closing.set()
+        self._awake.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while self._awake.wait() and not self._closing.is_set():
+            self._awake.clear()
+            while self._going_on and not self._closing.wait(LOOK_SECONDS):
+                for name in self._going_on.copy():
+                    if not self._guarded_look(name):
+                        self._going_on.remove(name)
+
+    def _guarded_look(self, name: str) -> bool:
+        """Looks at a tuning once; returns whether it goes on."""
+        try:
+            with disk.reporting_full_disk():
+                return self._look(name)
+        except ApiError as error:
+            if disk.is_full(error):
+                return True  # the next look may find room
+            self._end(name, "JOB_STATE_FAILED", error.rpc_code, error.message)
+        except Exception as error:
+            traceback.print_exc()
+            message = f"Internal error of the emulator: {error!r}"
+            self._end(name, "JOB_STATE_FAILED", INTERNAL, message)
+        return False
+
+    def _look(self, name: str) -> bool:
+        self._documents.update(name, to_pending)
+        job = self._documents.update(name, to_running)
+        if job is None or job["state"] in ENDED:
+            return False
+        for trial in self._trials.going_on(name):
+            self._follow(job, trial)
+        counts = self._trials.counts(name)
+        going_on = sum(counts.get(state, 0) for state in GOING_ON)
+        verdict = _verdict(job, counts)
+        if verdict is None:
+            begun = self._begin(job, sum(counts.values()), going_on)
+            if begun or going_on:
+                return True
+            verdict = _last_verdict(counts)  # a grid without further points
+        if going_on:
+            if verdict[0] != "JOB_STATE_SUCCEEDED":
+                for trial in self._trials.going_on(name):
+                    states.cancel(self._documents, "CustomJob", trial["customJob"])
+            return True
+        self._end(name, *verdict)
+        return False
+
+    def _begin(self, job: Document, number: int, going_on: int) -> bool:
+        """Begins as many trials as may run beside those that do; returns whether there was one."""
+        begun = False
+        room = min(job["parallelTrialCount"] - going_on, job["maxTrialCount"] - number)
+        for _ in range(room):
+            trials = self._trials.of(job["name"])
+            found = search.suggest(job["studySpec"], trials, job["maxTrialCount"])
+            if found is None or self._closing.is_set():
+                break
+            trial = self._trials.begin(job, len(trials) + 1, found)
+            self._runner.submit(trial["name"])
+            begun = True
+        return begun
+
+    def _follow(self, job: Document, trial: Document) -> None:
+        """Ends a trial whose custom job has ended."""
+        custom = self._documents.get(trial["customJob"])
+        if custom is None:
+            self._trials.change(
+                trial, state="INFEASIBLE", endTime=now(), infeasibleReason="Its job is gone."
+            )
+            return
+        start = custom.get("startTime")
+        if start is not None and start != trial["startTime"]:
+            self._trials.change(trial, startTime=start)
+        if custom["state"] not in ENDED:
+            return
+        # The runner has taken all reports before it ended the job.
+        trial = self._documents.get(trial["name"]) or trial
+        final = measurements.final(measured(trial), job["studySpec"])
+        reason = _infeasible(trial, custom, final)
+        end = custom.get("endTime", now())
+        if reason is None:
+            self._trials.change(trial, state="SUCCEEDED", endTime=end, finalMeasurement=final)
+        else:
+            self._say(job, f"Trial {trial['id']} is infeasible. {reason}", "ERROR")
+            self._trials.change(trial, state="INFEASIBLE", endTime=end, infeasibleReason=reason)
+
+    def _say(self, job: Document, message: str, severity: str = "INFO") -> None:
+        entry = message_entry(message, severity)
+        self._entries.append(log_id(job), common_fields(job, "service"), [entry])
+
+    def _end(self, name: str, state: str, code: int = 0, message: str = "") -> None:
+        def change(job: Document) -> None:
+            moment = now()
+            job.update(state=state, endTime=moment, updateTime=moment)
+            if code:
+                job["error"] = {"code": code, "message": message}
+
+        job = self._documents.get(name)
+        if job is None:
+            return
+        severity = "ERROR" if state == "JOB_STATE_FAILED" else "INFO"
+        said = message or "Hyperparameter tuning job completed successfully."
+        self._say(job, said, severity)  # before the end, which followers wait for
+        self._documents.update(name, change)
+
+
+Verdict = tuple[str, int, str]
+DONE: Verdict = ("JOB_STATE_SUCCEEDED", 0, "")
+
+
+def _verdict(job: Document, counts: dict[str, int]) -> Verdict | None:
+    """Returns how a tuning ends once its running trials have; None while it goes on."""
+    if job["state"] == "JOB_STATE_CANCELLING":
+        return "JOB_STATE_CANCELLED", CANCELLED, "The job was cancelled."
+    failed, succeeded = counts.get("INFEASIBLE", 0), counts.get("SUCCEEDED", 0)
+    most = job.get("maxFailedTrialCount", 0)
+    if most and failed >= most:
+        return _failure(f"{failed} trials have failed, as many as maxFailedTrialCount allows.")
+    if not most and not succeeded and failed >= max(MAX_FAILED, job["parallelTrialCount"]):
+        return _failure(f"The first {failed} trials have all failed.")
+    if sum(counts.values()) < job["maxTrialCount"]:
+        return None
+    return _last_verdict(counts)
+
+
+def _last_verdict(counts: dict[str, int]) -> Verdict:
+    """Returns how a tuning ends that begins no further trial."""
+    going_on = any(counts.get(state) for state in GOING_ON)
+    return DONE if going_on or counts.get("SUCCEEDED") else _failure("All trials have failed.")
+
+
+def _failure(message: str) -> Verdict:
+    advice = "The infeasibleReason of each trial says why."
+    return "JOB_STATE_FAILED", INVALID, f"{message} {advice}"
+
+
+def _infeasible(trial: Document, custom: Document, final: dict[str, Any] | None) -> str | None:
+    """Returns why an ended trial has no result, or None."""
+    if custom["state"] != "JOB_STATE_SUCCEEDED" and trial["state"] != "STOPPING":
+        return str(custom.get("error", {}).get("message", "The trial's job was cancelled."))
+    if final is None:
+        wanted = " and ".join(repr(name) for name in trial["metrics"])
+        reported = sorted({each[2] for each in trial["reports"]})
+        instead = f"only {', '.join(map(repr, reported))}" if reported else "no metric at all"
+        return f"The trial never reported {wanted}, {instead}."
+    return None
