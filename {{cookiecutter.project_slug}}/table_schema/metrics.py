@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from table_schema.columns import Label
+from table_schema.columns import Label, LabelKind
 
 Array = np.ndarray[Any, Any]
 Scores = dict[str, float]
@@ -24,6 +24,9 @@ NAMES = {
     "mae": "MAE",
     "r2": "R²",
 }
+# From which score on a single column gives the label away, by the kind of label: of ROC AUC,
+# accuracy and R². What is known beforehand hardly ever tells so much.
+GIVES_AWAY: dict[LabelKind, float] = {"binary": 0.995, "multiclass": 0.99, "regression": 0.995}
 CLASS_METRICS = ("log_loss", "auc", "accuracy")  # of the evaluation, the loss first
 NUMBER_METRICS = ("rmse", "mae", "r2")
 REPORTED = CLASS_METRICS + NUMBER_METRICS

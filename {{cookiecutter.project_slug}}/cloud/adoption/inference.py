@@ -192,9 +192,17 @@ def guess(cells: Cells, habits: Habits) -> Guess:
     )
 
 
+def is_beyond(text: str) -> bool:
+    """Whether a text is a number that float32 has no room for."""
+    try:
+        return abs(float(text)) > values.MAX_NUMBER
+    except ValueError:
+        return False
+
+
 def _with_strange_words(cells: Cells) -> Cells:
-    """Takes the few words among numbers that are none, such as a note in one cell, for gaps."""
-    strange = [text for text in cells.values if not re.search(r"\d", text)]
+    """Takes the few cells among numbers that are none, such as a note or 1e39, for gaps."""
+    strange = [text for text in cells.values if not re.search(r"\d", text) or is_beyond(text)]
     rows = sum(cells.counts[text] for text in strange)
     few = len(strange) <= STRANGE_WORDS and rows <= STRANGE_SHARE * cells.rows
     if not strange or not few:
@@ -260,7 +268,7 @@ def _number(cells: Cells, habits: Habits) -> Guess | None:
     written = "" if style == NUMBERS[0] else style
     reader = Reader("number", written)
     numbers = [float(reader.read(text) or "nan") for text in cells.values]
-    if not all(number.is_integer() for number in numbers):
+    if not all(number.is_integer() and int(number) in values.INTEGERS for number in numbers):
         return Guess("number", "numbers", written=written, gaps=gaps)
     names = bool(ID_WORDS.search(cells.heading))
     of_row = ROW_WORDS.search(cells.heading) or _are_row_numbers(numbers)
@@ -278,6 +286,8 @@ def _number(cells: Cells, habits: Habits) -> Guess | None:
 
 def _hexadecimal(cells: Cells, _habits: Habits) -> Guess | None:
     if not all(HEXADECIMAL.fullmatch(text) for text in cells.values):
+        return None
+    if max(int(text, 16) for text in cells.values) not in values.INTEGERS:
         return None
     gaps = _number_gaps(cells)
     buckets = _buckets(len(cells.values))
@@ -369,7 +379,7 @@ def _time_in_digits(cells: Cells) -> str | None:
     is_told = TIME_WORDS.search(cells.heading)
     if not is_told and (ID_WORDS.search(cells.heading) or CODE_WORDS.search(cells.heading)):
         return None
-    if {len(text) for text in cells.values} == {8}:
+    if all(re.fullmatch(r"\d{8}", text) for text in cells.values):
         is_plausible = is_told or all(int(text[:4]) in PLAUSIBLE_YEARS for text in cells.values)
         is_date = is_plausible and _reads(Reader("timestamp", COMPACT_DATE), cells.values)
         return COMPACT_DATE if is_date else None

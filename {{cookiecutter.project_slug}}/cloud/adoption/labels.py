@@ -19,6 +19,8 @@ from table_schema.columns import Label
 FEW_CLASSES = 10  # whole numbers with more values are a number, not classes
 MOST_CLASSES = 200
 ROWS_A_CLASS = 5
+STRANGE_LABELS = 0.1  # of the rows, that are no numbers in a column of numbers
+SHOWN = 3  # of these
 RARE = 0.1  # of the share that each class would have if all had as many rows
 
 
@@ -83,6 +85,8 @@ def learned(cells: Cells, habits: Habits, kind: str | None, name: str) -> Learne
         raise UserError(
             f"--label-kind number: expected numbers in {cells.heading!r}, got {strange!r}."
         )
+    if kind is None:
+        _check_numbers(cells, found)
     few = len(found.rows) == 2 or (
         len(found.rows) <= FEW_CLASSES
         and all(map(_is_whole, found.rows))
@@ -102,6 +106,20 @@ def learned(cells: Cells, habits: Habits, kind: str | None, name: str) -> Learne
             " out."
         )
     return Learned(label, _truths(cells, label), tuple(notes))
+
+
+def _check_numbers(cells: Cells, found: _Classes) -> None:
+    """Raises UserError where a label holds numbers, but for a few rows, whose number is unknown."""
+    others = [form for form in found.rows if not _is_number(form)]
+    rows, count = sum(found.rows.values()), sum(found.rows[form] for form in others)
+    if others and count <= STRANGE_LABELS * rows and len(found.rows) - len(others) > FEW_CLASSES:
+        named = ", ".join(repr(found.names[form]) for form in others[:SHOWN])
+        raise UserError(
+            f"Column {cells.heading!r} cannot be learned: it holds numbers, but"
+            f" {counted(count, 'row')} of {rows:,} have {named}, which is no number that a"
+            " float32 has; correct them, or empty the cells, and the rows are left out. If all are"
+            " classes, say --label-kind classes."
+        )
 
 
 def _classes(cells: Cells) -> _Classes:

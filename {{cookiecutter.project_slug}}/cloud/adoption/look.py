@@ -19,12 +19,14 @@ from cloud.datasets.conversion import seconds
 from cloud.datasets.written import Reader
 from cloud.errors import UserError
 from table_schema.columns import Column, Label, LeftOut, Source, Table
+from table_schema.metrics import GIVES_AWAY
 
-# From which score on a column gives the label away, and from which on it may, by the kind of label.
-GIVES_AWAY = {"binary": 0.995, "multiclass": 0.99, "regression": 0.995}
+# From which score on a column may give the label away, by the kind of label.
 IS_SUSPICIOUS = {"binary": 0.97, "multiclass": 0.97, "regression": 0.97}
 ROW_NAMES = ("row", "row_number", "number_of_row")  # of the key where no column is one
 FEW_TESTS = 200
+MANY_COPIES = 0.1  # of the rows, that are the same as one before them
+SAME_AS_FLOAT32 = 0.5  # of a column's values, that float32 still tells apart
 
 
 class Look:
@@ -83,6 +85,7 @@ class Look:
             split = splitting.by_time(roles.time, self._guesses[roles.time])
         else:
             split = splitting.by_hash(sample, learned, roles)
+            self._note_copies()
         taken = {name.casefold() for name in names.values()}
         left_out = sample.left_out | {
             each.heading: each.why_not
@@ -250,6 +253,18 @@ class Look:
                 f"{heading!r} holds numbers, but for {words}, which count as gaps, as 'gaps' in"
                 " the description says."
             )
+        if note := _note_of_float32(heading, self._sample.cells[heading], guess, numbers):
+            self._notes.append(note)
+
+    def _note_copies(self) -> None:
+        rows = self._sample.rows
+        copies = len(rows) - len(set(map(tuple, rows)))
+        if copies > MANY_COPIES * len(rows):
+            self._notes.append(
+                f"{copies:,} of {counted(len(rows), 'row')} looked at are copies of others. Equal"
+                " rows are in one split, so that none is tested that was learned; where they are"
+                " there by mistake, remove them."
+            )
 
     def _note_tests(self) -> None:
         tests = self._sample.count // 10
@@ -263,6 +278,29 @@ class Look:
 
 def _name_of(path: Path) -> str:
     return inference.safe_names([path.name.partition(".")[0]])[0].lower()
+
+
+def _note_of_float32(
+    heading: str, cells: Cells, guess: Guess, numbers: Sequence[float] | None
+) -> str:
+    """Says where the model, which has numbers as float32, cannot tell a column's numbers apart."""
+    beyond = [] if numbers else [text for text in cells.values if inference.is_beyond(text)]
+    if beyond and Cells(heading, cells.texts, beyond).number_styles:
+        return (
+            f"{heading!r} holds numbers beyond 3.4e38, the largest of a float32, such as"
+            f" {beyond[0]!r}, and so each of its values counts as a category: write it in a larger"
+            " unit, or as its logarithm."
+        )
+    if numbers is None or guess.kind != "number":
+        return ""
+    kept, told = np.unique(numbers), np.unique(np.asarray(numbers, np.float32))
+    if len(told) > SAME_AS_FLOAT32 * len(kept):
+        return ""
+    return (
+        f"{heading!r} holds numbers that differ in more digits than a float32 has, such as"
+        f" {guess.examples[0]}: of {len(kept):,} values the model tells {len(told):,} apart;"
+        " subtract what they share."
+    )
 
 
 def _numbers(cells: Cells, guess: Guess) -> list[float] | None:
@@ -287,7 +325,10 @@ def _alone(cells: Cells, guess: Guess, numbers: Sequence[float] | None, learned:
     of_rows = None if numbers is None else np.asarray(numbers, np.float64)[truths.there]
     column = single_scores.codes(of_rows, texts)
     found = found.astype(np.int64) if label.classes else found
-    return single_scores.score(column, found, len(label.classes))
+    score = single_scores.score(column, found, len(label.classes))
+    if label.classes or of_rows is None:
+        return score
+    return max(score, single_scores.linear(of_rows, found))
 
 
 def _slices(findings: Sequence[Finding]) -> tuple[str, ...]:

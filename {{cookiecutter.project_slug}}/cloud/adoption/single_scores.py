@@ -10,6 +10,7 @@ BINS = 64
 CATEGORIES = 1000
 # Weight of the mean of all rows in the mean of a bin, in rows.
 PRIOR = 1.0
+LINE_ROWS = 10  # through fewer, a straight line fits by chance
 
 
 def codes(numbers: Any, texts: Sequence[str]) -> Any:
@@ -55,6 +56,23 @@ def score(column: Any, label: Any, classes: int) -> float:
         return float(np.mean(predicted.argmax(axis=1) == label))
     errors = np.square(predicted[:, 0] - label).sum()
     return float(1 - errors / max(np.square(label - np.mean(label)).sum(), 1e-300))
+
+
+def linear(numbers: Any, label: Any) -> float:
+    """Returns the R² of the straight line through a number and the label.
+
+    A label in another unit is found in few rows so, where bins are too coarse.
+
+    Args:
+        numbers: float64 [rows], NaN for a gap, which is at the mean.
+        label: float64 [rows].
+    """
+    there = ~np.isnan(numbers)
+    if there.sum() < LINE_ROWS or not np.ptp(numbers[there]) or not np.ptp(label[there]):
+        return 0.0
+    share = np.corrcoef(numbers[there], label[there])[0, 1] ** 2
+    explained = share * np.square(label[there] - label[there].mean()).sum()
+    return float(explained / np.square(label - label.mean()).sum())
 
 
 def _means(column: Any, targets: Any) -> Any:

@@ -46,10 +46,12 @@ def by_hash(sample: Sample, learned: Learned, roles: Roles) -> Split:
             places = hashes(texts, salt, len(texts))[truths.there] % 100
             if _each_split_has(places, labels, wanted or LEAST_CLASSES):
                 return Split("group" if roles.group else "row", roles.group or "", "", salt)
+    different = len(set(texts))
+    what = f"groups of {roles.group!r}" if roles.group else "different rows"
     raise UserError(
-        f"Column {label.heading!r} cannot be learned: the rows cannot be split so that two"
-        " different labels are to train on, to evaluate on and to test with; bring more rows"
-        + (", or --group none." if roles.group else ".")
+        f"Column {label.heading!r} cannot be learned: the {different:,} {what} cannot be split so"
+        " that two different labels are to train on, to evaluate on and to test with; bring more"
+        " rows" + (", or --group none." if roles.group else ".")
     )
 
 

@@ -554,3 +554,43 @@ def test_a_description_that_somebody_edited_is_known(tmp_path: Path) -> None:
     assert '-    { name = "noise", kind = "number", about = "how loud it is, dB" },' in shown
     assert "Unedited" not in shown
     assert description.difference(written, written, "mine.toml") == ""
+
+
+def test_numbers_that_float32_has_no_room_for_are_gaps_or_said(tmp_path: Path) -> None:
+    numbers = [f"{noise:.4f}" for noise in NOISE]
+    few = look(table_file(tmp_path, big=["1e39", "-1e400", *numbers[2:]]))
+    assert finding(few, "big").guess.kind == "number"
+    assert any("'big' holds numbers, but for '-1e400', '1e39'" in note for note in few.notes)
+    assert data_set(few, tmp_path)["train"]
+    many = look(table_file(tmp_path, big=["1e39", "5", "inf", "7"] * (ROWS // 4)))
+    assert any("'big' holds numbers beyond 3.4e38" in note for note in many.notes)
+    whole = look(table_file(tmp_path, big=["3e38", "-2e20"] * (ROWS // 2)))
+    assert finding(whole, "big").guess.kind == "number"  # an int64 has no room for them
+    assert data_set(whole, tmp_path)["train"]
+    close = look(table_file(tmp_path, big=[f"{1e8 + noise:.6f}" for noise in NOISE]))
+    assert any("more digits than a float32 has" in note for note in close.notes)
+
+
+def test_a_label_of_numbers_with_some_that_are_none_is_refused(tmp_path: Path) -> None:
+    for strange in ("1e39", "inf", "none yet"):
+        label = [strange, *(f"{noise:.2f}" for noise in NOISE[1:])]
+        sentence = f"it holds numbers, but 1 row of {ROWS} have '{strange}', which is no number"
+        with pytest.raises(UserError, match=sentence):
+            look(table_file(tmp_path, label=label))
+
+
+def test_a_label_in_another_unit_gives_itself_away(tmp_path: Path) -> None:
+    label = [f"{1.609 * noise:.6f}" for noise in NOISE]
+    other = [f"{noise + 0.3 * number % 1:.3f}" for number, noise in enumerate(NOISE)]
+    found = look(table_file(tmp_path, label=label, other=other))
+    assert "gives the label away: alone it has R² 1.000" in finding(found, "noise").why_not
+    assert finding(found, "other").column is not None
+
+
+def test_copies_of_rows_are_said(tmp_path: Path) -> None:
+    path = table_file(tmp_path)
+    path.write_text(path.read_text() + "0.5,yes\n" * 100, encoding="utf-8")
+    assert any("99 of 300 rows looked at are copies of others." in n for n in look(path).notes)
+    path.write_text("noise,label\n" + "1,yes\n2,no\n1,no\n2,yes\n" * 50, encoding="utf-8")
+    with pytest.raises(UserError, match="the 4 different rows cannot be split"):
+        look(path)

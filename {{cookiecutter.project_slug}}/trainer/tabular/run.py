@@ -22,7 +22,7 @@ from trainer import console, files
 from trainer.errors import StopRequestedError
 from trainer.job import is_chief
 from trainer.mirror import FOLDERS, local_folders
-from trainer.tabular import card, charts, export, model
+from trainer.tabular import card, charts, export, faults, model
 from trainer.tabular.baselines import boosting
 from trainer.tabular.checkpoint import Checkpoints, Progress
 from trainer.tabular.cross_validation import CrossValidation
@@ -106,6 +106,8 @@ def run(settings: Settings, stop: threading.Event) -> dict[str, Any]:
             most, seed = settings.boosting_rows, settings.seed
             findings["boosting"] = boosting(table, sample, data.test, most, seed)
         _report(findings)
+        for warning in faults.of_columns(table, sample, findings["baselines"]):
+            console.say(warning, severity="WARNING")
         if stop.is_set():
             raise StopRequestedError
 
@@ -158,7 +160,8 @@ def _read(settings: Settings, table: Table, stop: threading.Event) -> _Data:
         f"Read {statistics.rows:,} training, {len(evaluation):,} evaluation and {len(test):,} test"
         f" rows in {time.monotonic() - begun:.1f} s."
     )
-    for warning in statistics.warnings:
+    lacking = faults.of_splits(table, statistics.class_rows, evaluation, test)
+    for warning in (*statistics.warnings, *lacking):
         console.say(warning, severity="WARNING")
     digests = {name: value for each in sources.values() for name, value in each.digests.items()}
     return _Data(train, statistics, evaluation, test, digests)

@@ -147,9 +147,10 @@ def measure(
         if len(class_rows):
             class_rows += np.bincount(block.labels, minlength=len(class_rows))
     if not labels.scale:
+        told = ", as float32 tells numbers apart" if not table.label.classes else ""
         raise UserError(
             f"Expected different values in column {table.label.name!r} of the training rows, got"
-            f" one value in all {labels.rows:,}; add rows with other values."
+            f" one value in all {labels.rows:,}{told}; add rows with other values."
         )
     if min_count < 1:
         min_count = enough(labels.rows)
@@ -237,7 +238,9 @@ class _Moments:
 
     @property
     def scale(self) -> float:
-        return math.sqrt(self._squares / self.rows) if self.rows else 0.0
+        """The standard deviation; 0 where float32, in which the network divides, has no other."""
+        found = math.sqrt(self._squares / self.rows) if self.rows else 0.0
+        return found if found >= np.finfo(np.float32).tiny else 0.0
 
     def add(self, values: Array) -> None:
         known = values[np.isfinite(values)].astype(np.float64)
