@@ -1,6 +1,6 @@
 """How good predictions are: metrics, their intervals, and their names."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ Interval = tuple[float, float]
 
 # Keeps the logarithm of a probability of 0 finite: the smallest step from 1 of a float32.
 MIN_PROBABILITY = 2.0**-24
+BIASED = {"ece"}  # scores whose draws say nothing of their spread
 DRAWS = 500  # samples of the bootstrap
 NAMES = {
     "auc": "ROC AUC",
@@ -20,6 +21,7 @@ NAMES = {
     "log_loss": "log loss",
     "accuracy": "accuracy",
     "brier": "Brier score",
+    "ece": "calibration error",
     "rmse": "RMSE",
     "mae": "MAE",
     "r2": "R²",
@@ -30,6 +32,8 @@ GIVES_AWAY: dict[LabelKind, float] = {"binary": 0.995, "multiclass": 0.99, "regr
 CLASS_METRICS = ("log_loss", "auc", "accuracy")  # of the evaluation, the loss first
 NUMBER_METRICS = ("rmse", "mae", "r2")
 REPORTED = CLASS_METRICS + NUMBER_METRICS
+NINE_TENTHS = 0.9  # of the rows in one class: to say it always is right so often, and worth nothing
+CONFIDENCE_BINS = 15  # of equal width, of the calibration error
 RISING = {"auc", "pr_auc", "accuracy", "r2"}  # those of which more is better
 
 
@@ -38,9 +42,40 @@ def of_label(label: Label) -> tuple[str, ...]:
     return CLASS_METRICS if label.classes else NUMBER_METRICS
 
 
-def primary(label: Label) -> str:
-    """Returns the metric by which models of a label are compared."""
-    return "auc" if label.classes else "rmse"
+def reported(label: Label, class_rows: Sequence[int] = ()) -> tuple[str, ...]:
+    """Returns the chief metrics of a label, those that a line has room for.
+
+    Where nine tenths of the rows are of one class, accuracy is not among them. Where these are of
+    the first of two, the precision-recall curve of the second comes first.
+
+    Args:
+        label: what is predicted.
+        class_rows: training rows of each class.
+    """
+    if not label.classes:
+        return NUMBER_METRICS
+    if max(class_rows, default=0) < NINE_TENTHS * sum(class_rows) or not class_rows:
+        return CLASS_METRICS
+    if label.kind == "binary" and class_rows[0] > class_rows[1]:
+        return ("pr_auc", "log_loss", "auc")
+    return ("log_loss", "auc")
+
+
+def primary(label: Label, class_rows: Sequence[int] = ()) -> str:
+    """Returns the metric by which models of a label are compared; see `reported`."""
+    first = reported(label, class_rows)[0]
+    return "auc" if first == "log_loss" else first
+
+
+def in_order(scores: Scores, label: Label, class_rows: Sequence[int] = ()) -> Scores:
+    """Returns scores with the one to compare by first, and accuracy last where it tells nothing."""
+    first, names = primary(label, class_rows), reported(label, class_rows)
+    return dict(
+        sorted(
+            scores.items(),
+            key=lambda item: (item[0] != first, item[0] == "accuracy" and item[0] not in names),
+        )
+    )
 
 
 def score(predictions: Array, labels: Array, threshold: float = 0.5) -> Scores:
@@ -63,7 +98,8 @@ def intervals(
     """Returns by metric where its value is in 95 of 100 draws of so many rows out of these.
 
     Source: the percentile bootstrap, Efron and Tibshirani, An Introduction to the Bootstrap
-    (1993), chapter 13. A draw is a weight for each row, so that no draw sorts anything.
+    (1993), chapter 13. A draw is a weight for each row, so that no draw sorts anything. The
+    calibration error has no interval: each draw's is larger than that of the rows themselves.
 
     Args:
         predictions: as in `score`.
@@ -80,7 +116,8 @@ def intervals(
     for _ in range(DRAWS):
         weights = np.bincount(rng.integers(rows, size=rows), minlength=rows)
         for name, value in scorer.scores(weights).items():
-            drawn.setdefault(name, []).append(value)
+            if name not in BIASED:
+                drawn.setdefault(name, []).append(value)
     return {
         name: (float(np.quantile(values, 0.025)), float(np.quantile(values, 0.975)))
         for name, values in drawn.items()
@@ -127,6 +164,11 @@ class Scorer:
         self._losses = -np.log(np.clip(likelihood, MIN_PROBABILITY, 1))
         self._hits = answers(predictions, threshold) == labels
         self._misses = (1 - likelihood) ** 2
+        # Of two classes the second one's probability, of more the likeliest one's.
+        sure = predictions[:, 1] if classes == 2 else predictions.max(axis=1)
+        right = labels == 1 if classes == 2 else predictions.argmax(axis=1) == labels
+        self._gaps = sure.astype(np.float64) - right
+        self._bins = np.minimum(sure * CONFIDENCE_BINS, CONFIDENCE_BINS - 1).astype(np.int64)
 
     def scores(self, weights: Array) -> Scores:
         """Scores the rows.
@@ -137,9 +179,14 @@ class Scorer:
         Returns:
             For classes `auc`, the area under the ROC curve of the second of two classes, or the
             mean over the classes, each against all others; `log_loss` in nats; `accuracy` of the
-            answers; and for two classes `pr_auc`, the average precision, and `brier`, the
-            mean squared distance of the second one's probability from 0 or 1. The areas are left
-            out where the rows have one class only.
+            answers; `ece`, the expected calibration error: the distance of the mean probability
+            from the share of rows that are so, in bins of the probability, the mean over the
+            rows, of the second of two classes or of the likeliest of more; and for two classes
+            `pr_auc`, the average precision, and `brier`, the mean squared distance of the second
+            one's probability from 0 or 1. The areas are left out where the rows have one class
+            only. Source of the calibration error: Naeini, Cooper and Hauskrecht, Obtaining Well
+            Calibrated Probabilities Using Bayesian Binning (2015), and, with 15 bins of equal
+            width, Guo et al., On Calibration of Modern Neural Networks (2017).
 
             For a number `rmse` and `mae`, in the label's unit, and `r2`, the share of the label's
             variance that the estimates explain, 1 at best and 0 for its mean; it is left out
@@ -154,6 +201,8 @@ class Scorer:
         scores = {"auc": float(np.mean([each.roc_auc() for each in mixed]))} if mixed else {}
         scores["log_loss"] = _sum(weights * self._losses)
         scores["accuracy"] = _sum(weights * self._hits)
+        gaps = np.bincount(self._bins, weights * self._gaps, CONFIDENCE_BINS)
+        scores["ece"] = _sum(np.abs(gaps))
         if len(counts) == 1:
             scores["brier"] = _sum(weights * self._misses)
             if mixed:
@@ -229,18 +278,18 @@ def _sum(values: Array) -> float:
     return float(values.sum())
 
 
-def in_words(scores: Mapping[str, float]) -> str:
+def in_words(scores: Mapping[str, float], names: Sequence[str] = REPORTED) -> str:
     """Returns the chief scores in a line."""
-    return ", ".join(f"{NAMES[name]} {scores[name]:z.4f}" for name in REPORTED if name in scores)
+    return ", ".join(f"{NAMES[name]} {scores[name]:z.4f}" for name in names if name in scores)
 
 
-def compare(scores: Scores, name: str, baseline: Scores) -> str:
+def compare(scores: Scores, name: str, baseline: Scores, names: Sequence[str] = REPORTED) -> str:
     """Returns a baseline's scores, and by how much the model is better, in a line."""
     verdicts = []
-    for metric in REPORTED:
+    for metric in names:
         if metric in scores and metric in baseline:
             gain = scores[metric] - baseline[metric]
             gain = gain if metric in RISING else -gain
             verdict = "better" if gain > 0 else "no better" if gain == 0 else "worse"
             verdicts.append(f"{verdict} by {abs(gain):.4f} in {NAMES[metric]}")
-    return f"Baseline, {name}: {in_words(baseline)}. The model is {', '.join(verdicts)}."
+    return f"Baseline, {name}: {in_words(baseline, names)}. The model is {', '.join(verdicts)}."

@@ -133,11 +133,8 @@ class Board:
 
     def table(self) -> Table:
         """Draws the jobs as they were at the last look."""
-        metrics = [
-            name
-            for name in NAMES
-            if any(name in self._scores.get(job.name, {}) for job in self.jobs)
-        ][:SHOWN_METRICS]
+        found = [self._scores.get(job.name, {}) for job in self.jobs]
+        metrics = evaluations.chief_metrics(found)[:SHOWN_METRICS]
         columns = [
             Column("name"),
             Column("state"),

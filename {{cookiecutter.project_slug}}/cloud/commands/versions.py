@@ -29,8 +29,7 @@ def run(client: Client, _options: argparse.Namespace) -> int:
     with ThreadPoolExecutor(8) as pool:
         folders = [version.artifact_uri for version in versions]
         scores = list(pool.map(partial(evaluations.scores, client), folders))
-    known = [name for name in NAMES if any(name in each for each in scores)]
-    metrics = known[:SHOWN_METRICS]
+    metrics = evaluations.chief_metrics(scores)[:SHOWN_METRICS]
     titles = [NAMES[name] for name in metrics]
     columns = [
         Column("version"),

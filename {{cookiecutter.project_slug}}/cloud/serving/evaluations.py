@@ -1,7 +1,7 @@
 """How good a trained model is: the evaluation.json beside its SavedModel."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -87,6 +87,13 @@ def scores(client: Client, folder: str) -> Scores:
     """
     found = read(client, folder) if folder else None
     return found.scores if found is not None else {}
+
+
+def chief_metrics(found: Sequence[Scores]) -> list[str]:
+    """Returns the metrics that any scores have, those first by which models are compared."""
+    leading = {next(iter(scores)) for scores in found if scores}
+    known = [name for name in NAMES if any(name in scores for scores in found)]
+    return sorted(known, key=lambda name: name not in leading)
 
 
 def compare(

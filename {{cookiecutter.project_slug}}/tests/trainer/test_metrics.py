@@ -6,6 +6,7 @@ import pytest
 import sklearn.metrics
 
 from table_schema import metrics
+from table_schema.columns import Label
 
 
 def random_binary(rows: int, levels: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -25,6 +26,16 @@ def test_auc_counts_pairs_in_order_and_ties_as_half() -> None:
     assert metrics.roc_auc(positive, scores) == pytest.approx(expected, abs=1e-12)
 
 
+def calibration_error(sure: np.ndarray, right: np.ndarray) -> float:
+    """The sum over 15 bins of equal width, as Guo et al. (2017) write it."""
+    error = 0.0
+    for low in range(15):
+        here = (sure * 15 >= low) & ((sure * 15 < low + 1) | (low == 14))
+        if here.any():
+            error += here.mean() * abs(sure[here].mean() - right[here].mean())
+    return float(error)
+
+
 @pytest.mark.parametrize("levels", [3, 17, 10_000])
 def test_scores_of_two_classes_are_those_of_scikit_learn(levels: int) -> None:
     probabilities, labels = random_binary(500, levels)
@@ -36,6 +47,7 @@ def test_scores_of_two_classes_are_those_of_scikit_learn(levels: int) -> None:
             "log_loss": sklearn.metrics.log_loss(labels, second),
             "accuracy": sklearn.metrics.accuracy_score(labels, second >= 0.5),
             "brier": sklearn.metrics.brier_score_loss(labels, second),
+            "ece": calibration_error(second, labels == 1),
         }
     )
 
@@ -50,6 +62,9 @@ def test_scores_of_three_classes_are_those_of_scikit_learn() -> None:
             "auc": sklearn.metrics.roc_auc_score(labels, probabilities, multi_class="ovr"),
             "log_loss": sklearn.metrics.log_loss(labels, probabilities),
             "accuracy": sklearn.metrics.accuracy_score(labels, probabilities.argmax(axis=1)),
+            "ece": calibration_error(
+                probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
+            ),
         }
     )
 
@@ -78,7 +93,7 @@ def test_auc_of_more_classes_is_the_mean_over_those_present() -> None:
 
 def test_rows_of_one_class_or_one_number_have_no_area_and_no_explained_variance() -> None:
     scores = metrics.score(np.array([[0.9, 0.1], [0.4, 0.6]]), np.array([0, 0]))
-    assert sorted(scores) == ["accuracy", "brier", "log_loss"]
+    assert sorted(scores) == ["accuracy", "brier", "ece", "log_loss"]
     assert sorted(metrics.score(np.array([1.0, 2.0]), np.array([3.0, 3.0]))) == ["mae", "rmse"]
 
 
@@ -131,3 +146,20 @@ def test_a_comparison_says_by_how_much() -> None:
     assert "worse by 0.0500 in accuracy" in said
     said = metrics.compare({"rmse": 10.0}, "mean", {"rmse": 40.0})
     assert said == "Baseline, mean: RMSE 40.0000. The model is better by 30.0000 in RMSE."
+
+
+def test_where_nine_tenths_are_of_one_class_accuracy_is_not_said() -> None:
+    label, three = Label("y", ("no", "yes"), ""), Label("y", ("a", "b", "c"), "")
+    scores = {"auc": 0.9, "log_loss": 0.2, "accuracy": 0.94, "brier": 0.05, "pr_auc": 0.4}
+    assert metrics.reported(label, (89, 11)) == ("log_loss", "auc", "accuracy")
+    assert metrics.reported(label, (90, 10)) == ("pr_auc", "log_loss", "auc")
+    assert metrics.primary(label, (90, 10)) == "pr_auc"
+    assert metrics.primary(label, (10, 90)) == "auc"  # a guess has a PR AUC of 0.9
+    assert "accuracy" not in metrics.reported(label, (10, 90))
+    assert metrics.reported(three, (5, 90, 5)) == ("log_loss", "auc")
+    assert list(metrics.in_order(scores, label, (90, 10))) == [
+        *("pr_auc", "auc", "log_loss", "brier", "accuracy")
+    ]
+    assert list(metrics.in_order(scores, label, (50, 50))) == list(scores)
+    said = metrics.compare(scores, "guess", scores, metrics.reported(label, (90, 10)))
+    assert said.startswith("Baseline, guess: PR AUC 0.4000, log loss 0.2000, ROC AUC 0.9000. The")

@@ -16,7 +16,7 @@ from typing import Any
 import jinja2
 
 from table_schema.columns import SPLITS, Table
-from table_schema.metrics import NAMES, RISING
+from table_schema.metrics import CONFIDENCE_BINS, NAMES, RISING
 from table_schema.tables import TABLES
 from trainer import console, files
 from trainer.tabular import charts
@@ -59,6 +59,7 @@ def render(document: Mapping[str, Any], table: Table) -> str:
         table=table,
         names=NAMES,
         rising=RISING,
+        confidence_bins=CONFIDENCE_BINS,
         splits=SPLITS,
         settings=_settings(document),
         quality=_sources(charts.of_curves(document["curves"], table.label.name)),

@@ -1,12 +1,12 @@
 """What the test rows tell of a model: all that evaluation.json and the model card show of it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from table_schema.columns import Label, Table
-from table_schema.metrics import RISING, Ranking, answers, intervals, primary, score
+from table_schema.metrics import RISING, Ranking, answers, in_order, intervals, primary, score
 from trainer.tabular.baselines import baselines
 from trainer.tabular.data import Array, Rows
 
@@ -28,6 +28,7 @@ def evaluate(
     test: Rows,
     *,
     threshold: float = 0.5,
+    class_rows: Sequence[int] = (),
     seed: int,
 ) -> dict[str, Any]:
     """Looks at the test rows, once.
@@ -39,6 +40,7 @@ def evaluate(
         evaluation: what the best column is chosen on.
         test: the rows to score.
         threshold: the probability of the second of two classes from which up it is the answer.
+        class_rows: training rows of each class.
         seed: of the bootstrap and of the shuffles.
 
     Returns:
@@ -47,9 +49,9 @@ def evaluate(
         of classes; `importance` by column.
     """
     label, predictions = table.label, predict(test)
-    metric = primary(label)
+    metric = primary(label, class_rows)
     found = {
-        "test": score(predictions, test.labels, threshold),
+        "test": in_order(score(predictions, test.labels, threshold), label, class_rows),
         "intervals": intervals(predictions, test.labels, seed, threshold),
         "baselines": baselines(table, train, evaluation, test),
         "slices": {

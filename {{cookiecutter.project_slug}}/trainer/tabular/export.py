@@ -48,7 +48,8 @@ class ServingModel(tf.Module):  # type: ignore[misc]
             whole = {
                 name: tf.broadcast_to(_trimmed(column), [rows]) for name, column in features.items()
             }
-            return head.answer(head.predictions(model(preprocessor(whole))))
+            predictions = head.predictions(model(preprocessor(whole)))
+            return head.answer(head.calibrated(predictions))
 
         def answer_examples(examples: Tensor) -> dict[str, Tensor]:
             parsed = tf.io.parse_example(examples, example_features(table))
@@ -115,11 +116,14 @@ def export(
     return apart
 
 
-def write_contract(table: Table, rows: Rows, folder: Path, *, rows_joined: bool) -> None:
+def write_contract(
+    table: Table, head: Head, rows: Rows, folder: Path, *, rows_joined: bool
+) -> None:
     """Writes what the model takes and answers.
 
     Args:
         table: the model was trained on it.
+        head: the one the model was trained with.
         rows: the sample is the first of them.
         folder: the one that holds `1`.
         rows_joined: as `export` returns it.
@@ -137,21 +141,27 @@ def write_contract(table: Table, rows: Rows, folder: Path, *, rows_joined: bool)
             }
             for column in table.columns
         ],
-        outputs=_outputs(table.label),
+        outputs=_outputs(table.label, getattr(head, "threshold", 0.5)),
         sample={name: value for name, value in sample.items() if value is not None},
         rows_joined=rows_joined,
         table=tables.document(table),
     )
 
 
-def _outputs(label: Label) -> dict[str, str]:
+def _outputs(label: Label, threshold: float) -> dict[str, str]:
     """Says what each output of the signature means."""
     if label.kind == "regression":
         return {"estimate": label.about}
-    likeliest = {"label": f"the likeliest: {', '.join(label.classes)}"}
     if label.kind == "binary":
-        return {"probability": f"of {label.classes[1]!r}, 0 to 1: {label.about}"} | likeliest
-    return {"probabilities": f"of {', '.join(label.classes)}, 0 to 1 each"} | likeliest
+        first, second = label.classes
+        return {
+            "probability": f"of {second!r}, 0 to 1: {label.about}",
+            "label": f"{second!r} from a probability of {threshold:.4g} up, or else {first!r}",
+        }
+    return {
+        "probabilities": f"of {', '.join(label.classes)}, 0 to 1 each",
+        "label": f"the likeliest: {', '.join(label.classes)}",
+    }
 
 
 def _as_json(column: Column, value: Any) -> Any:

@@ -42,6 +42,7 @@ class Loop:
         """
         self.settings = settings
         self.model = model
+        self._reported = head.reported
         batch = min(settings.batch_size, len(train.labels))
         self.shuffle = Shuffle(train, batch, settings.window_rows, settings.seed)
         schedule = keras.optimizers.schedules.CosineDecay(
@@ -194,9 +195,10 @@ class Loop:
         """Prints the epoch's metrics."""
         metrics = progress.history[-1]
         scores = {name[5:]: metrics[name] for name in metrics if name.startswith("eval_")}
+        said = in_words(scores, self._reported)
         console.say(
             f"Epoch {progress.epoch}/{self.settings.epochs}: loss {metrics['loss']:.4f},"
-            f" evaluation {in_words(scores)}, {metrics['rows_per_second']:,.0f} rows/s",
+            f" evaluation {said}, {metrics['rows_per_second']:,.0f} rows/s",
             {"epoch": progress.epoch, **metrics},
         )
 

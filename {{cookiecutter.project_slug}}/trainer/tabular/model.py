@@ -25,7 +25,9 @@ import numpy as np
 import tensorflow as tf
 
 from table_schema.columns import Table
+from table_schema.metrics import CLASS_METRICS, NUMBER_METRICS, reported
 from trainer.errors import UserError
+from trainer.tabular.calibration import at_temperature
 from trainer.tabular.preprocess import LIMIT, Preprocessor
 from trainer.tabular.settings import Settings
 from trainer.tabular.statistics import Statistics
@@ -213,6 +215,7 @@ class Head(Protocol):
     """What the network's outputs mean; outputs are float32 [rows, members, outputs]."""
 
     outputs: int
+    reported: Sequence[str]
 
     def losses(self, outputs: Tensor, labels: Tensor) -> Tensor:
         """Returns what each row adds to the loss, the members' mean, float32 [rows]."""
@@ -222,6 +225,9 @@ class Head(Protocol):
 
         It is float32 [rows, classes], probabilities; or [rows], in the label's unit.
         """
+
+    def calibrated(self, predictions: Tensor) -> Tensor:
+        """Returns predictions that can be believed; see `trainer/tabular/calibration.py`."""
 
     def answer(self, predictions: Tensor) -> dict[str, Tensor]:
         """Returns what a client gets, by name; see `trainer/tabular/export.py`."""
@@ -237,7 +243,10 @@ def make_head(table: Table, statistics: Statistics, settings: Settings) -> Head:
         if settings.class_weights:
             raise UserError(f"--class-weights: {table.label.name!r} is a number, without classes.")
         return NumberHead(statistics.label_mean, statistics.label_scale)
-    return ClassesHead(table.label.classes, _class_weights(table, statistics, settings))
+    weights = _class_weights(table, statistics, settings)
+    return ClassesHead(
+        table.label.classes, weights, reported=reported(table.label, statistics.class_rows)
+    )
 
 
 class ClassesHead:
@@ -248,7 +257,11 @@ class ClassesHead:
     """
 
     def __init__(
-        self, classes: Sequence[str], weights: Sequence[float], threshold: float = 0.5
+        self,
+        classes: Sequence[str],
+        weights: Sequence[float],
+        threshold: float = 0.5,
+        reported: Sequence[str] = CLASS_METRICS,
     ) -> None:
         """Takes the names of the classes and what they weigh.
 
@@ -256,9 +269,12 @@ class ClassesHead:
             classes: their names.
             weights: what a row of each counts in the loss.
             threshold: the probability of the second of two classes from which up it is the answer.
+            reported: the metrics that a line has room for.
         """
         self.classes = classes
         self.threshold = threshold
+        self.temperature = 1.0  # chosen, as the threshold is, when the weights are
+        self.reported = reported
         self.weights = weights
         self.outputs = len(classes) - 1
 
@@ -273,6 +289,10 @@ class ClassesHead:
     def predictions(self, outputs: Tensor) -> Tensor:
         """Returns the classes' probabilities."""
         return tf.reduce_mean(tf.exp(self._log_probabilities(outputs)), axis=1)
+
+    def calibrated(self, predictions: Tensor) -> Tensor:
+        """Returns the probabilities at the temperature."""
+        return at_temperature(predictions, self.temperature)
 
     def answer(self, predictions: Tensor) -> dict[str, Tensor]:
         """Names the class that is the answer, and its probability or those of all."""
@@ -291,6 +311,7 @@ class NumberHead:
     """A number: squared error, in standard deviations of the training rows' labels."""
 
     outputs = 1
+    reported: Sequence[str] = NUMBER_METRICS
 
     def __init__(self, mean: float, scale: float) -> None:
         """Takes the training labels' mean and standard deviation."""
@@ -305,6 +326,10 @@ class NumberHead:
     def predictions(self, outputs: Tensor) -> Tensor:
         """Returns the estimates."""
         return tf.reduce_mean(outputs[:, :, 0], axis=1) * self.scale + self.mean
+
+    def calibrated(self, predictions: Tensor) -> Tensor:
+        """Returns the estimates as they are."""
+        return predictions
 
     def answer(self, predictions: Tensor) -> dict[str, Tensor]:
         """Names the estimate."""

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from table_schema import metrics
@@ -24,11 +25,13 @@ from trainer.job import is_chief
 from trainer.mirror import FOLDERS, local_folders
 from trainer.tabular import card, charts, export, faults, model
 from trainer.tabular.baselines import boosting
+from trainer.tabular.calibration import temperature
 from trainer.tabular.checkpoint import Checkpoints, Progress
 from trainer.tabular.cross_validation import CrossValidation
 from trainer.tabular.data import Array, Rows, Source, join, read, sampled
 from trainer.tabular.evaluation import best_threshold, curves, evaluate
 from trainer.tabular.loop import Loop
+from trainer.tabular.model import Head
 from trainer.tabular.plan import plan
 from trainer.tabular.preprocess import Encoded, Preprocessor
 from trainer.tabular.settings import Settings, as_flag, as_text, data_field
@@ -77,8 +80,9 @@ def run(settings: Settings, stop: threading.Event) -> dict[str, Any]:
             progress = loop.fit(evaluation_rows, checkpoints, log, chief, stop)
             if not chief:
                 return {}
+            chosen_on = _calibrate(head, settings, loop.predict(evaluation_rows), data.evaluation)
             # Of the evaluation's rows: what people compare runs by must not be the test rows.
-            drawn = curves(table.label, loop.predict(evaluation_rows), data.evaluation.labels)
+            drawn = curves(table.label, chosen_on, data.evaluation.labels)
             figures = charts.of_curves(drawn, table.label.name)
             images = {name: charts.png(figure) for name, figure in figures.items()}
             log.write_images(images, progress.best_epoch)
@@ -86,11 +90,8 @@ def run(settings: Settings, stop: threading.Event) -> dict[str, Any]:
             cross_validated = _cross_validate(validation, data, sample, progress, stop)
 
         def predict(rows: Rows) -> Array:
-            return loop.predict(preprocessor.encode(rows))
+            return np.asarray(head.calibrated(loop.predict(preprocessor.encode(rows))))
 
-        if isinstance(head, model.ClassesHead) and table.label.kind == "binary":
-            chosen_on = loop.predict(evaluation_rows)[:, 1]
-            head.threshold = best_threshold(data.evaluation.labels == 1, chosen_on)
         findings = evaluate(
             table,
             predict,
@@ -98,14 +99,16 @@ def run(settings: Settings, stop: threading.Event) -> dict[str, Any]:
             data.evaluation,
             data.test,
             threshold=getattr(head, "threshold", 0.5),
+            class_rows=data.statistics.class_rows,
             seed=settings.seed,
         )
+        findings["temperature"] = getattr(head, "temperature", 1.0)
         findings["cross_validation"] = cross_validated
         findings["boosting"] = {}
         if settings.boosting_rows:
             most, seed = settings.boosting_rows, settings.seed
             findings["boosting"] = boosting(table, sample, data.test, most, seed)
-        _report(findings)
+        _report(findings, head, table)
         for warning in faults.of_columns(table, sample, findings["baselines"]):
             console.say(warning, severity="WARNING")
         if stop.is_set():
@@ -115,7 +118,7 @@ def run(settings: Settings, stop: threading.Event) -> dict[str, Any]:
         plain = model.build(preprocessor, head, settings)
         plain.set_weights(network.get_weights())
         apart = export.export(preprocessor, head, plain, data.test, folders.model / "1")
-        export.write_contract(table, data.test, folders.model, rows_joined=apart)
+        export.write_contract(table, head, data.test, folders.model, rows_joined=apart)
         document = _document(settings, table, data, progress) | findings
         _write_json(folders.model / "statistics.json", dataclasses.asdict(data.statistics))
         _write_json(folders.model / "evaluation.json", document)
@@ -189,6 +192,27 @@ def _encode(
     return encoded, join(sample)
 
 
+def _calibrate(head: Head, settings: Settings, predictions: Array, rows: Rows) -> Array:
+    """Chooses the temperature and the threshold of classes on the evaluation rows.
+
+    Returns:
+        The predictions at that temperature.
+    """
+    if not isinstance(head, model.ClassesHead):
+        return predictions
+    if not settings.class_weights:  # probabilities of weighted classes are off on purpose
+        head.temperature = temperature(predictions, rows.labels)
+    if head.temperature != 1:
+        console.say(
+            f"Temperature {head.temperature:.2f}: the probabilities of the evaluation rows are"
+            f" {'less' if head.temperature > 1 else 'more'} sure for it, and their log loss falls."
+        )
+    calibrated = np.asarray(head.calibrated(predictions))
+    if len(head.classes) == 2:
+        head.threshold = best_threshold(rows.labels == 1, calibrated[:, 1])
+    return calibrated
+
+
 def _cross_validate(
     validation: CrossValidation,
     data: _Data,
@@ -208,24 +232,33 @@ def _cross_validate(
         return {}
     console.say(f"Cross-validating in {settings.folds} parts of {len(rows):,} rows …")
     found = validation.scores(rows, max(progress.best_epoch, 1), stop)
-    metric = metrics.primary(table.label)
+    counted = data.statistics.class_rows
+    metric = metrics.primary(table.label, counted)
+    said = metrics.in_words(found["scores"], metrics.reported(table.label, counted))
     low, high = found["intervals"][metric]
     console.say(
-        f"Cross-validation: {metrics.in_words(found['scores'])}; {metrics.NAMES[metric]} is between"
-        f" {low:.4g} and {high:.4g} with 95 % confidence, by {len(rows):,} rows where the test has"
-        f" {len(data.test):,}."
+        f"Cross-validation: {said}; {metrics.NAMES[metric]} is between {low:.4g} and {high:.4g}"
+        f" with 95 % confidence, by {len(rows):,} rows where the test has {len(data.test):,}."
     )
     return found
 
 
-def _report(findings: dict[str, Any]) -> None:
+def _report(findings: dict[str, Any], head: Head, table: Table) -> None:
     """Says the scores on the test rows, and how they compare with the baselines'."""
-    console.say(f"Test: {metrics.in_words(findings['test'])}.", findings["test"])
+    scores, names = findings["test"], head.reported
+    console.say(f"Test: {metrics.in_words(scores, names)}.", scores)
+    if "accuracy" in scores and "accuracy" not in names and "precision" in findings["confusion"]:
+        found = findings["confusion"]
+        console.say(
+            f"Answers {table.label.classes[1]!r} from a probability of {found['threshold']:.4f} up,"
+            f" the best F1 of the evaluation rows: {found['precision']:.0%} of these test rows are"
+            f" right (precision), {found['recall']:.0%} of all such are found (recall)."
+        )
     for name, baseline in findings["baselines"].items():
-        console.say(metrics.compare(findings["test"], name, baseline))
+        console.say(metrics.compare(scores, name, baseline, names))
     if boosted := findings["boosting"]:
         name = f"gradient boosting of {boosted['rows']:,} rows in {boosted['seconds']:.1f} s"
-        console.say(metrics.compare(findings["test"], name, boosted["scores"]))
+        console.say(metrics.compare(scores, name, boosted["scores"], names))
 
 
 def _identity(settings: Settings, train: Source, network: keras.Model) -> dict[str, Any]:
@@ -238,7 +271,7 @@ def _identity(settings: Settings, train: Source, network: keras.Model) -> dict[s
 
 def _document(settings: Settings, table: Table, data: _Data, progress: Progress) -> dict[str, Any]:
     """Returns how the model came about."""
-    primary = metrics.primary(table.label)
+    primary = metrics.primary(table.label, data.statistics.class_rows)
     return {
         "table": table.name,
         "kind": table.label.kind,

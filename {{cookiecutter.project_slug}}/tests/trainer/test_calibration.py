@@ -1,0 +1,48 @@
+import numpy as np
+import pytest
+
+from table_schema.metrics import score
+from trainer.tabular.calibration import at_temperature, temperature
+from trainer.tabular.data import Array
+
+
+def sample(rows: int, classes: int, sureness: float) -> tuple[Array, Array]:
+    """Labels, and probabilities that are so many times as sure as they should be."""
+    rng = np.random.default_rng(0)
+    logits = 1.5 * rng.normal(size=(rows, classes))
+
+    def softmax(values: Array) -> Array:
+        return np.asarray(np.exp(values) / np.exp(values).sum(axis=1, keepdims=True))
+
+    labels = (softmax(logits).cumsum(axis=1) < rng.random((rows, 1))).sum(axis=1)
+    return softmax(sureness * logits).astype(np.float32), labels.astype(np.int32)
+
+
+@pytest.mark.parametrize("classes", [2, 5])
+@pytest.mark.parametrize("sureness", [0.6, 2.0])
+def test_the_temperature_is_how_much_too_sure_a_model_is(classes: int, sureness: float) -> None:
+    probabilities, labels = sample(4_000, classes, sureness)
+    found = temperature(probabilities, labels)
+    assert found == pytest.approx(sureness, rel=0.1)
+    after = np.asarray(at_temperature(probabilities, found))
+    before, now = score(probabilities, labels), score(after, labels)
+    assert now["log_loss"] < before["log_loss"]
+    assert now["ece"] < before["ece"] / 2
+    assert now["auc"] == pytest.approx(before["auc"], abs=0.01 if classes > 2 else 1e-4)
+
+
+def test_a_model_that_is_as_sure_as_it_should_be_keeps_its_bits() -> None:
+    probabilities, labels = sample(4_000, 2, 1.0)
+    assert temperature(probabilities, labels) == 1
+    assert at_temperature(probabilities, 1.0) is probabilities
+
+
+def test_few_rows_that_are_all_right_make_no_model_sure_beyond_measure() -> None:
+    probabilities = np.tile(np.array([[0.1, 0.9], [0.9, 0.1]], np.float32), (10, 1))
+    assert temperature(probabilities, np.tile([1, 0], 10)) > 0.7
+
+
+def test_probabilities_of_0_and_1_stay() -> None:
+    certain = np.array([[1, 0], [0, 1]], np.float32)
+    np.testing.assert_array_equal(at_temperature(certain, 1.7), certain)
+    assert np.isfinite(temperature(certain, np.array([0, 0])))
