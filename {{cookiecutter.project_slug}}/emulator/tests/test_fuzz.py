@@ -29,11 +29,15 @@ from vertex_emulator.testing.running import RunningEmulator
 
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "10000"))
 LOCATION = "projects/test-project/locations/us-central1"
-COLLECTIONS = ("customJobs", "trainingPipelines", "models", "endpoints", "operations")
+COLLECTIONS = (
+    "customJobs", "trainingPipelines", "models", "endpoints", "operations", "metadataStores",
+    "tensorboards",
+)  # fmt: skip
 CUSTOM_TASK = "gs://google-cloud-aiplatform/schema/trainingjob/definition/custom_task_1.0.0.yaml"
 STATUSES = {
     400: {"INVALID_ARGUMENT", "FAILED_PRECONDITION", "UNIMPLEMENTED"},
     404: {"NOT_FOUND"},
+    409: {"ABORTED", "ALREADY_EXISTS"},
     413: {"INVALID_ARGUMENT"},
 }
 
@@ -60,6 +64,7 @@ _LOGGING = _document("logging.v2")
 SCHEMAS = _VERTEX["schemas"] | _LOGGING["schemas"]
 METHODS = [method for name in COLLECTIONS for method in _methods(_LOCATIONS[name])]
 LIST_ENTRIES = next(method for method in _methods(_LOGGING) if method[1] == "/v2/entries:list")
+IN_TREES = re.compile("/(metadataStores|tensorboards)/")
 # Tried more often than their number would have it, for they do more than refuse.
 EMULATED = [
     LIST_ENTRIES,
@@ -67,9 +72,12 @@ EMULATED = [
         method
         for method in METHODS
         if re.search(
-            r"/(customJobs|trainingPipelines|models|endpoints|operations)(/\{[^/]*\})?(:(cancel|upload|listVersions|"
+            r"/(customJobs|trainingPipelines|models|endpoints|operations|metadataStores|contexts|"
+            r"executions|artifacts|tensorboards|experiments|runs|timeSeries)(/\{[^/]*\})?"
+            r"(:(cancel|upload|listVersions|"
             r"deleteVersion|mergeVersionAliases|deployModel|undeployModel|mutateDeployedModel|"
-            r"predict|rawPredict|wait))?$",
+            r"predict|rawPredict|wait|addContext\w*|removeContextChildren|addExecutionEvents|"
+            r"queryContext\w*|queryExecution\w*|batchCreate|batchRead|write|read|export\w*))?$",
             method[1],
         )
     ),
@@ -83,7 +91,7 @@ WORDS = r"""
 ( ) AND OR NOT - = != < <= > >= : =~ !~ " ' \ . * display_name displayName state labels labels.a
 labels."a create_time createTime done severity timestamp jsonPayload.a resource.labels.job_id "x" 7
 -1 1e5 true JOB_STATE_FAILED "JOB_STATE_FAILED" ERROR "ERROR" "2026-01-01T00:00:00Z" "2026-01-01"
-"0001-01-01T00:00:00+23:59" "[" "(a+"
+"0001-01-01T00:00:00+23:59" "[" "(a+" in_context metadata.a.number_value parent_contexts is_default
 """
 filters = st.lists(st.sampled_from(WORDS.split()) | texts, max_size=9).map(" ".join)
 masks = st.lists(
@@ -102,6 +110,16 @@ QUERIES = {
     "readMask": masks,
     "pageToken": tokens,
     "timeout": durations,
+}
+TITLES = {
+    "system.Experiment": "contexts", "system.Run": "executions", "system.Artifact": "artifacts",
+}  # fmt: skip
+# Values that a request of random text would hardly ever have, with which it does something.
+FITTING: dict[str, list[Any]] = {
+    "schemaTitle": [*TITLES],
+    "tensorboardTimeSeriesId": ["some-node"],
+    "valueType": ["SCALAR"],
+    "scalar": [{"value": 0.5}, {"value": "NaN"}, {}],
 }
 anything = st.recursive(
     st.none() | st.booleans() | numbers | texts,
@@ -124,6 +142,11 @@ class Fuzzed:
         self.connection.request(method, path, body, {"content-type": "application/json"})
         with self.connection.getresponse() as answer:
             return answer.status, answer.read()
+
+
+def post(url: str, path: str, body: Any) -> None:
+    """Makes what later requests name."""
+    requests.post(f"{url}/v1/{path}", json=body, timeout=60).raise_for_status()
 
 
 @pytest.fixture(scope="module")
@@ -170,7 +193,20 @@ def fuzzed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fuzzed]:
         parent=LOCATION, endpoint={"display_name": "x"}
     ).result(timeout=60)
     operations = requests.get(f"{url}/v1/{endpoint.name}/operations", timeout=60).json()
-    known = {
+    board = clients.tensorboards.create_tensorboard(
+        parent=LOCATION, tensorboard={"display_name": "x"}
+    ).result(timeout=60)
+    post(url, f"{LOCATION}/metadataStores?metadataStoreId=default", {})
+    for title, collection in TITLES.items():
+        path = f"{LOCATION}/metadataStores/default/{collection}?{collection[:-1]}Id=some-node"
+        post(url, path, {"schemaTitle": title})
+    trained = f"{board.name}/experiments"
+    post(url, f"{trained}?tensorboardExperimentId=some-node", {})
+    post(url, f"{trained}/some-node/runs?tensorboardRunId=some-node", {"displayName": "x"})
+    path = f"{trained}/some-node/runs/some-node/timeSeries?tensorboardTimeSeriesId=some-node"
+    post(url, path, {"displayName": "x", "valueType": "SCALAR"})
+    nested = ("contexts", "executions", "artifacts", "experiments", "runs", "timeSeries")
+    known = {name: ["some-node"] for name in nested} | {
         name: [resource.rpartition("/")[2]]
         for name, resource in {
             "customJobs": job.name,
@@ -178,6 +214,8 @@ def fuzzed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fuzzed]:
             "models": model.model,
             "endpoints": endpoint.name,
             "operations": operations["operations"][0]["name"],
+            "metadataStores": "/default",
+            "tensorboards": board.name,
         }.items()
     }
     connection = http.client.HTTPConnection("127.0.0.1", urlsplit(url).port, timeout=60)
@@ -216,6 +254,9 @@ def bodies(draw: st.DrawFn, schema: str, depth: int = 6) -> Any:
     body = {name: draw(values(fields[name], depth)) for name in names}
     if "displayName" in fields and draw(st.booleans()):
         body["displayName"] = "x"
+    for name, fitting in FITTING.items():
+        if name in fields and draw(st.booleans()):
+            body[name] = draw(st.sampled_from(fitting))
     if draw(st.integers(0, 19)) == 0:
         body[draw(texts)] = draw(anything)
     return body
@@ -288,7 +329,10 @@ def fuzzed_requests(draw: st.DrawFn) -> dict[str, Any]:
         "method": method,
         "template": template,
         "api": draw(st.sampled_from(["v1", "v1", "v1beta1", "ui"])),
-        "id": draw(st.none() | texts),
+        # What is there stays, so that the rest is not about nothing.
+        "id": draw(
+            texts if method == "DELETE" and IN_TREES.search(template) else st.none() | texts
+        ),
         "version": draw(
             st.sampled_from(["", "", "@1", "@default", "@x", "@", "@-1", "@..", "@1@1"])
         ),

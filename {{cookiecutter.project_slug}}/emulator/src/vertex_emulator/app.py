@@ -23,6 +23,7 @@ from vertex_emulator.gateway import routes as gateway_routes
 from vertex_emulator.gateway.gateway import Gateway
 from vertex_emulator.guard import Guard
 from vertex_emulator.logs import routes as logs_routes
+from vertex_emulator.metadata import routes as metadata_routes
 from vertex_emulator.monitoring import routes as monitoring_routes
 from vertex_emulator.monitoring.sampler import Sampler
 from vertex_emulator.monitoring.series import Series
@@ -32,6 +33,7 @@ from vertex_emulator.state.database import Database
 from vertex_emulator.state.documents import Documents
 from vertex_emulator.state.log_entries import Entries
 from vertex_emulator.storage_api import routes as storage_routes
+from vertex_emulator.tensorboards import routes as tensorboards_routes
 from vertex_emulator.vertex import routes as vertex_routes
 from vertex_emulator.vertex.batch_execution import BatchRunner
 from vertex_emulator.vertex.batch_jobs import BatchJobs
@@ -165,6 +167,8 @@ def create_app(
                 endpoints=endpoints,
                 operations=operations,
             ),
+            *metadata_routes.routes(database, documents, operations),
+            *tensorboards_routes.routes(database, documents, operations),
             *gateway_routes.routes(gateway),
             *logs_routes.routes(entries),
             *monitoring_routes.routes(series),

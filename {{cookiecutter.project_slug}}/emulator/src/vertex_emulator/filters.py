@@ -34,7 +34,7 @@ TOKEN = re.compile(
 )
 PART = re.compile(r'"(?:[^"\\]|\\.)*"|(?:[^".\\]|\\.)+')  # of a path: labels."a key"
 COMPARISONS = {"=", "!=", "<", "<=", ">", ">=", ":", "=~", "!~"}
-MAPS = {"labels", "jsonPayload"}  # fields whose keys are the user's own
+MAPS = {"labels", "jsonPayload", "metadata"}  # fields whose keys are the user's own
 MAX_LENGTH = 20_000
 MAX_DEPTH = 50
 

@@ -5,6 +5,7 @@ A method names the arguments that it wants:
 - `name`: the resource's name, the path without the API's version and without `:verb`;
 - `location`, `parent`, `project`: what the collection in the path belongs to;
 - `query`: the query's parameters that its row names, in camel case;
+- `repeated`: the same, each with the list of its values;
 - `mask`, `timeout`: the parameters `updateMask` and `timeout`, or None;
 - `body`: the decoded JSON body;
 - `api`: the version of the API, such as `v1beta1`.
@@ -100,6 +101,14 @@ def _query(request: Request) -> dict[str, str]:
     return {camel(name): value for name, value in request.query_params.items()}
 
 
+def _repeated(request: Request) -> dict[str, list[str]]:
+    """The query's parameters, each with all its values."""
+    found: dict[str, list[str]] = {}
+    for name, value in request.query_params.multi_items():
+        found.setdefault(camel(name), []).append(value)
+    return found
+
+
 def _name(request: Request) -> str:
     path = request.scope["path"].removeprefix(f"/{request.path_params['api']}/")
     parent, _, last = path.rpartition("/")  # a project's id may hold a colon
@@ -116,6 +125,7 @@ _ARGUMENTS: dict[str, Callable[[Request], Any]] = {
     "parent": _parent,
     "project": lambda request: request.path_params["project"],
     "query": _query,
+    "repeated": _repeated,
     "mask": lambda request: _query(request).get("updateMask"),
     "timeout": lambda request: _query(request).get("timeout"),
     "api": lambda request: request.path_params["api"],

@@ -25,6 +25,8 @@ INDEXED = {
 # Fields that stand in one index together: other conditions on them are checked there, which takes
 # a fortieth of the time of reading the documents.
 COLUMNS = {"displayName": "display_name", "createTime": "create_time", "labels": "labels"}
+# Names that begin with a name and a slash, by the index of names: "0" follows "/".
+BELOW = "name > ? || '/' AND name < ? || '0'"
 
 SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS document (
@@ -178,6 +180,23 @@ class Documents:
         with self._database.transaction() as connection:
             cursor = connection.execute("DELETE FROM document WHERE name = ?", (name,))
             return cursor.rowcount == 1
+
+    def delete_below(self, name: str, kinds: Collection[str]) -> None:
+        """Removes the documents of these kinds whose names begin with `name` and a slash."""
+        with self._database.transaction() as connection:
+            connection.execute(
+                f"DELETE FROM document WHERE {BELOW} AND kind IN (SELECT value FROM json_each(?))",  # noqa: S608, words of ours
+                (name, name, orjson.dumps(list(kinds)).decode()),
+            )
+
+    def count_below(self, name: str, kind: str) -> int:
+        """Returns how many documents of a kind have names that begin with `name` and a slash."""
+        rows = self._database.connection().execute(
+            f"SELECT count(*) AS number FROM document WHERE {BELOW} AND kind = ?",  # noqa: S608, words of ours
+            (name, name, kind),
+        )
+        number: int = rows.fetchone()["number"]
+        return number
 
 
 def _condition(needed: Comparison) -> tuple[str, str] | None:

@@ -38,6 +38,8 @@ class Clients:
         jobs: `aiplatform_v1.JobServiceClient`.
         models: `aiplatform_v1.ModelServiceClient`.
         endpoints: `aiplatform_v1.EndpointServiceClient`.
+        metadata: `aiplatform_v1.MetadataServiceClient`.
+        tensorboards: `aiplatform_v1.TensorboardServiceClient`.
         storage: `google.cloud.storage.Client`.
     """
 
@@ -57,7 +59,10 @@ class Clients:
         self.jobs = aiplatform_v1.JobServiceClient(**options)
         self.models = aiplatform_v1.ModelServiceClient(**options)
         self.endpoints = aiplatform_v1.EndpointServiceClient(**options)
-        for client in (self.jobs, self.models, self.endpoints):
+        self.metadata = aiplatform_v1.MetadataServiceClient(**options)
+        self.tensorboards = aiplatform_v1.TensorboardServiceClient(**options)
+        services = (self.jobs, self.models, self.endpoints, self.metadata, self.tensorboards)
+        for client in services:
             client.transport._session.hooks["response"].append(check_contract)
         self.storage = storage.Client(
             project=PROJECT,

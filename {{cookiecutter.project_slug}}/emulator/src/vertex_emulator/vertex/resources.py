@@ -30,6 +30,10 @@ MESSAGES = {
     "endpoints": "Endpoint",
     "hyperparameterTuningJobs": "HyperparameterTuningJob",
     "models": "Model",
+    "tensorboardExperiments": "TensorboardExperiment",
+    "tensorboardRuns": "TensorboardRun",
+    "tensorboardTimeSeries": "TensorboardTimeSeries",
+    "tensorboards": "Tensorboard",
     "trainingPipelines": "TrainingPipeline",
 }
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")

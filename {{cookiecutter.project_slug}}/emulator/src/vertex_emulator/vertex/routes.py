@@ -3,45 +3,19 @@
 `/v1beta1/` (the gcloud CLI) and `/ui/` (the SDK's polls of operations) are the same as `/v1/`.
 """
 
-from starlette.convertors import PathConvertor, register_url_convertor
 from starlette.routing import BaseRoute
 
-from vertex_emulator.gateway import endpoint_path
 from vertex_emulator.json_routes import json_routes
 from vertex_emulator.vertex.batch_jobs import BatchJobs
 from vertex_emulator.vertex.endpoints import Endpoints
 from vertex_emulator.vertex.jobs import Jobs
 from vertex_emulator.vertex.models import Models
 from vertex_emulator.vertex.operations import Operations
+from vertex_emulator.vertex.paths import ID as _ID
+from vertex_emulator.vertex.paths import LOCATION as _LOCATION
 from vertex_emulator.vertex.pipelines import Pipelines
 from vertex_emulator.vertex.tuning_jobs import TuningJobs
 
-
-class _Api(PathConvertor):
-    regex = endpoint_path.API
-
-
-class _Location(PathConvertor):
-    regex = r"projects/[^/\x00-\x1f]+/locations/[^/\x00-\x1f]+"
-
-
-class _Id(PathConvertor):
-    regex = r"[^/:\x00-\x1f]+"
-
-
-class _Nesting(PathConvertor):
-    regex = r"(?:[^/:\x00-\x1f]+/[^/:\x00-\x1f]+/)?"
-
-
-for _key, _convertor in {
-    "api": _Api,
-    "location": _Location,
-    "id": _Id,
-    "nesting": _Nesting,
-}.items():
-    register_url_convertor(_key, _convertor())
-
-_LOCATION = "/{api:api}/{location:location}"
 _JOBS = f"{_LOCATION}/customJobs"
 _BATCH_JOBS = f"{_LOCATION}/batchPredictionJobs"
 _PIPELINES = f"{_LOCATION}/trainingPipelines"
@@ -49,7 +23,6 @@ _TUNING_JOBS = f"{_LOCATION}/hyperparameterTuningJobs"
 _MODELS = f"{_LOCATION}/models"
 _ENDPOINTS = f"{_LOCATION}/endpoints"
 _OPERATIONS = f"{_LOCATION}/{{nesting:nesting}}operations"
-_ID = "/{id:id}"
 _PAGE = ("filter", "pageSize", "pageToken")
 _LIST = (*_PAGE, "readMask")
 

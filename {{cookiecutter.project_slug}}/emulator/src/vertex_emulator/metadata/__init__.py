@@ -1,0 +1,1 @@
+"""Vertex ML Metadata: stores of contexts, executions and artifacts, and what connects them."""
