@@ -40,6 +40,8 @@ TRAINER_OF_TABLES = (
     "docs/course.md",
 )
 OWN_TESTS = ("conftest.py", "test_own_model.py")
+# Scores on a table's test rows, which a script of one's own has none of.
+OF_TABLES = re.compile(r"      - run: nox -s evaluate[^\n]*\n")
 OWN_VALUES = (
     (r'data_set = "keras"[^\n]*', 'data_set = "" # no table'),
     (r"job_arguments = \[.*?\]", "job_arguments = []"),
@@ -70,6 +72,9 @@ def begin_with_own_model(project: Path) -> None:
         if not changed:
             raise ValueError(f"pyproject.toml: expected {pattern!r}, found none.")
     (project / "pyproject.toml").write_text(values, encoding="utf-8")
+    for workflow in (project / ".github" / "workflows").iterdir():
+        steps = OF_TABLES.sub("", workflow.read_text(encoding="utf-8"))
+        workflow.write_text(steps, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -290,6 +290,8 @@ def test_a_project_of_ones_own_keras_script_has_no_trainer_of_tables(
     assert script == (project / "docs" / "examples" / "digits.py").read_bytes()
     cloud = values(baked)["tool"]["cloud"]  # type: ignore[index]
     assert (cloud["data_set"], cloud["job_arguments"], cloud["argument_check"]) == ("", [], "")
+    for workflow in (baked / ".github" / "workflows").iterdir():
+        assert "nox -s evaluate" not in workflow.read_text(encoding="utf-8")
     readme = (baked / "README.md").read_text(encoding="utf-8")
     assert "nox -s predict\n" in readme
     for link in re.findall(r"\]\(([\w./-]+)\)", readme):

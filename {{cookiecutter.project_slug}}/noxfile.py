@@ -32,7 +32,12 @@ EMULATOR = Path("emulator")
 # TensorFlow starts in 4.5 s with compiled bytecode and in 12 s without; uv compiles when asked.
 COMPILE = {"UV_COMPILE_BYTECODE": "1"}
 # The tests of what the template brings along: its course, its benchmark, the examples of docs/.
-COURSE = ("tests/test_course.py", "tests/test_bench_training.py", "tests/test_own_model.py")
+COURSE = (
+    "tests/test_course.py",
+    "tests/test_bench_training.py",
+    "tests/test_own_model.py",
+    "tests/test_workflows.py",
+)
 # After Ctrl-C a process ends what it started; nox would kill it after 0.3 s.
 PATIENT: dict[str, Any] = {"interrupt_timeout": 60.0, "terminate_timeout": 60.0}
 

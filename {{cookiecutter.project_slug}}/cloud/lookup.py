@@ -17,6 +17,7 @@ NAME_CHARACTERS = re.compile(r"[\w .+@-]+")
 # The name of a job that 'submit' made: NAME-YYYYMMDD-HHMMSS, and a number where that was taken.
 SUBMITTED = re.compile(r"(.+)-\d{8}-\d{6}(?:-\d+)?")
 SHOWN_NAMES = 3
+NEWEST = "newest"  # a version by its age, where its number is not known, as in a workflow
 ENDED = (
     "JOB_STATE_SUCCEEDED",
     "JOB_STATE_PARTIALLY_SUCCEEDED",
@@ -167,7 +168,7 @@ def version(client: Client, name: str | None) -> Any:
 
     Args:
         client: of the target.
-        name: number or alias, or None for the newest version.
+        name: number or alias; None and `newest` stand for the newest version.
 
     Raises:
         UserError: there is none; the message says how to list them.
@@ -175,7 +176,7 @@ def version(client: Client, name: str | None) -> Any:
     found = model(client)
     if found is None:
         raise UserError("There is no version yet; 'nox -s deploy' makes one of a job's model.")
-    if name is None:
+    if name is None or name == NEWEST:
         return versions(client)[0]
     try:
         return client.models.get_model(name=version_name(found, name))

@@ -132,17 +132,40 @@ class Cloud:
             return self._thing(method, path)
         return 200, {"name": "operations/1", "done": True}
 
-    def iam(self, method: str, path: str, _query: Any, body: Any) -> Answer:
-        """Service accounts."""
+    def iam(self, method: str, path: str, query: Any, body: Any) -> Answer:
+        """Service accounts and their policies; pools of identities, which take a while."""
+        if path.endswith("IamPolicy"):
+            return self._policy(path.partition(":")[0], "set" in path, body and body.get("policy"))
+        if "workloadIdentityPools" in path:
+            return self._pool(method, path, query, body)
         if method == "POST":
             email = f"{body['accountId']}@p-roject.iam.gserviceaccount.com"
             return self._make(f"{path}/{email}", body["serviceAccount"] | {"email": email})
         return self._thing(method, path)
 
+    def _pool(self, method: str, path: str, query: Any, body: Any) -> Answer:
+        """A pool or a provider; a removed one is kept, as Google does for 30 days."""
+        done = {"name": f"{path.partition('/')[2].partition(':')[0]}/operations/1", "done": True}
+        if method == "GET":
+            return self._thing(method, path)
+        if method == "DELETE":
+            self.things[path]["state"] = "DELETED"
+        elif path.endswith(":undelete"):
+            self.things[path.removesuffix(":undelete")]["state"] = "ACTIVE"
+        elif method == "PATCH":
+            self.things[path] |= body
+        else:
+            kind = "workloadIdentityPoolId"
+            [name] = query.get(kind) or query["workloadIdentityPoolProviderId"]
+            self._make(f"{path}/{name}", body | {"state": "ACTIVE"})
+        return 200, done
+
     def cloudresourcemanager(self, _method: str, path: str, _query: Any, body: Any) -> Answer:
-        """The project's policy."""
+        """The project and its policy."""
         if path.endswith(":testIamPermissions"):
             return 200, {"permissions": self._granted(body["permissions"])}
+        if ":" not in path:
+            return 200, {"projectId": "p-roject", "projectNumber": "123456789"}
         return self._policy(path.partition(":")[0], "set" in path, body.get("policy"))
 
     def compute(self, _method: str, _path: str, query: Any, _body: Any) -> Answer:

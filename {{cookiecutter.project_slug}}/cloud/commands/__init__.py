@@ -16,6 +16,7 @@ COMMANDS = {
     "cancel": "cancel a job",
     "console": "open the target's console in a browser",
     "tensorboard": "show the curves of all jobs in TensorBoard",
+    "gate": "judge a job's model beside the default version, as continuous integration does",
     "deploy": "serve a job's model as the next version, and move the traffic to it",
     "versions": "list the model's versions with their aliases, scores and traffic",
     "promote": "make a version the default, and move all traffic to it",

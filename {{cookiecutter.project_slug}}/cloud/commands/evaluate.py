@@ -22,7 +22,9 @@ BINNED_TOLERANCE = {"ece": 1e-3}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("version", nargs="?", help="number or alias; default: the default version")
+    parser.add_argument(
+        "version", nargs="?", help="number, alias or newest; default: the default version"
+    )
 
 
 def run(client: Client, options: argparse.Namespace) -> int:

@@ -1,4 +1,4 @@
-"""The service account that training jobs may act as, and its roles."""
+"""Service accounts that jobs and workflows may act as, and the roles of whoever acts."""
 
 import shlex
 from typing import Any
@@ -9,17 +9,33 @@ from cloud.resources.resource import Resource
 
 
 class ServiceAccount(Resource):
-    """The account that jobs may act as; it has no labels, its description marks it."""
+    """An account to act as; it has no labels, its description marks it.
+
+    Args:
+        client: of Google Cloud.
+        kind: ends its name, such as `trainer`.
+        does: what it does with the model, such as `Trains`.
+    """
+
+    def __init__(self, client: Client, kind: str = "trainer", does: str = "Trains") -> None:
+        super().__init__(client)
+        self._kind, self._does = kind, does
 
     @property
     def email(self) -> str:
-        """Its address, for `submit --service-account`."""
+        """Its address, as for `submit --service-account`."""
         return f"{self.account_id}@{self.config.project}.iam.gserviceaccount.com"
+
+    @property
+    def member(self) -> str:
+        """How IAM's policies name it."""
+        return f"serviceAccount:{self.email}"
 
     @property
     def account_id(self) -> str:
         """The part before the @, of 6 to 30 letters."""
-        return f"{self.config.name_stem[:22].rstrip('-')}-trainer"
+        room = 30 - len(f"-{self._kind}")
+        return f"{self.config.name_stem[:room].rstrip('-')}-{self._kind}"
 
     @property
     def title(self) -> str:
@@ -39,7 +55,7 @@ class ServiceAccount(Resource):
 
     @property
     def _description(self) -> str:
-        return f"Trains the model {self.config.model}"
+        return f"{self._does} the model {self.config.model}"
 
     @property
     def _path(self) -> str:
@@ -65,23 +81,26 @@ class ServiceAccount(Resource):
 
 
 class Role(Resource):
-    """A role of the service account, on the project, the bucket or the repository.
+    """A role on the project, the bucket, the repository or a service account.
 
     Args:
         client: of Google Cloud.
         role: such as `roles/logging.logWriter`.
-        place: `project`, `bucket` or `repository`.
+        place: `project`, `bucket`, `repository`, or the address of a service account.
+        member: who gets it, as IAM writes it, such as `serviceAccount:ADDRESS`.
     """
 
-    def __init__(self, client: Client, role: str, place: str) -> None:
+    def __init__(self, client: Client, role: str, place: str, member: str) -> None:
         super().__init__(client)
-        self._role, self._place = role, place
-        self._member = f"serviceAccount:{ServiceAccount(client).email}"
+        self._role, self._place, self._member = role, place, member
 
     @property
     def title(self) -> str:
         """What it is, in words."""
-        return f"{self._role} on the {self._place} for the service account"
+        place = self._place if "@" in self._place else f"the {self._place}"
+        kind, _, name = self._member.partition(":")
+        who = name if kind == "serviceAccount" else self._member.partition("/attribute.")[2]
+        return f"{self._role} on {place} for {who}"
 
     @property
     def gcloud(self) -> str:
@@ -99,9 +118,9 @@ class Role(Resource):
                 f"--project={config.project}",
             ],
         }
-        return shlex.join(
-            [*commands[self._place], f"--member={self._member}", f"--role={self._role}"]
-        )
+        account = ["gcloud", "iam", "service-accounts", "add-iam-policy-binding", self._place]
+        command = commands.get(self._place, [*account, f"--project={config.project}"])
+        return shlex.join([*command, f"--member={self._member}", f"--role={self._role}"])
 
     def _policy(self) -> dict[str, Any]:
         config = self.config
@@ -111,8 +130,14 @@ class Role(Resource):
         if self._place == "bucket":
             path = f"storage/v1/b/{config.bucket}/iam"
             return rest.call(self.client, "GET", "storage", path)
-        path = f"v1/{config.location}/repositories/{config.image_repository}:getIamPolicy"
-        return rest.call(self.client, "GET", "artifactregistry", path)
+        if self._place == "repository":
+            path = f"v1/{config.location}/repositories/{config.image_repository}:getIamPolicy"
+            return rest.call(self.client, "GET", "artifactregistry", path)
+        return rest.call(self.client, "POST", "iam", f"{self._account}:getIamPolicy")
+
+    @property
+    def _account(self) -> str:
+        return f"v1/projects/{self.config.project}/serviceAccounts/{self._place}"
 
     def _set(self, policy: dict[str, Any]) -> None:
         """Writes the policy; its etag makes Google refuse where someone changed it meanwhile."""
@@ -122,9 +147,12 @@ class Role(Resource):
             rest.call(self.client, "POST", "cloudresourcemanager", path, {"policy": policy})
         elif self._place == "bucket":
             rest.call(self.client, "PUT", "storage", f"storage/v1/b/{config.bucket}/iam", policy)
-        else:
+        elif self._place == "repository":
             path = f"v1/{config.location}/repositories/{config.image_repository}:setIamPolicy"
             rest.call(self.client, "POST", "artifactregistry", path, {"policy": policy})
+        else:
+            body = {"policy": policy}
+            rest.call(self.client, "POST", "iam", f"{self._account}:setIamPolicy", body)
 
     def exists(self) -> bool:
         return any(
@@ -138,7 +166,10 @@ class Role(Resource):
         self._set(policy)
 
     def is_ours(self) -> bool:
-        """Whether it is there: nobody else gives this account a role."""
+        """Whether it is there: nobody else gives the project's accounts a role.
+
+        Those on the bucket, the repository and an account go with these.
+        """
         return self._place == "project" and self.exists()
 
     def remove(self) -> None:

@@ -7,8 +7,8 @@ from typing import Any
 
 from cloud import lookup, operations
 from cloud.client import Client
-from cloud.resources import provision
-from cloud.resources.resource import is_labelled
+from cloud.resources import federation, provision
+from cloud.resources.resource import Resource, is_labelled
 from cloud.serving import batch_jobs
 from cloud.training import cancellation
 
@@ -32,7 +32,9 @@ def everything(client: Client) -> Iterator[Created]:
     """Yields what carries the project's label, in the order in which it can be removed."""
     yield from _serving(client)
     yield from _jobs(client)
-    needed = [provision.Bucket(client)] if client.is_emulator else provision.required(client)
+    needed: list[Resource] = [provision.Bucket(client)]
+    if not client.is_emulator:
+        needed = [*provision.required(client), *federation.removable(client)]
     for resource in reversed(needed):
         if resource.is_ours():
             yield Created(resource.title, resource.remove, resource.kept())

@@ -4,6 +4,7 @@ Everything that can carry a label carries the project's, and only such things ar
 """
 
 import shlex
+from collections.abc import Sequence
 from typing import Any
 
 from cloud import rest
@@ -29,17 +30,26 @@ FOLDERS = ("batch/", "data/", "jobs/", "packages/")  # what the commands write i
 
 
 class Apis(Resource):
-    """The APIs that the commands call; they stay enabled, since others may use them."""
+    """APIs of Google Cloud; they stay enabled, since others may use them.
+
+    Args:
+        client: of Google Cloud.
+        names: such as `storage.googleapis.com`; default: those that the commands call.
+    """
+
+    def __init__(self, client: Client, names: Sequence[str] = APIS) -> None:
+        super().__init__(client)
+        self._names = names
 
     @property
     def title(self) -> str:
         """What it is, in words."""
-        return f"{len(APIS)} APIs"
+        return f"{len(self._names)} APIs"
 
     @property
     def gcloud(self) -> str:
         """The gcloud command that makes it."""
-        return shlex.join(["gcloud", "services", "enable", *APIS, self._project_flag])
+        return shlex.join(["gcloud", "services", "enable", *self._names, self._project_flag])
 
     @property
     def _project_flag(self) -> str:
@@ -48,21 +58,23 @@ class Apis(Resource):
     def missing(self) -> list[str]:
         """Returns the APIs that are not enabled."""
         path = f"v1/projects/{self.config.project}/services:batchGet"
-        names = "&".join(f"names=projects/{self.config.project}/services/{api}" for api in APIS)
+        services = f"projects/{self.config.project}/services"
+        names = "&".join(f"names={services}/{name}" for name in self._names)
         found = rest.call(self.client, "GET", "serviceusage", f"{path}?{names}")
         enabled = {
             service["name"].rpartition("/")[2]
             for service in found.get("services", [])
             if service.get("state") == "ENABLED"
         }
-        return [api for api in APIS if api not in enabled]
+        return [name for name in self._names if name not in enabled]
 
     def exists(self) -> bool:
         return not self.missing()
 
     def make(self) -> None:
         path = f"v1/projects/{self.config.project}/services:batchEnable"
-        operation = rest.call(self.client, "POST", "serviceusage", path, {"serviceIds": list(APIS)})
+        body = {"serviceIds": list(self._names)}
+        operation = rest.call(self.client, "POST", "serviceusage", path, body)
         finish(self.client, RestOperation(self.client, "serviceusage", operation), self.title)
 
 
@@ -195,12 +207,13 @@ class Repository(Resource):
 
 def required(client: Client) -> list[Resource]:
     """Returns everything that the project needs, in the order in which it can be made."""
+    account = ServiceAccount(client)
     return [
         Apis(client),
         Bucket(client),
         Repository(client),
-        ServiceAccount(client),
-        *(Role(client, role, "project") for role in ROLES_OF_PROJECT),
-        Role(client, "roles/storage.objectAdmin", "bucket"),
-        Role(client, "roles/artifactregistry.reader", "repository"),
+        account,
+        *(Role(client, role, "project", account.member) for role in ROLES_OF_PROJECT),
+        Role(client, "roles/storage.objectAdmin", "bucket", account.member),
+        Role(client, "roles/artifactregistry.reader", "repository", account.member),
     ]

@@ -132,6 +132,43 @@ def compare(
     )
 
 
+def judge(candidate: Evaluation, current: Evaluation | None, number: str) -> tuple[bool, str]:
+    """Judges a model for continuous integration: it must not be worse than what there is.
+
+    Unlike `compare`, which asks for a better one, it lets a model pass that is as good: the default
+    version's score must lie within the interval of the model's, where it has one.
+
+    Args:
+        candidate: evaluation of the model.
+        current: that of the default version; None where there is none, or it has no scores.
+        number: of the default version.
+
+    Returns:
+        Whether it passes, and the verdict in words.
+    """
+    objection = objection_of_baselines(candidate)
+    if objection:
+        return False, objection
+    metric = NAMES.get(candidate.metric, candidate.metric)
+    if current is None:
+        return True, f"There is no default version with scores to compare {metric} with."
+    if candidate.metric != current.metric or candidate.test_rows != current.test_rows:
+        return True, (
+            f"It is not compared with version {number}, whose scores are of other test rows or"
+            f" another metric; {metric} is {candidate.score:.4f}."
+        )
+    sign = 1 if candidate.higher_is_better else -1
+    bounds = candidate.interval or (candidate.score, candidate.score)
+    worse = sign * current.score > max(sign * each for each in bounds)
+    verdict = (
+        f"on the same test rows {metric} is {candidate.score:.4f}, version {number} has"
+        f" {current.score:.4f}."
+    )
+    if worse:
+        return False, f"The model is worse than the default: {verdict} {TRAIN_BETTER}"
+    return True, f"The model is not worse than the default: {verdict}"
+
+
 def objection_of_baselines(candidate: Evaluation | None) -> str:
     """Says what is better than a model: a prediction without one, or gradient boosting.
 

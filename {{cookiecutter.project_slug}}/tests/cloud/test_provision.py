@@ -1,6 +1,7 @@
 """setup, doctor, cost and teardown against a stand-in that knows Google's contract."""
 
 import argparse
+import shlex
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,7 +11,7 @@ from fake_google_cloud import Cloud, CloudClient, serving
 from cloud import config
 from cloud.commands import cost, doctor, setup, teardown
 from cloud.errors import UserError
-from cloud.resources import provision
+from cloud.resources import federation, provision
 
 VALUES = {
     "CLOUD_TARGET": "cloud",
@@ -85,6 +86,51 @@ def test_setup_makes_everything_once(
     cloud.asked.clear()
     assert setup.run(client, options(setup)) == 0  # idempotent: it only looks
     assert all(method == "GET" or "getIamPolicy" in path for method, path in cloud.asked)
+
+
+def test_setup_lets_a_repository_deliver_without_a_key(
+    cloud: Cloud, client: CloudClient, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert setup.run(client, options(setup, "--github", "my-team/flights")) == 0
+    printed = capsys.readouterr().out
+    pool = "projects/123456789/locations/global/workloadIdentityPools/flight-delays-github"
+    account = "flight-delays-delivery@p-roject.iam.gserviceaccount.com"
+    commands = [
+        shlex.split(line.removeprefix("  $ ")) for line in printed.splitlines() if "  $ " in line
+    ]
+    kinds = {"workload-identity-pools", account, "gh"}
+    create, provider, bind, first, second = (each for each in commands if kinds & {*each})
+    assert create[4] == "flight-delays-github"
+    assert "--attribute-condition=assertion.repository == 'my-team/flights'" in provider
+    assert bind[:5] == ["gcloud", "iam", "service-accounts", "add-iam-policy-binding", account]
+    set_for = ["gh", "variable", "set"], ["--repo", "my-team/flights", "--body"]
+    provided = f"{pool}/providers/github"
+    assert first == [*set_for[0], "WORKLOAD_IDENTITY_PROVIDER", *set_for[1], provided]
+    assert second == [*set_for[0], "DELIVERY_ACCOUNT", *set_for[1], account]
+    member = f"principalSet://iam.googleapis.com/{pool}/attribute.repository/my-team/flights"
+    policy = cloud.policies[f"v1/projects/p-roject/serviceAccounts/{account}"]
+    assert policy["bindings"] == [{"role": "roles/iam.workloadIdentityUser", "members": [member]}]
+    assert set(federation.APIS) <= cloud.apis
+
+    cloud.asked.clear()
+    assert setup.run(client, options(setup, "--github", "my-team/flights")) == 0
+    assert all(method == "GET" or "getIamPolicy" in path for method, path in cloud.asked)
+    with pytest.raises(UserError, match=r"'my-team/flights'.*remove it first"):
+        setup.run(client, options(setup, "--github", "another/flights"))
+
+    assert teardown.run(client, options(teardown, "--yes")) == 0
+    assert cloud.policies["v1/projects/p-roject"]["bindings"] == []
+    # What was removed is there for 30 days, and comes back for the same repository.
+    assert setup.run(client, options(setup, "--github", "my-team/flights")) == 0
+    assert {each.get("state") for path, each in cloud.things.items() if "Pools" in path} == {
+        "ACTIVE"
+    }
+
+
+@pytest.mark.parametrize("repository", ["flights", "a/b/c", "-a/b", "a b/c", "https://a/b"])
+def test_setup_refuses_what_is_no_repository(client: CloudClient, repository: str) -> None:
+    with pytest.raises(UserError, match="--github: expected the repository as OWNER/REPO"):
+        setup.run(client, options(setup, f"--github={repository}"))
 
 
 def test_doctor_says_what_fixes_each_failure(
