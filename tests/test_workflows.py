@@ -1,4 +1,4 @@
-"""GitHub takes the workflows as they are; their steps run in the project's tests/test_workflows.py."""
+"""GitHub takes the workflows as they are; the project's own tests run their steps."""
 
 import json
 import shutil
@@ -59,10 +59,10 @@ def checker(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("language_service")
     (folder / "check.mjs").write_text(CHECK, encoding="utf-8")
     script = folder / "check.cjs"
+    bundle = [f"--outfile={script}", "--bundle", "--platform=node", "--log-level=error"]
     for command in (
         [npm, "install", "--silent", "--no-audit", "--no-fund", *LANGUAGE_SERVICE],
-        [npm, "exec", "--", "esbuild", "check.mjs", "--bundle", "--platform=node"]
-        + [f"--outfile={script}", "--log-level=error"],
+        [npm, "exec", "--", "esbuild", "check.mjs", *bundle],
     ):
         ran = subprocess.run(
             command, cwd=folder, capture_output=True, check=False, encoding="utf-8"
