@@ -77,6 +77,39 @@ def begin_with_own_model(project: Path) -> None:
         workflow.write_text(steps, encoding="utf-8")
 
 
+def remember_template(project: Path, answers: dict[str, object]) -> None:
+    """Writes what `nox -s update` needs: the template, its commit, and the answers.
+
+    The file is cruft's, https://cruft.github.io/cruft/. A template that is in no repository of git
+    has no newer version to come, and leaves none.
+    """
+    template = str(answers.get("_repo_dir") or "")  # cruft itself, which bakes too, gives none
+    commit = template and _git(template, "rev-parse", "HEAD")
+    if not commit or _git(template, "rev-parse", "--show-prefix"):
+        return
+    given = {name: answer for name, answer in answers.items() if not name.startswith("_")}
+    state = {
+        "template": _git(template, "remote", "get-url", "origin") or str(Path(template).resolve()),
+        "commit": commit,
+        "checkout": answers.get("_checkout"),
+        "context": {"cookiecutter": given},
+        "directory": None,
+    }
+    text = json.dumps(state, ensure_ascii=False, indent=2)
+    (project / ".cruft.json").write_text(f"{text}\n", encoding="utf-8")
+
+
+def _git(folder: str, *words: str) -> str:
+    """Returns what git prints in a folder; "" where it refuses, or is not there."""
+    try:
+        ran = subprocess.run(
+            ["git", "-C", folder, *words], capture_output=True, check=False, encoding="utf-8"
+        )
+    except OSError:
+        return ""
+    return ran.stdout.strip() if ran.returncode == 0 else ""
+
+
 if __name__ == "__main__":
     answers = json.loads(ANSWERS)
     # A terminal that cannot spell the name still gets the commands.
@@ -84,5 +117,6 @@ if __name__ == "__main__":
         sys.stdout.reconfigure(errors="backslashreplace")
     if answers["data_set"] == "keras":
         begin_with_own_model(Path.cwd())
+    remember_template(Path.cwd(), answers)
     commands = next_commands(Path.cwd(), answers["data_set"])
     print(f"{answers['project_name']} is ready. Next:", *commands, sep="\n    ")

@@ -4,11 +4,13 @@ Most sessions are a command of cloud/commands/; `nox -s SESSION -- --help` expla
 """
 
 import compileall
+import json
 import os
 import shutil
 import subprocess
 import sys
 import sysconfig
+import tempfile
 import threading
 import time
 from collections.abc import Iterable
@@ -27,6 +29,8 @@ from cloud.commands import COMMANDS
 # its own, without TensorFlow.
 ENVIRONMENT = Path(".venv")
 TENSORBOARD_ENVIRONMENT = Path(".venv-tensorboard")
+UPDATE_ENVIRONMENT = Path(".venv-update")
+CRUFT = "cruft==2.16.0"
 # Without this folder the project is for Google Cloud alone.
 EMULATOR = Path("emulator")
 # TensorFlow starts in 4.5 s with compiled bytecode and in 12 s without; uv compiles when asked.
@@ -179,6 +183,32 @@ def bench_tables(session: nox.Session) -> None:
     python = install_project(session, "dev")
     install(session, "--no-deps", "--group=bench", constraints=None)
     session.run(python, "-m", "benchmarks.tables", *session.posargs)
+
+
+@nox.session
+def update(session: nox.Session) -> None:
+    """Bring what is new in the template into this project; what you changed stays yours."""
+    if not Path(".cruft.json").exists():
+        session.error(
+            "This project does not know its template: expected .cruft.json, which is written when a"
+            " project is baked from a repository. 'cruft link URL' writes it, of the package cruft."
+        )
+    python = Path(
+        install(session, CRUFT, environment=UPDATE_ENVIRONMENT, constraints=None, takes="seconds")
+    )
+    template = json.loads(Path(".cruft.json").read_text(encoding="utf-8"))["template"]
+    ask = [] if sys.stdin.isatty() else ["--skip-apply-ask"]
+    with tempfile.TemporaryDirectory() as clone:
+        session.run("git", "clone", "--quiet", "--depth=1", template, clone, external=True)
+        # Cookiecutter finds the template's extension there; cruft does not look for it.
+        paths = {"PYTHONPATH": clone}
+        session.run(str(python), "-m", "cruft", "update", *ask, *session.posargs, env=paths)
+    conflicts = "git", "diff", "--name-only", "--diff-filter=U"
+    left = str(session.run(*conflicts, silent=True, external=True)).split("\n")
+    left += [str(path) for path in Path().rglob("*.rej") if ".venv" not in path.parts[0]]
+    if any(left):
+        session.error("Both you and the template changed these; edit them: " + " ".join(left))
+    session.log("Look at it with 'git diff HEAD', and try it: nox -s lint tests")
 
 
 @nox.session
