@@ -50,6 +50,7 @@ class Config:
         emulator_folder: folder of what the emulator remembers.
         data_folder: folder of the data sets' CSV files on this machine.
         runs_folder: folder of what local training writes.
+        clients_folder: folder of the endpoint's clients in other languages.
     """
 
     target: str
@@ -69,6 +70,7 @@ class Config:
     emulator_folder: Path
     data_folder: Path
     runs_folder: Path
+    clients_folder: Path
 
     @property
     def location(self) -> str:

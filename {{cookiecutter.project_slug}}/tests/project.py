@@ -37,6 +37,7 @@ class Project:
             "emulator_folder": str(self.folder / "emulator"),
             "data_folder": str(self.folder / "data"),
             "runs_folder": str(self.folder / "runs"),
+            "clients_folder": str(self.folder / "clients"),
         }
         ours = {f"CLOUD_{key.upper()}": value for key, value in values.items()}
         return os.environ | ours | self.variables

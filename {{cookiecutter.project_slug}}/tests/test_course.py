@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,7 +19,9 @@ from cloud.command_line import parse
 from cloud.commands import COMMANDS
 
 PAGE = ROOT / "docs" / "course.md"
-FENCE = re.compile(r"^```(console|output|console cloud)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+FENCE = re.compile(
+    r"^```(console|output|console cloud|console client)\n(.*?)^```$", re.DOTALL | re.MULTILINE
+)
 TENSORBOARD = "TENSORBOARD_PYTHON"
 
 
@@ -42,7 +45,7 @@ def blocks() -> Iterator[tuple[str, list[str]]]:
 def steps() -> list[Step]:
     found: list[Step] = []
     for kind, lines in blocks():
-        if kind == "console":
+        if kind in ("console", "console client"):
             found.append(Step(lines, []))
         elif kind == "output":
             assert not found[-1].expected, "two blocks of output in a row"
@@ -67,6 +70,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
 
 def run(project: Project, command: str) -> str:
     """Runs what stands in the page, through nox, in the Python of the tests."""
+    if not command.startswith("nox "):
+        return run_client(project, command)
     words = [sys.executable, "-m", *shlex.split(command)]
     environment = project.environment | {"CLOUD_PYTHON": sys.executable, "NO_COLOR": "1"}
     if words_of(command)[0] == "tensorboard":
@@ -77,6 +82,19 @@ def run(project: Project, command: str) -> str:
         words, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
     )
     assert ran.returncode == 0, ran.stdout + ran.stderr
+    return ran.stdout
+
+
+def run_client(project: Project, command: str) -> str:
+    """Runs a client in the folder that has clients/, where its language is installed."""
+    program, *words = shlex.split(command)
+    found = sys.executable if program == "python" else shutil.which(program)
+    if found is None:
+        pytest.skip(f"{program} is not installed")
+    ran = subprocess.run(
+        [found, *words], cwd=project.folder, capture_output=True, text=True, check=False
+    )
+    assert ran.returncode == 0, ran.stderr
     return ran.stdout
 
 
@@ -112,7 +130,8 @@ def test_the_commands_print_what_the_page_says(project: Project, step: Step) -> 
 
 
 def test_every_command_is_a_session() -> None:
-    named = {words_of(command)[0] for step in steps() for command in step.commands}
+    ours = (command for kind, lines in blocks() if kind == "console" for command in lines)
+    named = {words_of(command)[0] for command in ours}
     assert named <= COMMANDS.keys()
 
 
@@ -127,7 +146,7 @@ def test_the_commands_of_google_cloud_are_well_formed(monkeypatch: pytest.Monkey
 
 def test_the_course_uses_every_command_but_demo_and_adopt() -> None:
     """Those are of the README; `tests/test_own_table.py` goes through both."""
-    commands = [lines for kind, lines in blocks() if kind.startswith("console")]
+    commands = [lines for kind, lines in blocks() if kind in ("console", "console cloud")]
     used = {
         words_of(command.removeprefix("CLOUD_TARGET=cloud "))[0]
         for lines in commands

@@ -103,6 +103,83 @@ def test_a_prediction_and_its_equal_curl_command(project: Project) -> None:
     assert 0 <= prediction["probability"] <= 1
 
 
+@pytest.mark.parametrize(
+    "client",
+    ["sh client.sh", "python client.py", "node client.mjs", "java Client.java", "go run client.go"],
+)
+def test_a_client_in_another_language_answers_as_predict_does(
+    project: Project, client: str
+) -> None:
+    program, *words = client.split()
+    if (found := sys.executable if program == "python" else shutil.which(program)) is None:
+        pytest.skip(f"{program} is not installed")
+    printed, instance = predicted(project)
+    folder = project.folder / "clients"
+    if not folder.exists():
+        assert f"Wrote {folder / 'openapi.json'}" in project.run("clients")
+
+    def run(*given: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [found, *words, *given],
+            cwd=folder,
+            env=os.environ | variables,
+            capture_output=True,
+            encoding="utf-8",
+            check=False,
+        )
+
+    ran = run(*(f"{name}={value}" for name, value in instance.items()))
+    assert ran.returncode == 0, ran.stderr
+    [prediction] = json.loads(ran.stdout)["predictions"]
+    assert json.dumps(prediction) in printed
+    refused = run("dep_delay=late")
+    assert refused.returncode == 1
+    assert "dep_delay" in refused.stderr
+    stopped = run(ENDPOINT_URL="http://127.0.0.1:9/v1")
+    assert stopped.returncode == 1
+    assert "does not answer" in stopped.stderr
+
+
+def test_the_page_asks_the_endpoint_by_its_server(project: Project) -> None:
+    """And another site's page cannot: its requests name another origin, or are no JSON."""
+    body = {"instances": [predicted(project)[1]]}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "cloud", "clients", "--serve", "--port", "0"],
+        cwd=ROOT,
+        env=project.environment,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    try:
+        with process.stdout:
+            lines = iter(process.stdout.readline, "")
+            url = next(
+                found[1] for line in lines if (found := re.search(r"(http:\S+/) until", line))
+            )
+            assert "./client.mjs" in requests.get(url, timeout=60).text
+            assert "FIELDS" in requests.get(f"{url}client.mjs", timeout=60).text
+            assert requests.get(f"{url}client.py", timeout=60).status_code == 404
+            answer = requests.post(f"{url}predict", json=body, timeout=60)
+            assert 0 <= answer.json()["predictions"][0]["probability"] <= 1
+            for headers in ({"Origin": "http://elsewhere"}, {"Content-Type": "text/plain"}):
+                refused = requests.post(f"{url}predict", json=body, headers=headers, timeout=60)
+                assert refused.status_code == 403
+            named = requests.get(url, headers={"Host": "elsewhere"}, timeout=60)
+            assert named.status_code == 404
+    finally:
+        process.terminate()
+        process.wait(60)
+
+
+def predicted(project: Project) -> tuple[str, dict[str, Any]]:
+    """Returns what predict prints about a row, and the row as it was sent."""
+    printed = project.run("predict", "--row", "3")
+    command = next(line for line in printed.splitlines() if line.startswith("curl "))
+    [instance] = json.loads(shlex.split(command)[-1])["instances"]
+    return printed, instance
+
+
 @pytest.mark.parametrize("program", ["curl", "gcloud"])
 def test_a_dry_run_prints_commands_that_submit_the_job(
     project: Project, tmp_path: Path, program: str

@@ -119,6 +119,10 @@ def test_a_model_of_images_goes_the_whole_road(digits: OwnProject) -> None:
     assert right >= 8
     printed = digits.run("predict", "--file", "images/0.png")
     assert json.loads(printed)["label"] == rows[0]["predicted_label"]
+    digits.run("clients")
+    client = [sys.executable, "clients/client.py", "image=images/0.png"]
+    answered = subprocess.run(client, cwd=digits.folder, capture_output=True, check=True)
+    assert json.loads(answered.stdout)["predictions"] == [json.loads(printed)]
 
 
 def test_what_an_own_model_does_not_take_is_one_sentence(digits: OwnProject) -> None:

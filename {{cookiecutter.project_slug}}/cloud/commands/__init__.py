@@ -22,6 +22,7 @@ COMMANDS = {
     "promote": "make a version the default, and move all traffic to it",
     "rollback": "go back to the previous default version",
     "predict": "ask the endpoint for predictions",
+    "clients": "write clients of the endpoint in other languages, and a page with a form",
     "batch": "predict for many rows that can wait, and join the predictions to them",
     "evaluate": "score a version on the test rows through the endpoint",
     "cost": "estimate what a training job may cost",

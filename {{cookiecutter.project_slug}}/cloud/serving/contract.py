@@ -2,7 +2,7 @@
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +26,12 @@ class Contract(ABC):
     Attributes:
         sample: an instance to ask the model with; None where only the data set has some.
         table: what the model was trained on; None of a model that is no table's.
+        outputs: what each output means, by its name; empty where nobody wrote it down.
     """
 
     sample: Instance | None
     table: Table | None
+    outputs: Mapping[str, str]
 
     @abstractmethod
     def parse(self, text: str) -> Instance:
@@ -67,9 +69,12 @@ class Contract(ABC):
 class TableContract(Contract):
     """Of a model that was trained on a table: raw values by the names or headings of columns."""
 
-    def __init__(self, table: Table, sample: Instance | None = None) -> None:
+    def __init__(
+        self, table: Table, sample: Instance | None = None, outputs: Mapping[str, str] | None = None
+    ) -> None:
         self.table: Table = table
         self.sample = sample
+        self.outputs = outputs or {}
 
     def parse(self, text: str) -> Instance:
         return instances.parse(text, self.table)
@@ -93,9 +98,15 @@ class PlainContract(Contract):
 
     table = None
 
-    def __init__(self, inputs: dict[str, Input], sample: Instance | None) -> None:
+    def __init__(
+        self,
+        inputs: dict[str, Input],
+        sample: Instance | None,
+        outputs: Mapping[str, str] | None = None,
+    ) -> None:
         self.inputs = inputs
         self.sample = sample
+        self.outputs = outputs or {}
 
     def parse(self, text: str) -> Instance:
         return plain_instances.parse(text, self.inputs)
@@ -166,13 +177,14 @@ def read(client: Client, folder: str) -> Contract:
 
 
 def _parse(document: dict[str, Any]) -> Contract:
+    sample, outputs = document.get("sample"), document.get("outputs")
     if document.get("table") is not None:
-        return TableContract(tables.of_document(document["table"]), document.get("sample"))
+        return TableContract(tables.of_document(document["table"]), sample, outputs)
     inputs = {
         each["name"]: Input(each["name"], each["kind"], each["about"], _tensor(each))
         for each in document["inputs"]
     }
-    return PlainContract(inputs, document.get("sample"))
+    return PlainContract(inputs, sample, outputs)
 
 
 def _tensor(described: dict[str, Any]) -> str:

@@ -230,9 +230,9 @@ GOOD = post(json.dumps({"instances": [FLIGHT]}).encode())
         (post(b"{}", "Content-Encoding: gzip"), b"400 "),
         (post(gzip.compress(b"{}")[:-1], "Content-Encoding: gzip"), b"400 "),
         (post(gzip.compress(b" " * 1_572_865), "Content-Encoding: gzip"), b"413 "),
-        (post(b"{}", "Connection: Upgrade", "Upgrade: h2c"), b"400 Bad Request"),
+        (b"CONNECT a:443 HTTP/1.1\r\nHost: localhost\r\n\r\n", b"400 Bad Request"),
     ],
-    ids=["tls", "header", "path", "headers", "origin", "br", "no gzip", "half", "bomb", "upgrade"],
+    ids=["tls", "header", "path", "headers", "origin", "br", "no gzip", "half", "bomb", "connect"],
 )
 def test_what_is_not_plain_http_is_refused_and_closed(
     server: ModelServer, data: bytes, reason: bytes
@@ -242,6 +242,15 @@ def test_what_is_not_plain_http_is_refused_and_closed(
     assert answer.count(b"HTTP/1.1 ") == 1
     assert b"Connection: close" in answer
     assert set(json.loads(answer.partition(b"\r\n\r\n")[2])) == {"error"}
+
+
+def test_an_offer_of_another_protocol_is_ignored(server: ModelServer) -> None:
+    """Java's HttpClient makes it with each request; RFC 9110, 7.8 lets a server ignore it."""
+    body = json.dumps({"instances": [FLIGHT]}).encode()
+    offer = "Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAEAAEAA"
+    answer = talk(server, post(body, *offer) + GOOD)
+    assert answer.count(b"HTTP/1.1 200 OK") == 2
+    assert answer.count(b'{"predictions":[') == 2
 
 
 def test_a_request_cut_short_is_told_so_and_harms_nobody(server: ModelServer) -> None:

@@ -26,6 +26,7 @@ emulator_port = 8085
 emulator_folder = ".emulator"
 data_folder = "data"
 runs_folder = "runs"
+clients_folder = "clients"
 """
 
 

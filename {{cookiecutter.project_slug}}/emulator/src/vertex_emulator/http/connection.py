@@ -121,8 +121,9 @@ class Connection(asyncio.Protocol):
         self._unparsed += len(data)  # a head that begins in this data starts again from 0
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            pass  # refused in on_headers_complete; here the parser only says that it stopped
+        except httptools.HttpParserUpgrade as stopped:
+            if not self._refused:
+                self._read_without_upgrade(data[stopped.args[0] :])
         except httptools.HttpParserError as error:
             self._refuse(RequestError(400, f"Malformed HTTP request: {error}"))
         if self._in_request:
@@ -143,6 +144,18 @@ class Connection(asyncio.Protocol):
         """Goes on once the client has read."""
         self._writable = True
         self._next()
+
+    def _read_without_upgrade(self, rest: bytes) -> None:
+        """Reads a request that offers another protocol, as Java's client does, as one of HTTP/1.1.
+
+        A server may ignore the offer (RFC 9110, 7.8), but the parser passes over the body of such
+        a request. So another one reads the head again, without the offer, and all that follows.
+        """
+        lines = [b"%s %s HTTP/1.1" % (self._parser.get_method(), self._url)]
+        offer = (b"upgrade", b"connection", b"http2-settings")
+        lines += [b"%s: %s" % each for each in self._headers.items() if each[0] not in offer]
+        self._parser = httptools.HttpRequestParser(self)
+        self.data_received(b"\r\n".join(lines) + b"\r\n\r\n" + rest)
 
     # httptools' side
 
@@ -186,12 +199,10 @@ class Connection(asyncio.Protocol):
         error = self._service.admit(self._headers)
         if error is not None:
             self._refuse(error)
-        if self._parser.should_upgrade():  # the parser passes over the body of such a request
-            self._refuse(
-                RequestError(
-                    400, "This server speaks HTTP/1.1; set the client not to ask for an upgrade"
-                )
-            )
+        if self._parser.should_upgrade():
+            if self._parser.get_method() == b"CONNECT":
+                self._refuse(RequestError(400, "This server is no proxy"))
+            return
         if self._expects_continue and not (self._refused or self._answering or self._queue):
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
@@ -211,6 +222,8 @@ class Connection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         """Queues the request behind those of the same connection."""
+        if self._parser.should_upgrade():
+            return  # only its head has been read
         self._in_request = False
         self._deadline = self._loop.time() + IDLE_SECONDS
         if self._refused:

@@ -1,0 +1,1 @@
+"""Clients of the endpoint in other languages, and its OpenAPI document."""

@@ -1,0 +1,106 @@
+"""What an instance has: its fields, as a client in any language writes them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+
+from cloud.console import CONTROLS, amount
+from cloud.serving.contract import Contract, PlainContract
+from cloud.serving.instances import Instance
+from cloud.serving.plain_instances import Input
+from cloud.serving.training_values import TrainingValues
+from table_schema.columns import NUMBER_MISSING_IN_JSON, Column
+
+# `file` is base64 in JSON, {"b64": "…"}, as TensorFlow Serving takes bytes, documented at
+# https://www.tensorflow.org/tfx/serving/api_rest#encoding_binary_values; `json` is a list.
+Type = Literal["number", "integer", "boolean", "text", "file", "json"]
+TYPES: dict[str, Type] = {"image": "file", "bytes": "file", "tensor": "json"}
+TYPES |= {kind: kind for kind in ("number", "integer", "boolean")}
+# Of a class file of Java, a text of up to 65,535 bytes fits in; an example of more says nothing.
+LONGEST_EXAMPLE = 16_000
+SHOWN = 8
+MOST_CHOICES = 200
+
+
+@dataclass(frozen=True)
+class Field:
+    """One value of an instance.
+
+    Attributes:
+        name: in JSON.
+        type: how a client writes it.
+        about: what it holds, with its unit and what the training rows had of it; one line.
+        example: a value as JSON has it; None where it is too long to be one.
+        choices: the values that the model tells apart, where it does.
+        shape: of a list that has dtype and shape, in words.
+    """
+
+    name: str
+    type: Type
+    about: str
+    example: Any = None
+    choices: tuple[Any, ...] = field(default=(), hash=False)
+    shape: str = ""
+
+
+def of_contract(taken: Contract, sample: Instance, learned: TrainingValues) -> list[Field]:
+    """Returns the fields of what a model takes.
+
+    Args:
+        taken: by the model.
+        sample: an instance, whole.
+        learned: what the training rows held.
+    """
+    if isinstance(taken, PlainContract):
+        return [_of_input(each, sample) for each in taken.inputs.values()]
+    columns = taken.table.columns if taken.table else ()
+    return [_of_column(each, sample, learned) for each in columns]
+
+
+def _of_column(column: Column, sample: Instance, learned: TrainingValues) -> Field:
+    name, about = column.name, column.about
+    if column.heading != name:
+        about = f"{column.heading}: {about}"
+    choices = tuple(learned.vocabulary.get(name, ()))
+    seen = _seen(column, choices, learned)
+    if seen:
+        about += f"; training rows: {seen}"
+    kind = TYPES.get(column.kind, "text")
+    return Field(name, kind, one_line(about), _short(kind, sample[name]), choices[:MOST_CHOICES])
+
+
+def _seen(column: Column, choices: tuple[Any, ...], learned: TrainingValues) -> str:
+    name = column.name
+    if name in learned.ranges:
+        low, high = learned.ranges[name]
+        return f"{amount(low)} to {amount(high)}"
+    if name in learned.dates:
+        return " to ".join(learned.dates[name])
+    if choices and column.kind == "integer":
+        return f"{min(choices)} to {max(choices)}"
+    some = sorted(choices)[:SHOWN]
+    return ", ".join(map(str, some)) + ", …" * (len(choices) > SHOWN)
+
+
+def _of_input(taken: Input, sample: Mapping[str, Any]) -> Field:
+    kind = TYPES.get(taken.kind, "text")
+    about = one_line(": ".join(filter(None, (taken.tensor, taken.about))))
+    return Field(taken.name, kind, about, _short(kind, sample.get(taken.name)), (), taken.tensor)
+
+
+def _short(kind: Type, value: Any) -> Any:
+    """Returns an example, with no more digits than a float32 has; None of a long one."""
+    if kind == "file":
+        value = value.get("b64") if isinstance(value, dict) else value or None
+    if len(str(value)) > LONGEST_EXAMPLE:
+        return None
+    if kind == "number" and value is not None and value != NUMBER_MISSING_IN_JSON:
+        return float(str(np.float32(value)))
+    return value
+
+
+def one_line(text: str) -> str:
+    """Returns a text that is safe in a comment that ends with its line, in any language."""
+    return " ".join(CONTROLS.sub(" ", text).replace("\ufeff", "").split())
