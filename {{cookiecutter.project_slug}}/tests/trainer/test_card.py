@@ -117,6 +117,9 @@ def test_a_card_says_the_scores_the_settings_and_the_limits(kind: str) -> None:
     assert "Only <here>." in words
     assert "64,32" in words
     assert "--metric" not in words  # it is not set
+    for found in document["dependence"].values():
+        for means in found["means"].values():
+            assert all(f"{mean:z.4f}" in words for mean in means)
     for count in np.ravel(document.get("confusion", {}).get("matrix", [])):
         assert f"{count:,}" in words
 

@@ -8,6 +8,7 @@ from table_schema.columns import Column, Label, Table
 from table_schema.metrics import roc_auc, score
 from trainer.tabular import evaluation
 from trainer.tabular.data import Array, Rows
+from trainer.tabular.dependence import partial_dependence
 from trainer.tabular.evaluation import evaluate
 
 TABLE = Table(
@@ -127,3 +128,26 @@ def test_errors_of_a_number_are_counted_between_their_far_ends() -> None:
     found = evaluation.curves(label, np.linspace(-1, 1, 1_000), truths)["minutes"]["errors"]
     assert sum(found["rows"]) == 990
     assert found["edges"][0] == pytest.approx(-0.99, abs=0.001)
+
+
+def test_the_dependence_is_the_mean_answer_where_all_rows_have_a_value() -> None:
+    found = partial_dependence(TABLE, predict, rows(2), ["x", "noise", "town"], seed=0)
+    assert list(found) == ["x", "noise", "town"]
+    of_x = np.array(found["x"]["values"])
+    assert len(of_x) == 15
+    assert (np.diff(of_x) > 0).all()
+    # The answer follows `x` alone: at each value it is that of any row with it.
+    np.testing.assert_allclose(found["x"]["means"]["yes"], 1 / (1 + np.exp(-of_x)), rtol=1e-6)
+    overall = np.ptp(found["noise"]["means"]["yes"])
+    assert overall < 1e-9
+    assert found["town"]["values"] in ([*"abc", ""], [*"acb", ""])  # the most frequent first
+    assert np.ptp(found["town"]["means"]["yes"]) < 1e-9
+
+
+def test_the_dependence_leaves_out_what_has_one_value_and_takes_values_that_rows_have() -> None:
+    few = rows(2, 40)
+    few.features["noise"][:] = 3.0
+    few.features["x"][::2] = np.nan
+    found = partial_dependence(TABLE, predict, few, ["x", "noise", "town"], seed=0)
+    assert list(found) == ["x", "town"]
+    assert set(found["x"]["values"]) <= set(few.features["x"][1::2].tolist())

@@ -49,11 +49,13 @@ def render(document: Mapping[str, Any], table: Table) -> str:
         "interval": _interval,
         "number": _number,
         "percent": "{:.0%}".format,
+        "plain": _plain,
     }
     template = resources.files("trainer.tabular").joinpath("card.html").read_text(encoding="utf-8")
     metric = document["primary"]["metric"]
     learned = {"Importance of the columns": charts.importance(document["importance"], metric)}
     learned |= charts.history(document["history"], metric, document["best_epoch"])
+    headings = {column.name: column.heading for column in table.columns}
     return environment.from_string(template).render(
         document=document,
         table=table,
@@ -65,6 +67,8 @@ def render(document: Mapping[str, Any], table: Table) -> str:
         quality=_sources(charts.of_curves(document["curves"], table.label.name)),
         slices=_sources(_slices(document)),
         learned=_sources(learned),
+        dependence=_sources(charts.dependence(document.get("dependence", {}), headings)),
+        headings=headings,
         weakest=_weakest(document),
         most_classes=MOST_CLASSES,
         most_curves=charts.MOST_CURVES,
@@ -126,6 +130,10 @@ def _sources(figures: Mapping[str, Any]) -> dict[str, str]:
 
 def _number(value: float) -> str:
     return f"{value:z.4f}" if abs(value) < 2 else f"{value:,.2f}"
+
+
+def _plain(value: Any) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def _interval(ends: Sequence[float]) -> str:

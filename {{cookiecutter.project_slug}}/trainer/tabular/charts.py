@@ -168,6 +168,47 @@ def importance(found: Mapping[str, Mapping[str, float]], metric: str) -> Figure:
     return axes.figure
 
 
+def dependence(found: Mapping[str, Any], headings: Mapping[str, str]) -> dict[str, Figure]:
+    """Draws what a model answers on average at each value of a column.
+
+    All have the same ends: a column that changes little looks so.
+
+    Args:
+        found: an evaluation's `dependence`.
+        headings: what each column is called.
+
+    Returns:
+        Figures by column.
+    """
+    if not found:
+        return {}
+    every = [mean for each in found.values() for means in each["means"].values() for mean in means]
+    low, high = min(every), max(every)
+    ends = low - 0.05 * (high - low), high + 0.05 * (high - low) or 1e-9
+    return {name: _dependence(headings[name], each, ends) for name, each in found.items()}
+
+
+@_style()
+def _dependence(heading: str, found: Mapping[str, Any], ends: tuple[float, float]) -> Figure:
+    values, means = found["values"], dict(list(found["means"].items())[:MOST_CURVES])
+    several = len(means) > 1
+    about = "mean prediction" if several else f"mean prediction of {_short(next(iter(means)))}"
+    if isinstance(values[0], float):
+        axes = _axes(heading, "", about, SQUARE)
+        for name, line in means.items():
+            axes.plot(values, line, "o-", markersize=3.5, label=_short(name))
+        axes.set_ylim(*ends)
+    else:
+        labels = [_short(str(value)) or "(missing)" for value in values[::-1]]
+        axes = _rows_axes(heading, about, labels)
+        for name, line in means.items():
+            axes.plot(line[::-1], range(len(labels)), "o", markersize=5, label=_short(name))
+        axes.set_xlim(*ends)
+    if several:
+        axes.legend(fontsize=8.5)
+    return axes.figure
+
+
 @_style()
 def history(epochs: Sequence[Mapping[str, float]], metric: str, best: int) -> dict[str, Figure]:
     """Draws the loss, and the metric to compare by, epoch by epoch."""

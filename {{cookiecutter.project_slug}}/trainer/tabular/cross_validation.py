@@ -13,8 +13,7 @@ from table_schema.columns import Table
 from table_schema.metrics import intervals, score
 from trainer.tabular import model
 from trainer.tabular.checkpoint import Checkpoints
-from trainer.tabular.data import Array, Rows
-from trainer.tabular.evaluation import take
+from trainer.tabular.data import Array, Rows, take
 from trainer.tabular.loop import Loop
 from trainer.tabular.preprocess import Preprocessor
 from trainer.tabular.settings import Settings

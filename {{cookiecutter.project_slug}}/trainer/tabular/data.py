@@ -2,7 +2,7 @@
 
 import hashlib
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +16,8 @@ from trainer.tabular import data_files
 from trainer.tabular.formats import BadRecordError, Format, open_format
 
 Array = np.ndarray[Any, Any]
+# A model: float [rows, classes] or [rows], as `table_schema/metrics.py` scores them.
+Predict = Callable[["Rows"], Array]
 
 SHOWN = 5  # rows that cannot be parsed, with their numbers
 JUDGED = 100_000  # rows after which the share of those that do not parse is looked at
@@ -147,6 +149,12 @@ def join(blocks: Sequence[Rows]) -> Rows:
         np.concatenate([block.labels for block in blocks]),
         np.concatenate(keys) if len(keys) == len(blocks) else None,
     )
+
+
+def take(rows: Rows, places: Array) -> Rows:
+    """Returns the rows of these places."""
+    features = {name: values[places] for name, values in rows.features.items()}
+    return Rows(rows.source, features, rows.labels[places])
 
 
 def sampled(blocks: Iterable[Rows], step: int, sample: list[Rows]) -> Iterator[Rows]:

@@ -1,6 +1,6 @@
 """What the test rows tell of a model: all that evaluation.json and the model card show of it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -8,9 +8,8 @@ import numpy as np
 from table_schema.columns import Label, Table
 from table_schema.metrics import RISING, Ranking, answers, in_order, intervals, primary, score
 from trainer.tabular.baselines import baselines
-from trainer.tabular.data import Array, Rows
-
-Predict = Callable[[Rows], Array]
+from trainer.tabular.data import Array, Predict, Rows, take
+from trainer.tabular.dependence import partial_dependence
 
 BINS = 10  # of a calibration curve, with as many rows in each
 POINTS = 200  # of a curve, at most
@@ -46,10 +45,11 @@ def evaluate(
     Returns:
         What evaluation.json holds of it: `test`, the scores, with their `intervals`;
         `baselines`; `slices` by column and value; `curves` by class, or of the label; `confusion`
-        of classes; `importance` by column.
+        of classes; `importance` and `dependence` by column.
     """
     label, predictions = table.label, predict(test)
     metric = primary(label, class_rows)
+    important = importance(table, predict, test, metric, seed)
     found = {
         "test": in_order(score(predictions, test.labels, threshold), label, class_rows),
         "intervals": intervals(predictions, test.labels, seed, threshold),
@@ -59,7 +59,8 @@ def evaluate(
             for name in table.slices
         },
         "curves": curves(label, predictions, test.labels),
-        "importance": importance(table, predict, test, metric, seed),
+        "importance": important,
+        "dependence": partial_dependence(table, predict, test, list(important), seed),
     }
     if label.classes:
         found["confusion"] = confusion(predictions, test.labels, threshold)
@@ -198,9 +199,3 @@ def confusion(predictions: Array, labels: Array, threshold: float = 0.5) -> dict
         found["precision"] = float(matrix[1, 1] / max(matrix[:, 1].sum(), 1))
         found["recall"] = float(matrix[1, 1] / max(matrix[1].sum(), 1))
     return found
-
-
-def take(rows: Rows, places: Array) -> Rows:
-    """Returns the rows of these places."""
-    features = {name: values[places] for name, values in rows.features.items()}
-    return Rows(rows.source, features, rows.labels[places])
