@@ -7,6 +7,7 @@ import pytest
 from vertex_emulator.errors import ApiError
 from vertex_emulator.vertex import container
 
+PREBUILT = "us-docker.pkg.dev/vertex-ai/prediction"
 ROUTES = {"healthRoute": "/v1/models/m", "predictRoute": "/v1/models/m:predict"}
 ARGS = ["--rest_api_port=8080", "--model_name=m", "--model_base_path=$(AIP_STORAGE_URI)"]
 
@@ -90,10 +91,12 @@ def test_variables_of_the_model_name_it() -> None:
         ),
         ({"args": [*ARGS, "--model_name", "m"], **ROUTES}, "FAILED_PRECONDITION", "in one word"),
         ({"args": ARGS, "command": ["/bin/sh"], **ROUTES}, "UNIMPLEMENTED", "'/bin/sh'"),
+        ({"imageUri": "gcr.io/p/own:1"}, "UNIMPLEMENTED", "no containers; it stands for"),
+        ({"imageUri": f"{PREBUILT}/pytorch-cpu.2-1"}, "UNIMPLEMENTED", "of TensorFlow, scikit-le"),
         (
-            {"imageUri": "us-docker.pkg.dev/vertex-ai/prediction/tf2-cpu.2-15:latest"},
+            {"imageUri": f"{PREBUILT}/sklearn-cpu.1-3:latest", "args": ["--x"]},
             "UNIMPLEMENTED",
-            "TensorFlow Serving's image",
+            "containerSpec.args: the emulator runs Google's prebuilt images as they are",
         ),
     ],
 )
@@ -102,3 +105,25 @@ def test_what_vertex_ai_would_not_reach(spec: dict[str, Any], status: str, part:
         container.of(model(**spec))
     assert caught.value.status == status
     assert part in caught.value.message
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        f"{PREBUILT}/tf2-cpu.2-15:latest",
+        "europe-docker.pkg.dev/vertex-ai/prediction/tf2-gpu.2-12@sha256:0",
+        "gcr.io/cloud-aiplatform/prediction/tf2-cpu.2-1:latest",
+        f"{PREBUILT}/tf-cpu.1-15",
+    ],
+)
+def test_a_prebuilt_image_needs_no_more(image: str) -> None:
+    found = container.of(model(imageUri=image))
+    assert (found.framework, found.arguments) == ("tensorflow", ["--prebuilt=tensorflow"])
+    assert (found.health_route, found.predict_route) == ("/health", "/predict")
+    assert container.of(model(imageUri=image, predictRoute="/p")).predict_route == "/p"
+
+
+def test_a_library_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
+    with pytest.raises(ApiError, match=r"is not installed beside the emulator; .*install xgboost"):
+        container.of(model(imageUri=f"{PREBUILT}/xgboost-cpu.2-1:latest"))

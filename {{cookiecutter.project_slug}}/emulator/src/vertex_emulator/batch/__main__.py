@@ -19,8 +19,7 @@ from vertex_emulator.http.connection import Request, Respond
 from vertex_emulator.http.errors import RequestError
 from vertex_emulator.model_server.__main__ import parse_options
 from vertex_emulator.model_server.errors import StartError, document, fault
-from vertex_emulator.model_server.model import Model
-from vertex_emulator.model_server.server import Options, Server, serve
+from vertex_emulator.model_server.server import AnyModel, Options, Server, serve
 from vertex_emulator.uris import split_uri
 
 
@@ -47,9 +46,9 @@ class BatchServer(Server):
         super().close()
 
 
-def _predict(model: Model, body: bytes) -> Done:
+def _predict(model: AnyModel, body: bytes) -> Done:
     task, data = Task.decode(body)
-    return predict_block(task, data, model.signatures, fetch)
+    return predict_block(task, data, model, fetch)
 
 
 def _deliver(done: "Future[Done]", respond: Respond) -> None:

@@ -13,16 +13,15 @@ from vertex_emulator.batch.rows import InstanceConfig, Row, read_rows
 from vertex_emulator.batch.task import Done, Task
 from vertex_emulator.http.errors import RequestError
 from vertex_emulator.model_server import batcher, payload, tensors
-from vertex_emulator.model_server.model import DEFAULT_SIGNATURE, Signature
+from vertex_emulator.model_server.estimators import Estimator
+from vertex_emulator.model_server.model import DEFAULT_SIGNATURE, Model, Signature
 from vertex_emulator.model_server.tensors import Array
 
 Fetch = Callable[[str], bytes]
 Fault = tuple[str, int]  # a message, and a google.rpc.Code
 
 
-def predict_block(
-    task: Task, data: bytes, signatures: Mapping[str, Signature], fetch: Fetch
-) -> Done:
+def predict_block(task: Task, data: bytes, model: Model | Estimator, fetch: Fetch) -> Done:
     """Predicts for the rows of a block, and writes what becomes of them.
 
     All go through one call of the model where it is known to treat rows apart, otherwise as many
@@ -31,13 +30,13 @@ def predict_block(
     Args:
         task: how to read it, and where to write.
         data: whole records of a file.
-        signatures: of the model.
+        model: what predicts.
         fetch: returns the content of an object by its gs:// URI; raises `rows.RowError`.
 
     Raises:
         rows.RowError: the header of a csv file does not fit.
     """
-    signature = signatures.get(DEFAULT_SIGNATURE)
+    signature = None if isinstance(model, Estimator) else model.signatures.get(DEFAULT_SIGNATURE)
     if task.file_format == "jsonl" and signature is not None:
         columns = read_columns(data, signature, InstanceConfig.of(task.config))
         results = columns and _predict_columns(columns, signature, task.batch_size)
@@ -45,7 +44,7 @@ def predict_block(
             Path(task.results).write_bytes(results)
             Path(task.errors).write_bytes(b"")
             return Done(len(columns.names))
-    return _predict_rows(task, list(read_rows(data, task, fetch)), dict(signatures))
+    return _predict_rows(task, list(read_rows(data, task, fetch)), model)
 
 
 def _predict_columns(columns: Columns, signature: Signature, batch_size: int) -> bytes | None:
@@ -99,10 +98,10 @@ def _as_json(name: str, array: Array) -> list[bytes]:
     return [tensors.encode_value(name, row) for row in array]
 
 
-def _predict_rows(task: Task, rows: list[Row], signatures: dict[str, Signature]) -> Done:
+def _predict_rows(task: Task, rows: list[Row], model: Model | Estimator) -> Done:
     """Predicts for rows one by one where need be, so that the others of a batch are done."""
     sent = [row for row in rows if not row.problem]
-    answers = _ask(sent, signatures, task.batch_size)
+    answers = _ask(sent, model, task.batch_size)
     results, errors, reasons = [], [], []
     for row in rows:
         answer = (row.problem, INVALID_ARGUMENT) if row.problem else next(answers)
@@ -118,33 +117,33 @@ def _predict_rows(task: Task, rows: list[Row], signatures: dict[str, Signature])
     return Done(len(results), len(errors), reasons[0] if reasons else "")
 
 
-def _ask(
-    rows: list[Row], signatures: dict[str, Signature], batch_size: int
-) -> Iterator[bytes | Fault]:
+def _ask(rows: list[Row], model: Model | Estimator, batch_size: int) -> Iterator[bytes | Fault]:
     """Yields for each row its prediction as JSON, or why there is none."""
     if not rows:
         return
-    if len(rows) > batch_size and not _may_join(rows[0], signatures):
+    if len(rows) > batch_size and not _may_join(rows[0], model):
         for begin in range(0, len(rows), batch_size):
-            yield from _ask(rows[begin : begin + batch_size], signatures, batch_size)
+            yield from _ask(rows[begin : begin + batch_size], model, batch_size)
         return
     try:
-        predictions = _predictions([row.sent for row in rows], signatures)
+        predictions = _predictions([row.sent for row in rows], model)
     except RequestError as error:
         if len(rows) == 1:
             yield error.message, INTERNAL if error.status >= 500 else INVALID_ARGUMENT
             return
         half = len(rows) // 2
-        yield from _ask(rows[:half], signatures, batch_size)
-        yield from _ask(rows[half:], signatures, batch_size)
+        yield from _ask(rows[:half], model, batch_size)
+        yield from _ask(rows[half:], model, batch_size)
     else:
         yield from predictions
 
 
-def _may_join(row: Row, signatures: dict[str, Signature]) -> bool:
+def _may_join(row: Row, model: Model | Estimator) -> bool:
     """Whether a row, and others of its shape, may go through one call of any size."""
+    if isinstance(model, Estimator):
+        return False
     try:
-        question = payload.parse(b'{"instances":[' + row.sent + b"]}", signatures)
+        question = payload.parse(b'{"instances":[' + row.sent + b"]}", model.signatures)
         pairs = zip(question.signature.inputs, question.columns, strict=True)
         arrays = [tensors.pack(spec, column) for spec, column in pairs]
     except (RequestError, tensors.MismatchError):
@@ -152,14 +151,17 @@ def _may_join(row: Row, signatures: dict[str, Signature]) -> bool:
     return question.signature.joinable and question.signature.declares(arrays)
 
 
-def _predictions(instances: list[bytes], signatures: dict[str, Signature]) -> list[bytes]:
+def _predictions(instances: list[bytes], model: Model | Estimator) -> list[bytes]:
     """Returns each instance's prediction as JSON.
 
     Raises:
         RequestError: there are not as many, for the reason that the model server gives.
     """
-    question = payload.parse(b'{"instances":[' + b",".join(instances) + b"]}", signatures)
-    [(status, content)] = batcher.answer([question])
+    body = b'{"instances":[' + b",".join(instances) + b"]}"
+    if isinstance(model, Estimator):
+        status, content = model.answer(body)
+    else:
+        [(status, content)] = batcher.answer([payload.parse(body, model.signatures)])
     if status != 200:
         raise RequestError(status, orjson.loads(content)["error"])
     try:

@@ -19,6 +19,7 @@ from collections.abc import Mapping, Sequence
 from vertex_emulator.model_server.errors import StartError
 from vertex_emulator.model_server.server import Options, serve
 
+FRAMEWORKS = ("tensorflow", "sklearn", "xgboost")
 MAX_BODY = 1_572_864  # 1.5 MB, as Vertex AI counts
 
 # TensorFlow Serving's flags that change nothing of what is served here.
@@ -101,6 +102,14 @@ def parse_options(argv: Sequence[str], environ: Mapping[str, str]) -> Options:
         help="with --enable_batching: only for models that bring the file",
     )
     parser.add_argument(
+        "--prebuilt",
+        choices=FRAMEWORKS,
+        default="",
+        metavar="FRAMEWORK",
+        help="serve as Google's prebuilt image of tensorflow, sklearn or xgboost does: the model "
+        "itself lies in --model-dir, as saved_model.pb, model.joblib, model.pkl or model.bst",
+    )
+    parser.add_argument(
         "--max-batch-size",
         type=_positive,
         default=1024,
@@ -150,6 +159,7 @@ def parse_options(argv: Sequence[str], environ: Mapping[str, str]) -> Options:
         max_waiting=args.max_waiting_bytes,
         intra_op_threads=args.tensorflow_intra_op_parallelism,
         batching=args.enable_batching and not args.enable_per_model_batching_parameters,
+        prebuilt=args.prebuilt,
     )
 
 

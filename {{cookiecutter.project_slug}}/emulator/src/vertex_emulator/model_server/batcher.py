@@ -69,6 +69,18 @@ class Batcher:
             self._busy = True
             self._loop.call_soon(self._start)  # after the other requests that arrived just now
 
+    def call(self, work: Callable[[], Answer], respond: Callable[[int, bytes], None]) -> None:
+        """Has the model's thread answer a request by itself, after those that came before.
+
+        Args:
+            work: returns the answer; raises nothing.
+            respond: called with it, once, in the loop's thread.
+        """
+        future = self._thread.submit(work)
+        future.add_done_callback(
+            lambda done: self._loop.call_soon_threadsafe(respond, *done.result())
+        )
+
     def close(self) -> None:
         """Lets the batch that runs end, and ends the thread."""
         self._thread.shutdown()

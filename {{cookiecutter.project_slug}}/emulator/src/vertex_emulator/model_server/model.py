@@ -99,7 +99,9 @@ class Model:
     definition: dict[str, Any]
 
 
-def load(folder: Path, intra_op_threads: int = 0, *, batching: bool = False) -> Model:
+def load(
+    folder: Path, intra_op_threads: int = 0, *, batching: bool = False, version: int | None = None
+) -> Model:
     """Loads the SavedModel in a version's folder and warms it up.
 
     A graph session, not `tf.saved_model.load`: it is what TensorFlow Serving runs, takes the
@@ -116,6 +118,7 @@ def load(folder: Path, intra_op_threads: int = 0, *, batching: bool = False) -> 
         folder: of the version.
         intra_op_threads: that an op may use, 0 for as many as there are processors.
         batching: whether the model is known to treat rows apart.
+        version: where the folder's name is no number.
 
     Raises:
         StartError: the folder's content does not load.
@@ -138,7 +141,7 @@ def load(folder: Path, intra_op_threads: int = 0, *, batching: bool = False) -> 
             signatures[name] = _signature(tf, session, name, definition, batching=batching)
             _warm_up(signatures[name])
     return Model(
-        version=int(folder.name),
+        version=int(folder.name) if version is None else version,
         signatures=signatures,
         definition={
             name: json_format.MessageToDict(

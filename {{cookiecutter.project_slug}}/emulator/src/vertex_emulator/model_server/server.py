@@ -17,13 +17,14 @@ import orjson
 from vertex_emulator.http.connection import Connection, Request, Respond
 from vertex_emulator.http.errors import RequestError
 from vertex_emulator.limits import allow_many_files
+from vertex_emulator.model_server import estimators, payload, source
 from vertex_emulator.model_server import model as models
-from vertex_emulator.model_server import payload, source
 from vertex_emulator.model_server.batcher import Batcher
 from vertex_emulator.model_server.errors import StartError, document, fault
 from vertex_emulator.model_server.metrics import ROUTE as METRICS_ROUTE
 from vertex_emulator.model_server.metrics import Metrics
 
+AnyModel = models.Model | estimators.Estimator
 DRAIN_SECONDS = 60.0  # the longest that an accepted request may take to its answer
 
 _SWEEP_SECONDS = 1.0
@@ -48,6 +49,8 @@ class Options:
         max_waiting: bytes of the bodies that may wait for the model.
         intra_op_threads: that an op may use, 0 for as many as there are processors.
         batching: whether requests that wait may share a call of any model.
+        prebuilt: framework of the prebuilt image that the server stands for, or "" for TensorFlow
+            Serving.
     """
 
     model_dir: str
@@ -61,6 +64,7 @@ class Options:
     max_waiting: int
     intra_op_threads: int
     batching: bool = False
+    prebuilt: str = ""
 
 
 class Server:
@@ -73,12 +77,12 @@ class Server:
         self.receiving = 0
         self._options = options
         self._is_local = _is_local_name(options.host.encode())
-        self.model: models.Model | None = None
+        self.model: AnyModel | None = None
         self._predict_routes = {options.predict_route}
         self._metrics = Metrics()
         self._batcher = Batcher(options.max_batch_size, options.max_waiting, self._metrics)
 
-    def ready(self, model: models.Model) -> None:
+    def ready(self, model: AnyModel) -> None:
         """Starts to answer predictions."""
         self.model = model
 
@@ -136,7 +140,7 @@ class Server:
             refusal = fault(error)
             respond(refusal.status, document(refusal), _JSON)
 
-    def _predict(self, model: models.Model, path: str, body: bytes, respond: Respond) -> None:
+    def _predict(self, model: AnyModel, path: str, body: bytes, respond: Respond) -> None:
         if path not in self._predict_routes:
             verb = self._match("POST", path, model)
             if verb in {":classify", ":regress"}:
@@ -149,9 +153,12 @@ class Server:
             self._metrics.count_answer(status)
             respond(status, answer, _JSON)
 
-        self._batcher.submit(payload.parse(body, model.signatures), len(body), deliver)
+        if isinstance(model, estimators.Estimator):
+            self._batcher.call(lambda: model.answer(body), deliver)
+        else:
+            self._batcher.submit(payload.parse(body, model.signatures), len(body), deliver)
 
-    def _describe(self, model: models.Model, method: str, path: str) -> bytes:
+    def _describe(self, model: AnyModel, method: str, path: str) -> bytes:
         """Returns the model's status, or its metadata."""
         verb = "" if path == self._options.health_route else self._match(method, path, model)
         if method != "GET" or verb not in {"", "/metadata"}:
@@ -162,7 +169,7 @@ class Server:
             raise RequestError(503, "The server is shutting down")
         return self._status(model)
 
-    def _match(self, method: str, path: str, model: models.Model) -> str:
+    def _match(self, method: str, path: str, model: AnyModel) -> str:
         """Returns what follows the model's name and version in the path."""
         match = _ROUTE.fullmatch(path)
         if match is None:
@@ -185,7 +192,7 @@ class Server:
             f"POST {own}:predict, GET {own}, GET {own}/metadata",
         )
 
-    def _status(self, model: models.Model) -> bytes:
+    def _status(self, model: AnyModel) -> bytes:
         return orjson.dumps(
             {
                 "model_version_status": [
@@ -198,7 +205,7 @@ class Server:
             }
         )
 
-    def _metadata(self, model: models.Model) -> bytes:
+    def _metadata(self, model: AnyModel) -> bytes:
         return orjson.dumps(
             {
                 "model_spec": {
@@ -276,9 +283,18 @@ async def serve(options: Options, kind: type[Server] = Server) -> None:
             server.close()
 
 
-def _load(options: Options, stack: ExitStack) -> models.Model:
-    folder = source.find(options.model_dir, stack)
-    model = models.load(folder, options.intra_op_threads, batching=options.batching)
+def _load(options: Options, stack: ExitStack) -> AnyModel:
+    model: AnyModel
+    if options.prebuilt in estimators.FILES:
+        folder = source.find_files(options.model_dir, stack)
+        model = estimators.load(folder, options.model_dir, options.prebuilt)
+    elif options.prebuilt:
+        folder = source.find_files(options.model_dir, stack)
+        source.check_saved_model(folder, options.model_dir)
+        model = models.load(folder, options.intra_op_threads, batching=options.batching, version=1)
+    else:
+        folder = source.find(options.model_dir, stack)
+        model = models.load(folder, options.intra_op_threads, batching=options.batching)
     # What TensorFlow's import made stays for ever: collections need not look at it again.
     gc.collect()
     gc.freeze()

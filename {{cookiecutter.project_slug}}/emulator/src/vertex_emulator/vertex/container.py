@@ -1,4 +1,6 @@
-"""What a model's container would run on Google Cloud, where its image is TensorFlow Serving's.
+"""What a model's container would run on Google Cloud.
+
+Its image is TensorFlow Serving's, or one of Google's prebuilt images (`prebuilt`).
 
 Sources: https://cloud.google.com/vertex-ai/docs/reference/rest/v1/ModelContainerSpec (the routes
 and their defaults); TensorFlow Serving's `tensorflow_serving/tools/docker/Dockerfile` (the image's
@@ -11,6 +13,7 @@ from dataclasses import dataclass
 
 from vertex_emulator.errors import failed_precondition, not_emulated
 from vertex_emulator.state.documents import Document
+from vertex_emulator.vertex import prebuilt
 
 EMULATED_IMAGE = re.compile(r"(^|/)tensorflow/serving(:|@|$)")
 SERVER = "tensorflow_model_server"
@@ -22,17 +25,19 @@ REFERENCE = re.compile(r"\$\((\w+)\)")
 
 @dataclass(frozen=True)
 class Container:
-    """A container of TensorFlow Serving.
+    """What stands for a container.
 
     Attributes:
-        arguments: its flags, those of the image among them.
+        arguments: flags of the model server, those of the image among them.
         health_route: path that answers 200 once the model is loaded.
         predict_route: path that takes predictions.
+        framework: of a prebuilt image, whose server is told its routes; otherwise "".
     """
 
     arguments: list[str]
     health_route: str
     predict_route: str
+    framework: str = ""
 
 
 def variables(version: Document) -> dict[str, str]:
@@ -64,14 +69,27 @@ def of(version: Document) -> Container:
 
     Raises:
         ApiError: 400 UNIMPLEMENTED for another image or command; 400 FAILED_PRECONDITION for what
-            TensorFlow Serving would not start with, or would not be reached at by Vertex AI.
+            TensorFlow Serving would not start with, or would not be reached at by Vertex AI, and
+            for a library that is not installed.
     """
     container = version.get("containerSpec", {})
+    framework = prebuilt.framework(container)
+    if framework:
+        prebuilt.check(container, framework)
+        return Container(
+            [f"--prebuilt={framework}"],
+            container.get("healthRoute", prebuilt.HEALTH_ROUTE),
+            container.get("predictRoute", prebuilt.PREDICT_ROUTE),
+            framework,
+        )
     image = container.get("imageUri", "")
     if not EMULATED_IMAGE.search(image):
         raise not_emulated(
-            f"containerSpec.imageUri: the emulator serves with TensorFlow Serving's image"
-            f" (…/tensorflow/serving:TAG) only, got {image!r}."
+            f"containerSpec.imageUri: the emulator has no containers; it stands for TensorFlow"
+            " Serving's image (…/tensorflow/serving:TAG) and for Google's prebuilt images of"
+            " TensorFlow, scikit-learn and XGBoost (such as us-docker.pkg.dev/vertex-ai/prediction/"
+            f"tf2-cpu.2-15:latest), got {image!r}. Upload the model with one of these to serve it"
+            " here."
         )
     environment = variables(version)
     arguments = [*_image_arguments(container, environment), *container.get("args", [])]

@@ -148,13 +148,17 @@ class ModelServers:
         port = free_ports(1)[0]
         env = inherited() | container.variables(version)
         env |= {
-            # Not AIP_HEALTH_ROUTE and AIP_PREDICT_ROUTE: TensorFlow Serving has routes of its own.
             "AIP_HTTP_PORT": str(port),
             "AIP_ENDPOINT_ID": endpoint.rpartition("/")[2],
             "AIP_DEPLOYED_MODEL_ID": deployed["id"],
             "AIP_PROJECT_NUMBER": endpoint.split("/")[1],
             "STORAGE_EMULATOR_HOST": self._url,
         }
+        if spec.framework:  # TensorFlow Serving has routes of its own
+            env |= {
+                "AIP_HEALTH_ROUTE": spec.health_route,
+                "AIP_PREDICT_ROUTE": spec.predict_route,
+            }
         arguments = container.expand(spec.arguments, env)
         run = Run(self._folder / f"{deployed['id']}-{uuid.uuid4().hex[:8]}")
         # The copy of the model goes with the server's folder, also after SIGKILL.
@@ -168,7 +172,10 @@ class ModelServers:
             root,
             ends_with_emulator=True,
             # A variable of the container's may be one that is read at an import: that is done then.
-            forker=None if version["containerSpec"].get("env") else self._forker,
+            # Other frameworks' servers start in less time without what the forker has imported.
+            forker=None
+            if version["containerSpec"].get("env") or spec.framework not in ("", "tensorflow")
+            else self._forker,
         )
         server = ModelServer(run, port, spec.health_route, spec.predict_route)
         threading.Thread(target=_watch, args=(server,), daemon=True).start()
