@@ -30,8 +30,8 @@ from vertex_emulator.testing.running import RunningEmulator
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "10000"))
 LOCATION = "projects/test-project/locations/us-central1"
 COLLECTIONS = (
-    "customJobs", "trainingPipelines", "models", "endpoints", "operations", "metadataStores",
-    "tensorboards",
+    "customJobs", "trainingPipelines", "datasets", "models", "endpoints", "operations",
+    "metadataStores", "tensorboards",
 )  # fmt: skip
 CUSTOM_TASK = "gs://google-cloud-aiplatform/schema/trainingjob/definition/custom_task_1.0.0.yaml"
 STATUSES = {
@@ -72,9 +72,9 @@ EMULATED = [
         method
         for method in METHODS
         if re.search(
-            r"/(customJobs|trainingPipelines|models|endpoints|operations|metadataStores|contexts|"
-            r"executions|artifacts|tensorboards|experiments|runs|timeSeries)(/\{[^/]*\})?"
-            r"(:(cancel|upload|listVersions|"
+            r"/(customJobs|trainingPipelines|datasets|models|endpoints|operations|metadataStores|"
+            r"contexts|executions|artifacts|tensorboards|experiments|runs|timeSeries)"
+            r"(/\{[^/]*\})?(:(cancel|upload|listVersions|"
             r"deleteVersion|mergeVersionAliases|deployModel|undeployModel|mutateDeployedModel|"
             r"predict|rawPredict|wait|addContext\w*|removeContextChildren|addExecutionEvents|"
             r"queryContext\w*|queryExecution\w*|batchCreate|batchRead|write|read|export\w*))?$",

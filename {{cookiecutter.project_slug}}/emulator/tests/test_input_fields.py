@@ -16,7 +16,15 @@ from vertex_emulator.errors import ApiError
 from vertex_emulator.object_store.objects import Objects
 from vertex_emulator.state.database import Database
 from vertex_emulator.state.documents import Documents
-from vertex_emulator.vertex import batch_jobs, endpoints, jobs, models, pipelines
+from vertex_emulator.vertex import (
+    batch_jobs,
+    dataset_export,
+    datasets,
+    endpoints,
+    jobs,
+    models,
+    pipelines,
+)
 from vertex_emulator.vertex.messages import read_mask
 from vertex_emulator.vertex.operations import Operations
 
@@ -59,6 +67,11 @@ PIPELINE = {
     "trainingTaskInputs": JOB["jobSpec"],
     "modelToUpload": {"displayName": "m"},
 }
+DATASET = {
+    "displayName": "d",
+    "metadataSchemaUri": datasets.TABLES[0],
+    "metadata": {"inputConfig": {"gcsSource": {"uri": ["gs://bucket/table.csv"]}}},
+}
 DEEPEST = 6  # parts of a path
 # What a request gives and an answer has elsewhere, or in another form.
 ELSEWHERE = {
@@ -86,6 +99,7 @@ class Emulator:
         objects = Objects(database, folder / "blobs")
         objects.buckets.create("bucket", "p", {})
         objects.write("bucket", "in.jsonl", io.BytesIO(b"{}\n"), "text/plain")
+        objects.write("bucket", "table.csv", io.BytesIO(b"text,y\n1,2\n"), "text/csv")
         objects.write("bucket", "model/1/saved_model.pb", io.BytesIO(b""), "text/plain")
         operations = Operations(self.documents)
         self.models = models.Models(database, self.documents, objects, operations)
@@ -96,8 +110,15 @@ class Emulator:
             operations,
             jobs=self.jobs,
             models=self.models,
+            exports=dataset_export.DatasetExports(self.documents, objects),
             runner=Mock(),
         )
+        self.datasets = datasets.Datasets(self.documents, operations)
+        dataset = self.create_dataset(DATASET)["name"].rpartition("/")[2]
+        self.input_config = {
+            "datasetId": dataset,
+            "gcsDestination": {"outputUriPrefix": "gs://bucket/splits"},
+        }
         self.batch_jobs = batch_jobs.BatchJobs(
             self.documents, objects, self.models, operations, Mock()
         )
@@ -123,8 +144,12 @@ class Emulator:
     def create_job(self, job: Any) -> Any:
         return self.jobs.create(LOCATION, job)
 
+    def create_dataset(self, dataset: Any) -> Any:
+        return self.datasets.create(LOCATION, dataset)["response"]
+
     def create_pipeline(self, pipeline: Any) -> Any:
-        return self.pipelines.create(LOCATION, pipeline)
+        config = self.input_config | pipeline.get("inputDataConfig", {})
+        return self.pipelines.create(LOCATION, pipeline | {"inputDataConfig": config})
 
     def create_batch_job(self, job: Any) -> Any:
         return self.batch_jobs.create(LOCATION, {"model": self.model} | job)
@@ -141,6 +166,7 @@ CALLS: dict[str, tuple[Callable[[Emulator, Any], Any], Any]] = {
     "Model": (Emulator.upload, MODEL),
     "Endpoint": (Emulator.create_endpoint, {"displayName": "e"}),
     "CustomJob": (Emulator.create_job, JOB),
+    "Dataset": (Emulator.create_dataset, DATASET),
     "TrainingPipeline": (Emulator.create_pipeline, PIPELINE),
     "BatchPredictionJob": (Emulator.create_batch_job, BATCH),
     "DeployedModel": (Emulator.deploy, {"dedicatedResources": RESOURCES}),
@@ -149,6 +175,7 @@ OUTPUT_ONLY = {
     "Model": models.OUTPUT_ONLY,
     "Endpoint": endpoints.OUTPUT_ONLY,
     "CustomJob": jobs.OUTPUT_ONLY,
+    "Dataset": datasets.OUTPUT_ONLY,
     "TrainingPipeline": pipelines.OUTPUT_ONLY,
     "BatchPredictionJob": batch_jobs.OUTPUT_ONLY,
     "DeployedModel": endpoints.DEPLOYED_OUTPUT_ONLY,
@@ -277,6 +304,27 @@ def test_output_only_is_what_google_says(message: str) -> None:
             PIPELINE | {"parentModel": f"{LOCATION}/models/1"},
             f"The Model does not exist: {LOCATION}/models/1",
         ),
+        (
+            Emulator.create_pipeline,
+            PIPELINE | {"inputDataConfig": {"datasetId": "7"}},
+            f"inputDataConfig.datasetId: the Dataset does not exist: {LOCATION}/datasets/7",
+        ),
+        (
+            Emulator.create_pipeline,
+            PIPELINE | {"inputDataConfig": {"predefinedSplit": {"key": "z"}}},
+            "inputDataConfig.predefinedSplit.key: expected one of the columns text, y, got 'z'",
+        ),
+        (
+            Emulator.create_pipeline,
+            PIPELINE | {"inputDataConfig": {"fractionSplit": {"trainingFraction": 1.5}}},
+            "inputDataConfig.fractionSplit: expected fractions from 0 whose sum",
+        ),
+        (
+            Emulator.create_dataset,
+            DATASET | {"metadataSchemaUri": f"{datasets.SCHEMAS}image_1.0.0.yaml"},
+            "metadataSchemaUri: the emulator keeps data sets of tables only",
+        ),
+        (Emulator.create_dataset, DATASET | {"metadata": 7}, "gcsSource.uri: expected a list of"),
     ],
 )
 def test_what_is_refused(

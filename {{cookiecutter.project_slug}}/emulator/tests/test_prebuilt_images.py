@@ -55,9 +55,12 @@ def test_scikit_learn_from_training_to_prediction(clients: Clients) -> None:
     for instances in ([[0]], [["a", 1]], [[1], [1, 2]]):
         with pytest.raises(Exception, match="The model refuses these instances: ValueError"):
             endpoint.predict(instances)
-    assert batch(clients, model, "[0,0]\n[1]\n[1,1]\n")[::2] == [
+    assert batch(clients, model, "[0,0]\n[1]\n[1,1]\n") == [
         '{"instance":[0,0],"prediction":"low"}',
         '{"instance":[1,1],"prediction":"high"}',
+        '{"instance":[1],"error":{"code":3,"message":"gs://sdk-bucket/prebuilt.jsonl, row 2: '
+        "The model refuses these instances: ValueError: X has 1 features, but"
+        ' DecisionTreeClassifier is expecting 2 features as input."}}',
     ]
     endpoint.delete(force=True)
 
@@ -77,7 +80,7 @@ def test_tensorflow_serves_the_savedmodel_itself(clients: Clients, exports: Path
     )
     endpoint = deployed(model)
     assert endpoint.predict([{"x": 3.0}]).predictions == [{"y": 6.0, "twice": 6.0}]
-    assert batch(clients, model, '{"x": 1.0}\n') == [
+    assert batch(clients, model, '{"x":1.0}\n') == [
         '{"instance":{"x":1.0},"prediction":{"twice":2.0,"y":2.0}}'
     ]
     with pytest.raises(Exception, match=r"contains no saved_model.pb; a prebuilt image of Tensor"):

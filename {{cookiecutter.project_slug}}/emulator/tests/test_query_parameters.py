@@ -15,7 +15,8 @@ from vertex_emulator.testing.clients import Clients
 
 DOCUMENTS = files("googleapiclient.discovery_cache.documents")
 COLLECTIONS = (
-    "customJobs", "batchPredictionJobs", "trainingPipelines", "models", "endpoints", "operations",
+    "customJobs", "batchPredictionJobs", "trainingPipelines", "datasets", "models", "endpoints",
+    "operations",
 )  # fmt: skip
 SERVED = 40  # methods of them at least, operations below each
 

@@ -37,6 +37,8 @@ from vertex_emulator.tensorboards import routes as tensorboards_routes
 from vertex_emulator.vertex import routes as vertex_routes
 from vertex_emulator.vertex.batch_execution import BatchRunner
 from vertex_emulator.vertex.batch_jobs import BatchJobs
+from vertex_emulator.vertex.dataset_export import DatasetExports
+from vertex_emulator.vertex.datasets import Datasets
 from vertex_emulator.vertex.endpoints import Endpoints
 from vertex_emulator.vertex.execution import JobRunner
 from vertex_emulator.vertex.fleet import Fleet
@@ -96,10 +98,8 @@ def create_app(
     operations = Operations(documents)
     models = Models(database, documents, objects, operations)
     jobs = Jobs(documents, entries, operations, runner)
-    pipeline_runner = PipelineRunner(database, documents, jobs, models)
-    pipelines = Pipelines(
-        database, documents, operations, jobs=jobs, models=models, runner=pipeline_runner
-    )
+    exports = DatasetExports(documents, objects)
+    pipeline_runner = PipelineRunner(database, documents, jobs=jobs, models=models, exports=exports)
     servers = ModelServers(data_dir / "servers", url)
     batch_runner = BatchRunner(documents, objects, models, servers, data_dir / "batches")
     batch_jobs = BatchJobs(documents, objects, models, operations, batch_runner)
@@ -161,7 +161,16 @@ def create_app(
             *vertex_routes.routes(
                 jobs=jobs,
                 batch_jobs=batch_jobs,
-                pipelines=pipelines,
+                pipelines=Pipelines(
+                    database,
+                    documents,
+                    operations,
+                    jobs=jobs,
+                    models=models,
+                    exports=exports,
+                    runner=pipeline_runner,
+                ),
+                datasets=Datasets(documents, operations),
                 tuning_jobs=tuning_jobs,
                 models=models,
                 endpoints=endpoints,

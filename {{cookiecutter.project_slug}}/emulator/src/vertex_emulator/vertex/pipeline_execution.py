@@ -1,4 +1,4 @@
-"""Carries training pipelines to their end: a custom job, and what it trained as a model.
+"""Carries training pipelines to their end: data, a custom job, and what it trained as a model.
 
 The job is one like any other, created and run as `customJobs` are, and the model is uploaded as
 `models:upload` does.
@@ -18,6 +18,7 @@ from vertex_emulator.errors import ApiError
 from vertex_emulator.state.database import Database
 from vertex_emulator.state.documents import Document, Documents
 from vertex_emulator.vertex import pipeline_states
+from vertex_emulator.vertex.dataset_export import DatasetExports
 from vertex_emulator.vertex.jobs import Jobs
 from vertex_emulator.vertex.messages import normalise
 from vertex_emulator.vertex.models import Models
@@ -38,15 +39,23 @@ class PipelineRunner:
         documents: where pipelines and their states are kept.
         jobs: where their custom jobs are created.
         models: where what they trained is uploaded.
+        exports: write their data.
     """
 
     def __init__(
-        self, database: Database, documents: Documents, jobs: Jobs, models: Models
+        self,
+        database: Database,
+        documents: Documents,
+        *,
+        jobs: Jobs,
+        models: Models,
+        exports: DatasetExports,
     ) -> None:
         self._database = database
         self._documents = documents
         self._jobs = jobs
         self._models = models
+        self._exports = exports
         self._followed: dict[str, None] = {}
         self._closing = threading.Event()
         self._beginning = ThreadPoolExecutor(MAX_BEGINNING, thread_name_prefix="pipeline")
@@ -102,13 +111,20 @@ class PipelineRunner:
         self._documents.update(name, lambda found: pipeline_states.to_failed(found, reason))
 
     def _begin(self, name: str) -> None:
-        """Creates the pipeline's job, in the same moment as the pipeline says so."""
-        with self._database.transaction():
-            pipeline = self._documents.get(name)
-            if pipeline is None or pipeline["state"] in pipeline_states.ENDED:
+        """Writes the data, and creates the job in the same moment as the pipeline says so."""
+        pipeline = self._documents.get(name)
+        if pipeline is None or not self._is_wanted(name):
+            return
+        variables = None
+        if backing_job(pipeline) is None:
+            variables = self._exports.export(pipeline, lambda: self._is_wanted(name))
+            if variables is None:
                 return
-            if backing_job(pipeline) is None:
-                job = self._jobs.create(_location(name), _custom_job(pipeline))
+        with self._database.transaction():
+            if not self._is_wanted(name):
+                return
+            if variables is not None:
+                job = self._jobs.create(_location(name), _custom_job(pipeline, variables))
 
                 def change(found: Document) -> None:
                     found["trainingTaskMetadata"] = {"backingCustomJob": job["name"]}
@@ -116,6 +132,11 @@ class PipelineRunner:
 
                 self._documents.update(name, change)
         self._followed[name] = None
+
+    def _is_wanted(self, name: str) -> bool:
+        pipeline = self._documents.get(name)
+        going_on = pipeline is not None and pipeline["state"] not in pipeline_states.ENDED
+        return going_on and not self._closing.is_set()
 
     def _follow(self, name: str) -> None:
         """Ends a pipeline whose job has ended."""
@@ -167,9 +188,13 @@ def job_spec(pipeline: Document) -> Document:
     return normalise("CustomJobSpec", pipeline.get("trainingTaskInputs", {}))
 
 
-def _custom_job(pipeline: Document) -> Document:
+def _custom_job(pipeline: Document, variables: list[dict[str, str]]) -> Document:
+    spec = job_spec(pipeline)
+    for pool in filter(None, spec["workerPoolSpecs"]):
+        program = pool.get("containerSpec") or pool["pythonPackageSpec"]
+        program["env"] = [*program.get("env", []), *variables]
     display_name = pipeline["displayName"][: MAX_NAME_CHARACTERS - len(JOB_NAME_END)]
-    job = {"displayName": display_name + JOB_NAME_END, "jobSpec": job_spec(pipeline)}
+    job = {"displayName": display_name + JOB_NAME_END, "jobSpec": spec}
     return job | {key: pipeline[key] for key in ("labels", "encryptionSpec") if key in pipeline}
 
 

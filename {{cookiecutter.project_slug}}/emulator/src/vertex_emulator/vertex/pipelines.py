@@ -14,6 +14,7 @@ from vertex_emulator.state.database import Database
 from vertex_emulator.state.documents import Document, Documents
 from vertex_emulator.times import now
 from vertex_emulator.vertex import models, pipeline_states
+from vertex_emulator.vertex.dataset_export import DatasetExports
 from vertex_emulator.vertex.jobs import Jobs, check_spec
 from vertex_emulator.vertex.messages import normalise
 from vertex_emulator.vertex.models import Models
@@ -34,7 +35,6 @@ OUTPUT_ONLY = (
     "name", "trainingTaskMetadata", "state", "error", "createTime", "startTime", "endTime",
     "updateTime",
 )  # fmt: skip
-REFUSED = {"inputDataConfig": "managed data sets are not emulated; name the data in args"}
 LANGUAGE = filters.Language(
     fields=frozenset({"displayName", "state", "trainingTaskDefinition", "createTime", "labels"}),
     ranks={"state": pipeline_states.RANKS},
@@ -54,6 +54,7 @@ class Pipelines:
         *,
         jobs: Jobs,
         models: Models,
+        exports: DatasetExports,
         runner: PipelineRunner,
     ) -> None:
         self._database = database
@@ -61,6 +62,7 @@ class Pipelines:
         self._operations = operations
         self._jobs = jobs
         self._models = models
+        self._exports = exports
         self._runner = runner
 
     def create(self, location: str, body: Any) -> Document:
@@ -70,14 +72,16 @@ class Pipelines:
 
         Raises:
             ApiError: 400 INVALID_ARGUMENT for a malformed pipeline; 404 NOT_FOUND for an unknown
-                `parentModel`; 400 UNIMPLEMENTED for another task than the custom one.
+                `parentModel` or data set; 400 UNIMPLEMENTED for another task than the custom one.
         """
-        pipeline = taken(normalise("TrainingPipeline", body), OUTPUT_ONLY, REFUSED)
+        pipeline = taken(normalise("TrainingPipeline", body), OUTPUT_ONLY, {})
         check_display_name(pipeline)
         check_labels(pipeline)
         _check_definition(pipeline.get("trainingTaskDefinition", ""))
         check_spec(_task_spec(pipeline), "trainingTaskInputs")
         self._check_model(location, pipeline)
+        if "inputDataConfig" in pipeline:
+            self._exports.check(location, pipeline["inputDataConfig"])
         moment = now()
         document = pipeline | {
             "name": f"{location}/trainingPipelines/{new_id()}",

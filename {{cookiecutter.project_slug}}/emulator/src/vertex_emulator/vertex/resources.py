@@ -27,6 +27,7 @@ ORDERS = {
 MESSAGES = {
     "batchPredictionJobs": "BatchPredictionJob",
     "customJobs": "CustomJob",
+    "datasets": "Dataset",
     "endpoints": "Endpoint",
     "hyperparameterTuningJobs": "HyperparameterTuningJob",
     "models": "Model",

@@ -7,6 +7,7 @@ from starlette.routing import BaseRoute
 
 from vertex_emulator.json_routes import json_routes
 from vertex_emulator.vertex.batch_jobs import BatchJobs
+from vertex_emulator.vertex.datasets import Datasets
 from vertex_emulator.vertex.endpoints import Endpoints
 from vertex_emulator.vertex.jobs import Jobs
 from vertex_emulator.vertex.models import Models
@@ -20,6 +21,7 @@ _JOBS = f"{_LOCATION}/customJobs"
 _BATCH_JOBS = f"{_LOCATION}/batchPredictionJobs"
 _PIPELINES = f"{_LOCATION}/trainingPipelines"
 _TUNING_JOBS = f"{_LOCATION}/hyperparameterTuningJobs"
+_DATASETS = f"{_LOCATION}/datasets"
 _MODELS = f"{_LOCATION}/models"
 _ENDPOINTS = f"{_LOCATION}/endpoints"
 _OPERATIONS = f"{_LOCATION}/{{nesting:nesting}}operations"
@@ -32,6 +34,7 @@ def routes(
     jobs: Jobs,
     batch_jobs: BatchJobs,
     pipelines: Pipelines,
+    datasets: Datasets,
     tuning_jobs: TuningJobs,
     models: Models,
     endpoints: Endpoints,
@@ -59,6 +62,11 @@ def routes(
         ("GET", _TUNING_JOBS + _ID, tuning_jobs.get),
         ("DELETE", _TUNING_JOBS + _ID, tuning_jobs.delete),
         ("POST", _TUNING_JOBS + _ID + ":cancel", tuning_jobs.cancel),
+        ("GET", _DATASETS, datasets.list_page, *_LIST, "orderBy"),
+        ("POST", _DATASETS, datasets.create),
+        ("GET", _DATASETS + _ID, datasets.get, "readMask"),
+        ("PATCH", _DATASETS + _ID, datasets.patch),
+        ("DELETE", _DATASETS + _ID, datasets.delete),
         ("GET", _MODELS, models.list_page, *_LIST, "orderBy"),
         ("POST", _MODELS + ":upload", models.upload),
         ("GET", _MODELS + _ID, models.get),
