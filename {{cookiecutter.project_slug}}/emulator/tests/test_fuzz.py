@@ -4,6 +4,7 @@ The methods, parameters and bodies come from Google's discovery documents. FUZZ_
 the environment takes as many, other ones each time.
 """
 
+import copy
 import http.client
 import json
 import os
@@ -19,6 +20,7 @@ from urllib.parse import quote, urlencode, urlsplit
 
 import pytest
 import requests
+import tunings
 from custom_jobs import run, spec
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
@@ -30,6 +32,7 @@ from vertex_emulator.testing.running import RunningEmulator
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "10000"))
 LOCATION = "projects/test-project/locations/us-central1"
 COLLECTIONS = (
+    "hyperparameterTuningJobs",
     "customJobs", "trainingPipelines", "datasets", "models", "endpoints", "operations",
     "metadataStores", "tensorboards",
 )  # fmt: skip
@@ -72,7 +75,8 @@ EMULATED = [
         method
         for method in METHODS
         if re.search(
-            r"/(customJobs|trainingPipelines|datasets|models|endpoints|operations|metadataStores|"
+            r"/(hyperparameterTuningJobs|"
+            r"customJobs|trainingPipelines|datasets|models|endpoints|operations|metadataStores|"
             r"contexts|executions|artifacts|tensorboards|experiments|runs|timeSeries)"
             r"(/\{[^/]*\})?(:(cancel|upload|listVersions|"
             r"deleteVersion|mergeVersionAliases|deployModel|undeployModel|mutateDeployedModel|"
@@ -176,6 +180,7 @@ def fuzzed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fuzzed]:
     running = RunningEmulator(process, url, folder / "data")
     clients = Clients(url)
     job = run(clients, spec("print('{}')"))
+    tuned = tunings.run(clients, tunings.tuning(max_trial_count=1, parallel_trial_count=1))
     pipeline = requests.post(
         f"{url}/v1/{LOCATION}/trainingPipelines",
         json={
@@ -210,6 +215,7 @@ def fuzzed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fuzzed]:
         name: [resource.rpartition("/")[2]]
         for name, resource in {
             "customJobs": job.name,
+            "hyperparameterTuningJobs": tuned.name,
             "trainingPipelines": pipeline.json()["name"],
             "models": model.model,
             "endpoints": endpoint.name,
@@ -285,6 +291,12 @@ def almost_jobs(draw: st.DrawFn) -> Any:
         },
         "labels": {"a": "b"},
     }
+    return draw(changed(job))
+
+
+@st.composite
+def changed(draw: st.DrawFn, job: Any) -> Any:
+    """What is given with anything else at one place."""
     place = job
     while isinstance(place, (dict, list)) and place:
         key = draw(st.sampled_from(sorted(place) if isinstance(place, dict) else range(len(place))))
@@ -293,6 +305,17 @@ def almost_jobs(draw: st.DrawFn) -> Any:
             break
         place = place[key]
     return job
+
+
+@st.composite
+def almost_tunings(draw: st.DrawFn) -> Any:
+    """A tuning like those that clients send, but for one value; its trials fail at once."""
+    tuning = tunings.tuning("", tunings.X, tunings.OPTIMIZER, display_name="x")
+    [pool] = tuning["trial_job_spec"]["worker_pool_specs"]
+    pool["container_spec"]["command"] = ["no-such-program"]
+    algorithms = ["ALGORITHM_UNSPECIFIED", "GRID_SEARCH", "RANDOM_SEARCH"]
+    tuning["study_spec"]["algorithm"] = draw(st.sampled_from(algorithms))
+    return draw(changed(copy.deepcopy(tuning)))
 
 
 @st.composite
@@ -322,6 +345,8 @@ def fuzzed_requests(draw: st.DrawFn) -> dict[str, Any]:
     body: Any = draw(bodies(schema)) if schema else None
     if template.endswith("/customJobs") and draw(st.booleans()):
         body = draw(almost_jobs())
+    if template.endswith("/hyperparameterTuningJobs") and draw(st.booleans()):
+        body = draw(almost_tunings())
     if template.endswith("/trainingPipelines") and draw(st.booleans()):
         body = draw(almost_pipelines())
     chosen = draw(st.lists(st.sampled_from([*query, "unknown"]), max_size=4, unique=True))
@@ -404,6 +429,8 @@ def test_no_request_left_a_trace_elsewhere(fuzzed: Fuzzed) -> None:
     clients = Clients(fuzzed.running.url)
     for job in clients.jobs.list_custom_jobs(parent=LOCATION):
         assert "Internal error" not in job.error.message, job
+    for tuned in clients.jobs.list_hyperparameter_tuning_jobs(parent=LOCATION):
+        assert "Internal error" not in tuned.error.message, tuned
     url = f"{fuzzed.running.url}/v1/{LOCATION}/trainingPipelines?pageSize=100"
     for pipeline in requests.get(url, timeout=60).json()["trainingPipelines"]:
         assert "Internal error" not in pipeline.get("error", {}).get("message", ""), pipeline

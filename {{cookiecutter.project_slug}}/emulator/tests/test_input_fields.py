@@ -24,9 +24,11 @@ from vertex_emulator.vertex import (
     jobs,
     models,
     pipelines,
+    tuning_jobs,
 )
 from vertex_emulator.vertex.messages import read_mask
 from vertex_emulator.vertex.operations import Operations
+from vertex_emulator.vertex.trials import Trials
 
 LOCATION = "projects/p/locations/l"
 MACHINE = {"machineType": "n1-standard-4"}
@@ -71,6 +73,16 @@ DATASET = {
     "displayName": "d",
     "metadataSchemaUri": datasets.TABLES[0],
     "metadata": {"inputConfig": {"gcsSource": {"uri": ["gs://bucket/table.csv"]}}},
+}
+TUNING = {
+    "displayName": "h",
+    "maxTrialCount": 4,
+    "parallelTrialCount": 2,
+    "studySpec": {
+        "metrics": [{"metricId": "auc"}],
+        "parameters": [{"parameterId": "x", "doubleValueSpec": {"maxValue": 1}}],
+    },
+    "trialJobSpec": JOB["jobSpec"],
 }
 DEEPEST = 6  # parts of a path
 # What a request gives and an answer has elsewhere, or in another form.
@@ -119,6 +131,14 @@ class Emulator:
             "datasetId": dataset,
             "gcsDestination": {"outputUriPrefix": "gs://bucket/splits"},
         }
+        self.tuning_jobs = tuning_jobs.TuningJobs(
+            database,
+            self.documents,
+            Mock(),
+            operations,
+            trials=Trials(database, self.documents),
+            tuner=Mock(),
+        )
         self.batch_jobs = batch_jobs.BatchJobs(
             self.documents, objects, self.models, operations, Mock()
         )
@@ -151,6 +171,9 @@ class Emulator:
         config = self.input_config | pipeline.get("inputDataConfig", {})
         return self.pipelines.create(LOCATION, pipeline | {"inputDataConfig": config})
 
+    def create_tuning_job(self, job: Any) -> Any:
+        return self.tuning_jobs.create(LOCATION, job)
+
     def create_batch_job(self, job: Any) -> Any:
         return self.batch_jobs.create(LOCATION, {"model": self.model} | job)
 
@@ -167,6 +190,7 @@ CALLS: dict[str, tuple[Callable[[Emulator, Any], Any], Any]] = {
     "Endpoint": (Emulator.create_endpoint, {"displayName": "e"}),
     "CustomJob": (Emulator.create_job, JOB),
     "Dataset": (Emulator.create_dataset, DATASET),
+    "HyperparameterTuningJob": (Emulator.create_tuning_job, TUNING),
     "TrainingPipeline": (Emulator.create_pipeline, PIPELINE),
     "BatchPredictionJob": (Emulator.create_batch_job, BATCH),
     "DeployedModel": (Emulator.deploy, {"dedicatedResources": RESOURCES}),
@@ -176,6 +200,7 @@ OUTPUT_ONLY = {
     "Endpoint": endpoints.OUTPUT_ONLY,
     "CustomJob": jobs.OUTPUT_ONLY,
     "Dataset": datasets.OUTPUT_ONLY,
+    "HyperparameterTuningJob": tuning_jobs.OUTPUT_ONLY,
     "TrainingPipeline": pipelines.OUTPUT_ONLY,
     "BatchPredictionJob": batch_jobs.OUTPUT_ONLY,
     "DeployedModel": endpoints.DEPLOYED_OUTPUT_ONLY,

@@ -15,6 +15,7 @@ from vertex_emulator.testing.clients import Clients
 
 DOCUMENTS = files("googleapiclient.discovery_cache.documents")
 COLLECTIONS = (
+    "hyperparameterTuningJobs",
     "customJobs", "batchPredictionJobs", "trainingPipelines", "datasets", "models", "endpoints",
     "operations",
 )  # fmt: skip

@@ -17,6 +17,20 @@ for step in (1, 2, 3):
 """
 X = {"parameter_id": "x", "double_value_spec": {"min_value": 0, "max_value": 1}}
 
+OPTIMIZER = {
+    "parameter_id": "optimizer",
+    "categorical_value_spec": {"values": ["sgd", "adam"]},
+    "conditional_parameter_specs": [
+        {
+            "parent_categorical_values": {"values": ["sgd"]},
+            "parameter_spec": {
+                "parameter_id": "momentum",
+                "discrete_value_spec": {"values": [0.5, 0.9]},
+            },
+        }
+    ],
+}
+
 
 def tuning(code: str = CODE, *parameters: dict[str, Any], **fields: Any) -> dict[str, Any]:
     """A tuning of Python code; fields of the study are named with `study_` before them."""

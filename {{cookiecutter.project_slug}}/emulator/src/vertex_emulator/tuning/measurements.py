@@ -6,7 +6,6 @@ names holds a JSON object a line, with `timestamp` (seconds since the epoch), `t
 text, and the whole file anew with each report, of which it keeps the last hundred.
 """
 
-import itertools
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
@@ -181,9 +180,3 @@ def final(found: Sequence[Document], spec: Document) -> Document | None:
 def sign_of(metric: Document) -> int:
     """Returns 1 for a metric that is to be great, -1 for one that is to be small."""
     return -1 if metric.get("goal") == "MINIMIZE" else 1
-
-
-def running_mean(numbers: Sequence[float]) -> list[float]:
-    """Returns the mean of the first, of the first two, and so on."""
-    sums = itertools.accumulate(numbers)
-    return [total / count for count, total in enumerate(sums, 1)]

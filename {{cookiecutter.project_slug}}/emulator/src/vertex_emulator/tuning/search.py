@@ -117,10 +117,9 @@ def _bayesian(seed: str, most: int) -> "BaseSampler":
     warnings.filterwarnings("ignore", category=ExperimentalWarning)
     return TPESampler(
         seed=zlib.crc32(seed.encode()),
-        n_startup_trials=max(1, min(STARTUP, most // 3)),
+        n_startup_trials=max(1, min(STARTUP, most // 2)),
         multivariate=True,
         group=True,  # conditional parameters
-        constant_liar=True,  # trials that run beside it
     )
 
 

@@ -46,11 +46,22 @@ class Trials:
             found += list(self._documents.scan(KIND, tuning, None, needed))
         return [trial for _number, trial in sorted(found, key=lambda each: each[0])]
 
-    def begin(self, tuning: Document, number: int, parameters: Sequence[Parameter]) -> Document:
-        """Makes a trial and its custom job; returns the job, which is to be run."""
+    def begin(
+        self, tuning: Document, number: int, parameters: Sequence[Parameter], *, beside: int
+    ) -> Document:
+        """Makes a trial and its custom job.
+
+        Args:
+            tuning: the HyperparameterTuningJob.
+            number: of the trial, from 1 on.
+            parameters: that it tries.
+            beside: how many trials of the tuning may run at a time.
+
+        Returns:
+            The job, which is to be run.
+        """
         location = "/".join(tuning["name"].split("/")[:4])
         moment = now()
-        beside = min(int(tuning["parallelTrialCount"]), int(tuning["maxTrialCount"]))
         job: Document = {
             "name": f"{location}/customJobs/{new_id()}",
             "displayName": f"{tuning['displayName']}-trial-{number}",

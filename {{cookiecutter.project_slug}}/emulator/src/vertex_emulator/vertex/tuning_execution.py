@@ -15,9 +15,9 @@ from vertex_emulator.logs.entry import common_fields, log_id, message_entry
 from vertex_emulator.state.documents import Document, Documents
 from vertex_emulator.state.log_entries import Entries
 from vertex_emulator.times import now
-from vertex_emulator.tuning import measurements, search
+from vertex_emulator.tuning import measurements, search, stopping
 from vertex_emulator.vertex import states
-from vertex_emulator.vertex.execution import JobRunner
+from vertex_emulator.vertex.execution import MAX_RUNNING, JobRunner
 from vertex_emulator.vertex.states import ENDED, to_pending, to_running
 from vertex_emulator.vertex.trials import GOING_ON, Trials, measured
 
@@ -46,6 +46,7 @@ class Tuner:
         self._trials = trials
         self._runner = runner
         self._going_on: list[str] = []
+        self._judged: dict[str, tuple[int, int]] = {}  # what early stopping has seen, by trial
         self._awake = threading.Event()
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="tuner", daemon=True)
@@ -116,14 +117,15 @@ class Tuner:
     def _begin(self, job: Document, number: int, going_on: int) -> bool:
         """Begins as many trials as may run beside those that do; returns whether there was one."""
         begun = False
-        room = min(job["parallelTrialCount"] - going_on, job["maxTrialCount"] - number)
-        for _ in range(room):
+        # No more than can run: what later trials try depends on how the earlier ones did.
+        parallel = min(job["parallelTrialCount"], MAX_RUNNING)
+        for _ in range(min(parallel - going_on, job["maxTrialCount"] - number)):
             trials = self._trials.of(job["name"])
             found = search.suggest(job["studySpec"], trials, job["maxTrialCount"])
             if found is None or self._closing.is_set():
                 break
-            trial = self._trials.begin(job, len(trials) + 1, found)
-            self._runner.submit(trial["name"])
+            custom = self._trials.begin(job, len(trials) + 1, found, beside=parallel)
+            self._runner.submit(custom["name"])
             begun = True
         return begun
 
@@ -139,7 +141,9 @@ class Tuner:
         if start is not None and start != trial["startTime"]:
             self._trials.change(trial, startTime=start)
         if custom["state"] not in ENDED:
+            self._judge(job, trial)
             return
+        self._judged.pop(trial["name"], None)
         # The runner has taken all reports before it ended the job.
         trial = self._documents.get(trial["name"]) or trial
         final = measurements.final(measured(trial), job["studySpec"])
@@ -150,6 +154,26 @@ class Tuner:
         else:
             self._say(job, f"Trial {trial['id']} is infeasible. {reason}", "ERROR")
             self._trials.change(trial, state="INFEASIBLE", endTime=end, infeasibleReason=reason)
+
+    def _judge(self, job: Document, trial: Document) -> None:
+        """Stops a running trial that the study's rule gives up."""
+        spec = job["studySpec"]
+        if stopping.rule(spec) is None or trial["state"] != "ACTIVE":
+            return
+        known = len(trial["reports"]), self._trials.counts(job["name"]).get("SUCCEEDED", 0)
+        if self._judged.get(trial["name"]) == known:
+            return
+        self._judged[trial["name"]] = known
+        completed = [
+            each.get("measurements", [])
+            for each in self._trials.of(job["name"])
+            if each["state"] == "SUCCEEDED"
+        ]
+        reason = stopping.reason_to_stop(spec, measured(trial), completed)
+        if reason is not None:
+            self._say(job, f"Trial {trial['id']} is stopped early: {reason}.")
+            self._trials.change(trial, state="STOPPING")
+            states.cancel(self._documents, "CustomJob", trial["customJob"])
 
     def _say(self, job: Document, message: str, severity: str = "INFO") -> None:
         entry = message_entry(message, severity)
@@ -182,9 +206,10 @@ def _verdict(job: Document, counts: dict[str, int]) -> Verdict | None:
     failed, succeeded = counts.get("INFEASIBLE", 0), counts.get("SUCCEEDED", 0)
     most = job.get("maxFailedTrialCount", 0)
     if most and failed >= most:
-        return _failure(f"{failed} trials have failed, as many as maxFailedTrialCount allows.")
-    if not most and not succeeded and failed >= max(MAX_FAILED, job["parallelTrialCount"]):
-        return _failure(f"The first {failed} trials have all failed.")
+        return _failure(f"As many trials as maxFailedTrialCount says, {most}, have failed.")
+    few = max(MAX_FAILED, job["parallelTrialCount"])
+    if not most and not succeeded and failed >= few:
+        return _failure(f"The first {few} trials have all failed.")
     if sum(counts.values()) < job["maxTrialCount"]:
         return None
     return _last_verdict(counts)
