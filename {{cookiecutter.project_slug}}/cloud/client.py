@@ -19,6 +19,7 @@ from cloud import emulator
 from cloud.config import Config
 from cloud.errors import UserError
 
+VERTEX = "aiplatform"  # Vertex AI's name among the APIs
 SCOPES = ("https://www.googleapis.com/auth/cloud-platform",)
 
 
@@ -76,6 +77,8 @@ class Client:
 
     def api_url(self, service: str) -> str:
         """Returns where a REST API of Google Cloud is, such as `logging` or `monitoring`."""
+        if service == VERTEX:
+            return self.vertex_url  # that of the region, which has the resources
         return self._emulator_url if self.is_emulator else f"https://{service}.googleapis.com"
 
     def registry_url(self, host: str) -> str:

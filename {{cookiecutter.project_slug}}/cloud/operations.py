@@ -32,10 +32,14 @@ class RestOperation:
         client: of the target.
         service: name of the API, such as `serviceusage`.
         document: the operation's JSON.
+        version: of the API.
     """
 
-    def __init__(self, client: Client, service: str, document: dict[str, Any]) -> None:
+    def __init__(
+        self, client: Client, service: str, document: dict[str, Any], version: str = "v1"
+    ) -> None:
         self._client, self._service, self._document = client, service, document
+        self._version = version
 
     @property
     def name(self) -> str:
@@ -44,7 +48,8 @@ class RestOperation:
     def done(self) -> bool:
         """Asks whether it has ended."""
         if not self._document.get("done"):
-            self._document = rest.call(self._client, "GET", self._service, f"v1/{self.name}")
+            path = f"{self._version}/{self.name}"
+            self._document = rest.call(self._client, "GET", self._service, path)
         return bool(self._document.get("done"))
 
     def result(self) -> dict[str, Any]:

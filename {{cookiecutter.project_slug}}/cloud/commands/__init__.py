@@ -24,6 +24,7 @@ COMMANDS = {
     "predict": "ask the endpoint for predictions",
     "clients": "write clients of the endpoint in other languages, and a page with a form",
     "batch": "predict for many rows that can wait, and join the predictions to them",
+    "load": "send predictions at a fixed rate, and show how they are answered",
     "evaluate": "score a version on the test rows through the endpoint",
     "cost": "estimate what a training job may cost",
     "doctor": "check that the target has what the project needs",

@@ -9,8 +9,8 @@ from typing import Any
 
 from google.api_core import exceptions
 
-from cloud import lookup, operations
-from cloud.client import Client
+from cloud import lookup, operations, rest
+from cloud.client import VERTEX, Client
 from cloud.console import say, step
 from cloud.datasets import files
 from cloud.errors import UserError
@@ -31,7 +31,7 @@ class Machines:
 
     Attributes:
         machine_type: such as `n1-standard-4`.
-        min_replicas: with little load.
+        min_replicas: with little load; 0 lets the last one go while no request comes.
         max_replicas: with much.
     """
 
@@ -47,8 +47,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--replicas",
         default="1",
         metavar="MIN[-MAX]",
-        help="machines that serve it, if it is not deployed yet: 2, or 1-4 to scale with the load;"
-        " default: 1",
+        help="machines that serve it, if it is not deployed yet: 2, or 1-4 to scale with the load,"
+        " or 0-4 to end the last one, too, while no request comes; default: 1",
     )
 
 
@@ -58,11 +58,12 @@ def machines(client: Client, options: argparse.Namespace) -> Machines:
     Raises:
         UserError: a flag is wrong.
     """
-    found = re.fullmatch(r"([1-9]\d{0,3})(?:-([1-9]\d{0,3}))?", options.replicas)
+    found = re.fullmatch(r"([1-9]\d{0,3}|0(?=-))(?:-([1-9]\d{0,3}))?", options.replicas)
     minimum, maximum = (int(found[1]), int(found[2] or found[1])) if found else (1, 0)
     if maximum < minimum:
         raise UserError(
-            f"--replicas: expected a number from 1, or two as in 1-4, got {options.replicas!r}."
+            "--replicas: expected a number from 1, or two as in 1-4 or 0-4, got"
+            f" {options.replicas!r}."
         )
     return Machines(options.machine_type or client.config.machine_type, minimum, maximum)
 
@@ -200,16 +201,47 @@ def _deploy(client: Client, endpoint: Any, version: Any, runs_on: Machines) -> s
         # "0" is what this request deploys.
         "traffic_split": {"0": share} | traffic.shares(endpoint),
     }
-    number = version.version_id
-    operation = client.endpoints.deploy_model(request=request)
+    number, title = version.version_id, f"Deploying version {version.version_id}"
     try:
-        deployed = operations.finish(client, operation, f"Deploying version {number}")
+        if runs_on.min_replicas == 0:
+            return _deploy_from_zero(client, request, title)
+        operation = client.endpoints.deploy_model(request=request)
+        deployed = operations.finish(client, operation, title)
     except UserError as error:
         raise UserError(
             f"{error} The traffic is unchanged. Once the cause is fixed,"
             f" 'nox -s promote -- {number}' tries again."
         ) from error
     return str(deployed.deployed_model.id)
+
+
+def _deploy_from_zero(client: Client, request: dict[str, Any], title: str) -> str:
+    """Deploys with no replica while no request comes, which only v1beta1 of the API knows.
+
+    Source: `DedicatedResources` of
+    https://cloud.google.com/vertex-ai/docs/reference/rest/v1beta1/DedicatedResources. Without
+    periods of its own the last replica goes after the service's, of five minutes at least.
+    """
+    deployed = request["deployed_model"]
+    resources = deployed["dedicated_resources"]
+    body = {
+        "deployedModel": {
+            "model": deployed["model"],
+            "displayName": deployed["display_name"],
+            "dedicatedResources": {
+                "machineSpec": {"machineType": resources["machine_spec"]["machine_type"]},
+                "minReplicaCount": 0,
+                "initialReplicaCount": 1,
+                "maxReplicaCount": resources["max_replica_count"],
+                "scaleToZeroSpec": {},
+            },
+        },
+        "trafficSplit": request["traffic_split"],
+    }
+    path = f"v1beta1/{request['endpoint']}:deployModel"
+    document = rest.call(client, "POST", VERTEX, path, body)
+    operation = operations.RestOperation(client, VERTEX, document, "v1beta1")
+    return str(operations.finish(client, operation, title)["deployedModel"]["id"])
 
 
 def _undeploy(client: Client, endpoint_name: str, deployed_id: str, number: str) -> None:

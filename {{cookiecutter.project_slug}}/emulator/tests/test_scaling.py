@@ -67,9 +67,22 @@ def test_without_a_spec_the_pace_says_when_it_is_idle() -> None:
     assert scaler.decide(none, 1, 0.0, requests=False, now=300.0) == 0
 
 
+def test_as_many_come_up_from_zero_as_a_deployment_says() -> None:
+    several = bounds(0, 4, scaleToZeroSpec={}, initialReplicaCount=3)
+    scaler = Autoscaler(PACE, 0.0)
+    assert (several.initial, bounds(2, 4).initial) == (3, 2)
+    assert scaler.decide(several, 0, 0.0, requests=True, now=1.0) == 3
+    assert scaler.decide(several, 3, 0.1, requests=True, now=2.0) == 1
+
+
 @pytest.mark.parametrize(
     ("resources", "part"),
     [
+        ({"minReplicaCount": 1, "initialReplicaCount": 1}, "is for a minReplicaCount of 0"),
+        (
+            {"maxReplicaCount": 2, "scaleToZeroSpec": {}, "initialReplicaCount": 3},
+            "expected 1 to maxReplicaCount, 2, got 3",
+        ),
         ({}, "minReplicaCount: expected at least 1"),
         ({"minReplicaCount": -1}, "expected at least 1"),
         ({"minReplicaCount": 1, "scaleToZeroSpec": {}}, "scale to zero requires 0, got 1"),

@@ -1,5 +1,6 @@
 """Numbers over time, for small pictures in a page and for charts that a script draws."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,6 +20,7 @@ class Chart:
         lines: points by label.
         floor: the least upper end of the axis, so that noise near zero stays low.
         across: what the lines go over, where that is not time.
+        gaps: whether a value that is not a number interrupts its line; else there are none.
     """
 
     title: str
@@ -26,6 +28,7 @@ class Chart:
     lines: Mapping[str, Points] = field(default_factory=dict)
     floor: float = 0.0
     across: str = ""
+    gaps: bool = False
 
     def document(self) -> dict[str, Any]:
         """Returns the chart with one list of moments for all lines, as uPlot takes them."""
@@ -39,6 +42,7 @@ class Chart:
             "unit": self.unit,
             "floor": self.floor,
             "across": self.across,
+            "gaps": self.gaps,
             "moments": moments,
             "lines": lines,
         }
@@ -51,7 +55,12 @@ class Chart:
     @property
     def newest(self) -> dict[str, float]:
         """The last value of each line."""
-        return {label: points[-1][1] for label, points in self.lines.items() if points}
+        known = {label: _known(points) for label, points in self.lines.items()}
+        return {label: points[-1][1] for label, points in known.items() if points}
+
+
+def _known(points: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
+    return [(moment, value) for moment, value in points if not math.isnan(value)]
 
 
 def sparkline(points: Points) -> str:
@@ -68,12 +77,12 @@ def polyline(points: Points, frame: Iterable[tuple[float, float]], width: int, h
         width: of the picture.
         height: of the picture.
     """
-    moments, values = zip(*frame, strict=True) if (frame := list(frame)) else ((0.0,), (0.0,))
+    moments, values = zip(*frame, strict=True) if (frame := _known(frame)) else ((0.0,), (0.0,))
     begin, end = min(moments), max(moments)
     low, high = min(0.0, *values), max(0.0, *values)
     across, up = (end - begin) or 1.0, (high - low) or 1.0
     return " ".join(
         f"{(moment - begin) / across * width:.1f},"
         f"{height - 1 - (value - low) / up * (height - 2):.1f}"
-        for moment, value in points
+        for moment, value in _known(points)
     )

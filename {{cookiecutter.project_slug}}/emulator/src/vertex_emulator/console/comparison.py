@@ -1,5 +1,6 @@
 """Jobs, or a model's versions, beside each other: what differs, scores, numbers of the logs."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -60,10 +61,9 @@ def show(console: Console, request: Request) -> Response:
 def show_versions(console: Console, request: Request) -> Response:
     """The versions of a model that are ticked in its page."""
     model = f"{request.path_params['location']}/models/{request.path_params['id']}"
-    found = [
-        _version(console, console.models.get(f"{model}@{each}"))
-        for each in _chosen(request, "version")
-    ]
+    versions = [console.models.get(f"{model}@{each}") for each in _chosen(request, "version")]
+    versions.sort(key=lambda each: int(each["versionId"]))  # from what was to what is
+    found = [_version(console, each) for each in versions]
     return _page(console, request, "versions", model, found)
 
 
@@ -189,8 +189,11 @@ def _chosen(request: Request, noun: str) -> list[str]:
 
 def _charts(console: Console, jobs: list[Document]) -> Iterator[Chart]:
     lines: dict[str, dict[str, Any]] = {}
+    names = Counter(job["displayName"] for job in jobs)
     for job in jobs:
-        label = f"{job['displayName']} ({job['name'].rpartition('/')[2]})"
+        label = job["displayName"]
+        if names[label] > 1:
+            label += f" ({job['name'].rpartition('/')[2]})"
         for name, points in logs.numbers(console, job).items():
             steps = [(number, value) for number, (_time, value) in enumerate(points, 1)]
             lines.setdefault(name, {})[label] = steps

@@ -1,5 +1,6 @@
 """Endpoints: traffic, replicas, latencies; moving traffic."""
 
+import math
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
@@ -11,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from vertex_emulator.console import commands, deployment, logged_requests
-from vertex_emulator.console.charts import Chart
+from vertex_emulator.console.charts import Chart, Points
 from vertex_emulator.console.console import Console
 from vertex_emulator.console.listing import listed
 from vertex_emulator.console.rendering import json_response, path_of, render
@@ -148,28 +149,33 @@ def _charts(console: Console, endpoint: Document) -> Iterator[Chart]:
         for word, metric in (("there", REPLICAS), ("wanted", TARGET_REPLICAS))
         for label, points in samples(metric).items()
     }
-    latencies = samples(LATENCIES, latency_type="total")
+    # Every sample counts the replicas; what did not happen between two has no sample of its own.
+    moments = {
+        label: [each.moment / 1e6 for each in points] for label, points in samples(REPLICAS).items()
+    }
+
+    def whole(label: str, points: Points, otherwise: float) -> Points:
+        return sorted((dict.fromkeys(moments.get(label, ()), otherwise) | dict(points)).items())
+
+    def rates(metric: str) -> dict[str, Points]:
+        return {k: whole(k, list(map(_rate, v)), 0.0) for k, v in samples(metric).items()}
+
+    latencies = {
+        f"{label}, p{round(100 * share)}": whole(
+            label, [(each.moment / 1e6, quantile(each.value, share)) for each in points], math.nan
+        )
+        for label, points in samples(LATENCIES, latency_type="total").items()
+        for share in (0.5, 0.95, 0.99)
+    }
+    batches = {k: whole(k, list(map(_point, v)), math.nan) for k, v in samples(BATCH_ROWS).items()}
+    busy = {k: whole(k, v, 0.0) for k, v in _sums(samples(SERVING_CPU)).items()}
     charts = [
         Chart("Replicas", "", replicas, 1.0),
-        Chart("Requests", "/s", {k: list(map(_rate, v)) for k, v in samples(PREDICTIONS).items()}),
-        Chart("Errors", "/s", {k: list(map(_rate, v)) for k, v in samples(ERRORS).items()}),
-        Chart(
-            "Latency",
-            "ms",
-            {
-                f"{label}, p{round(100 * share)}": [
-                    (each.moment / 1e6, quantile(each.value, share)) for each in points
-                ]
-                for label, points in latencies.items()
-                for share in (0.5, 0.95, 0.99)
-            },
-        ),
-        Chart(
-            "Rows in a call of the model",
-            "",
-            {k: list(map(_point, v)) for k, v in samples(BATCH_ROWS).items()},
-        ),
-        Chart("CPU of all replicas", "%", _sums(samples(SERVING_CPU))),
+        Chart("Requests", "/s", rates(PREDICTIONS)),
+        Chart("Errors", "/s", rates(ERRORS)),
+        Chart("Latency", "ms", latencies, gaps=True),
+        Chart("Rows in a call of the model", "", batches, gaps=True),
+        Chart("CPU of all replicas", "%", busy),
     ]
     yield from (chart for chart in charts if chart.lines)
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 DEFAULT = "serving_default"
+FLOAT32, MOST_FLOAT32 = 1, 3.4028235e38  # its number in types.proto; the largest one
 FLOATS, INTEGERS, TEXTS, BOOLEANS = {1, 2, 14, 19}, {3, 4, 5, 6, 9, 17, 22, 23}, {7}, {10}
 NAMES = {
     1: "float32", 2: "float64", 3: "int32", 4: "uint8", 5: "int16", 6: "int8", 7: "string",
@@ -112,12 +113,12 @@ def _values(tensor: bytes) -> list[Any]:
         return [each.decode(errors="replace") for each in _all(tensor, 8)]
     if content and dtype in (1, 2, 3, 9, 10):
         code = {1: "f", 2: "d", 3: "i", 9: "q", 10: "?"}[dtype]
-        return [_shortest(each, code) for [each] in struct.iter_unpack(f"<{code}", content)]
+        return [shortest(each, code) for [each] in struct.iter_unpack(f"<{code}", content)]
     fields = {1: (5, "f"), 2: (6, "d")}
     if dtype in fields:
         number, code = fields[dtype]
         packed = b"".join(each for each in _all(tensor, number) if isinstance(each, bytes))
-        return [_shortest(each, code) for [each] in struct.iter_unpack(f"<{code}", packed)]
+        return [shortest(each, code) for [each] in struct.iter_unpack(f"<{code}", packed)]
     if dtype in (3, 9, 10):
         number = {3: 7, 9: 10, 10: 11}[dtype]
         found: list[int] = []
@@ -127,10 +128,15 @@ def _values(tensor: bytes) -> list[Any]:
     return []
 
 
-def _shortest(value: Any, code: str) -> Any:
-    """Returns the number of the fewest digits that is the same float32; others as they are."""
-    if code != "f" or value - value != 0:  # NaN and infinity
-        return value
+def shortest(value: Any, code: str) -> Any:
+    """Returns the number of the fewest digits that is the same float32; others as they are.
+
+    Args:
+        value: a number, or anything else.
+        code: `f` where it is a float32, as in struct.
+    """
+    if code != "f" or not isinstance(value, float) or not abs(value) <= MOST_FLOAT32:
+        return value  # NaN and infinity, too
     digits = (float(f"{value:.{count}g}") for count in range(6, 10))
     return next(each for each in digits if struct.pack("<f", each) == struct.pack("<f", value))
 

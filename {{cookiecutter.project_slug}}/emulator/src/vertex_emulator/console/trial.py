@@ -10,7 +10,14 @@ from starlette.responses import Response
 
 from vertex_emulator.console.console import Console
 from vertex_emulator.console.rendering import render
-from vertex_emulator.console.saved_model import MalformedError, Signature, signature, warm_up_row
+from vertex_emulator.console.saved_model import (
+    FLOAT32,
+    MalformedError,
+    Signature,
+    shortest,
+    signature,
+    warm_up_row,
+)
 from vertex_emulator.object_store.objects import Objects, Ref
 from vertex_emulator.state.documents import Document
 from vertex_emulator.uris import split_uri
@@ -140,7 +147,11 @@ def _form(objects: Objects, uri: str) -> tuple[list[dict[str, Any]], str]:
     except MalformedError:
         row = {}
     sample = _sample(_read(objects, bucket, f"{prefix}/{CONTRACT}"))
-    row |= {each.name: sample[each.name] for each in found.inputs if each.name in sample}
+    row |= {
+        each.name: shortest(sample[each.name], "f" if each.dtype == FLOAT32 else "")
+        for each in found.inputs
+        if each.name in sample
+    }
     known = _statistics(_read(objects, bucket, f"{prefix}/{STATISTICS}"))
     fields = [
         {

@@ -152,9 +152,9 @@ class Fleet:
         assert loop is not None  # noqa: S101, the fleet has been started
         pool = Pool(names, loop, self._wake.set, self._gateway.call_seconds)
         autoscaler = Autoscaler(self._pace, time.monotonic())
-        # One replica at least comes up at first, to show that the model can be served.
+        # Some come up at first, to show that the model can be served.
         self._deployments[deployed["id"]] = Deployment(
-            endpoint, deployed, version, pool, bounds, autoscaler, target=max(bounds.minimum, 1)
+            endpoint, deployed, version, pool, bounds, autoscaler, target=bounds.initial
         )
         self._gateway.attach(pool)
         self._wake.set()
@@ -224,7 +224,7 @@ class Fleet:
             deployment.look_at = now + self._pace.period
             self._decide(deployment, now)
         elif not deployment.target and deployment.pool.waiting:
-            deployment.target = 1
+            deployment.target = deployment.bounds.initial
         staying = deployment.staying
         for _ in range(deployment.target - len(staying)):
             if now >= deployment.start_after:

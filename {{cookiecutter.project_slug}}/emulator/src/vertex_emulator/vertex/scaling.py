@@ -30,6 +30,7 @@ class Bounds:
         minimum: replicas at any time; 0 allows none while no request comes.
         maximum: replicas under load.
         required: that a deployment waits for.
+        initial: that come up first, where there is no minimum, and again from zero.
         target: load of a replica to aim at, as a share of one processor.
         idle: seconds without a request before the last replica goes; None where nothing is said.
         up: seconds for which the replicas stay that a request has called up from zero.
@@ -38,6 +39,7 @@ class Bounds:
     minimum: int
     maximum: int
     required: int
+    initial: int
     target: float
     idle: float | None
     up: float
@@ -76,9 +78,20 @@ class Bounds:
             raise invalid_argument(
                 f"{name}.requiredReplicaCount: expected 1 to minReplicaCount, got {required}."
             )
+        initial = resources.get("initialReplicaCount", 0)
+        if minimum and initial:
+            raise invalid_argument(
+                f"{name}.initialReplicaCount: is for a minReplicaCount of 0; leave it out."
+            )
+        if initial < 0 or initial > maximum:
+            raise invalid_argument(
+                f"{name}.initialReplicaCount: expected 1 to maxReplicaCount, {maximum}, got"
+                f" {initial}."
+            )
         idle = _seconds(f"{name}.scaleToZeroSpec", to_zero or {}, "idleScaledownPeriod")
         up = _seconds(f"{name}.scaleToZeroSpec", to_zero or {}, "minScaleupPeriod")
-        return cls(minimum, maximum, required, _target(name, resources), idle, up or 0.0)
+        first = max(initial, minimum, 1)
+        return cls(minimum, maximum, required, first, _target(name, resources), idle, up or 0.0)
 
 
 def _target(name: str, resources: Document) -> float:
@@ -141,7 +154,8 @@ class Autoscaler:
         silent = now - self._busy_at >= idle and now - self._up_at >= bounds.up
         if bounds.minimum == 0 and (silent or not (replicas or requests)):
             return 0
-        return min(max(wanted, bounds.minimum, 1), bounds.maximum)
+        least = max(bounds.minimum, 1) if replicas else bounds.initial
+        return min(max(wanted, least), bounds.maximum)
 
     @staticmethod
     def _wish(bounds: Bounds, replicas: int, load: float) -> int:

@@ -119,6 +119,24 @@ const colour = (index) => styles.getPropertyValue(`--c${index % COLOURS}`).trim(
 
 const clock = (seconds) => new Date(seconds * 1000).toISOString().slice(11, 19);
 
+// One point, or several of the same moment, lie in the middle of a minute.
+const around = (low, high) => (low === high ? [low - 30, high + 30] : [low, high]);
+
+const WHOLE = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 1e4, 1e5, 1e6];
+
+// Where nobody points into a chart, its legend shows the newest values; uPlot empties it later than
+// it tells of that.
+function showNewest(made) {
+  setTimeout(() => {
+    if (!(made.cursor.left >= 0)) made.setLegend({ idx: made.data[0].length - 1 });
+  });
+}
+
+function redraw(made, chart) {
+  made.setData([chart.moments, ...chart.lines.map((line) => line.values)]);
+  showNewest(made);
+}
+
 function plot(place, chart, x) {
   const ink = styles.getPropertyValue("--quiet").trim();
   const edge = styles.getPropertyValue("--edge").trim();
@@ -129,7 +147,7 @@ function plot(place, chart, x) {
     scales: {
       x: {
         time: !x,
-        range: (_plot, low, high) => (low === high ? [low - 30, high + 30] : [low, high]),
+        range: (_plot, low, high) => (x && low === high ? [low - 1, high + 1] : around(low, high)),
       },
       y: {
         range: (_plot, low, high) => {
@@ -138,16 +156,23 @@ function plot(place, chart, x) {
         },
       },
     },
-    axes: [{ ...axis, space: 80, ...(x ? {} : { values: (_plot, ticks) => ticks.map(clock) }) }, { ...axis, size: 62 }],
+    axes: [
+      { ...axis, space: 80, ...(x ? {} : { values: (_plot, ticks) => ticks.map(clock) }), ...(chart.across ? { incrs: WHOLE } : {}) },
+      { ...axis, size: 62 },
+    ],
     series: [
       { label: x || "UTC", ...(x ? {} : { value: (_plot, moment) => (moment ? clock(moment) : "--") }) },
       ...chart.lines.map((line, index) => ({
-        label: line.label, stroke: colour(index), width: 1.6, spanGaps: true, points: { show: chart.moments.length < 3 },
+        label: line.label, stroke: colour(index), width: 1.6, spanGaps: !chart.gaps,
+        points: chart.gaps ? { show: true, size: 4 } : { show: chart.moments.length < 3 }, // one between gaps is no line
       })),
     ],
     legend: { live: true },
   };
-  return new uPlot(options, [chart.moments, ...chart.lines.map((line) => line.values)], place);
+  const made = new uPlot(options, [chart.moments, ...chart.lines.map((line) => line.values)], place);
+  made.over.addEventListener("mouseleave", () => showNewest(made));
+  showNewest(made);
+  return made;
 }
 
 function drawCharts(place) {
@@ -160,7 +185,7 @@ function drawCharts(place) {
       const labels = JSON.stringify(chart.lines.map((line) => line.label));
       const known = plots.get(chart.title);
       if (known?.labels === labels) {
-        known.plot.setData([chart.moments, ...chart.lines.map((line) => line.values)]);
+        redraw(known.plot, chart);
         continue;
       }
       let figure = known?.figure;
