@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import requests
+import tunings
 from custom_jobs import wait
 from times_model import IMAGE
 
@@ -91,6 +92,39 @@ def test_custom_jobs(clients: Clients, gcloud: Gcloud, tmp_path: Path) -> None:
     )
     assert "from gcloud" in shown
     assert "Job is cancelled." in shown
+
+
+def test_tunings(clients: Clients, gcloud: Gcloud, tmp_path: Path) -> None:
+    job = tunings.tuning(tunings.CODE + "print('from a trial')")
+    config = tmp_path / "tuning.yaml"
+    pool = {
+        "machineSpec": {"machineType": "n1-standard-4"},
+        "replicaCount": 1,
+        "containerSpec": {
+            "imageUri": IMAGE,
+            "command": job["trial_job_spec"]["worker_pool_specs"][0]["container_spec"]["command"],
+        },
+    }
+    study = {
+        "metrics": [{"metricId": "score", "goal": "MAXIMIZE"}],
+        "parameters": [{"parameterId": "x", "doubleValueSpec": {"minValue": 0, "maxValue": 1}}],
+    }
+    config.write_text(json.dumps({"studySpec": study, "trialJobSpec": {"workerPoolSpecs": [pool]}}))
+    created = gcloud(
+        *("ai", "hp-tuning-jobs", "create", "--display-name=gcloud-tuning", f"--config={config}"),
+        *("--max-trial-count=2", "--parallel-trial-count=2", "--algorithm=random-search"),
+    )
+    name = created["name"]
+    job_id = name.rpartition("/")[2]
+    assert tunings.wait(clients, name).state.name == "JOB_STATE_SUCCEEDED"
+    shown = gcloud("ai", "hp-tuning-jobs", "describe", job_id)
+    assert [each["state"] for each in shown["trials"]] == ["SUCCEEDED", "SUCCEEDED"]
+    said = gcloud(
+        *("ai", "hp-tuning-jobs", "stream-logs", job_id, "--polling-interval=1"),
+        formatted="value(message)",
+    )
+    assert said.count("from a trial") == 2
+    assert "Hyperparameter tuning job completed successfully." in said
 
 
 def test_models_and_endpoints(

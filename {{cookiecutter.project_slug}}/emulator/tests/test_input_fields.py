@@ -304,6 +304,17 @@ def test_output_only_is_what_google_says(message: str) -> None:
             "deployedModel.sharedResources: pools",
         ),
         (
+            Emulator.create_tuning_job,
+            TUNING | {"parallelTrialCount": 5},
+            "parallelTrialCount: expected 1 to the maxTrialCount, 4, got 5",
+        ),
+        (Emulator.create_tuning_job, TUNING | {"maxTrialCount": 0}, "maxTrialCount: expected at"),
+        (
+            Emulator.create_tuning_job,
+            TUNING | {"trialJobSpec": {}},
+            "trialJobSpec.workerPoolSpecs: expected 1 to 4 worker pools",
+        ),
+        (
             Emulator.create_pipeline,
             PIPELINE
             | {"trainingTaskDefinition": "gs://google-cloud-aiplatform/automl_tables.yaml"},

@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import tunings
 from custom_jobs import output, spec
 from google.cloud import aiplatform
+from google.cloud.aiplatform import hyperparameter_tuning
 from times_model import IMAGE
 
 from vertex_emulator.testing.clients import Clients
@@ -56,6 +58,29 @@ def test_a_job_runs_to_its_end(clients: Clients) -> None:
     assert aiplatform.CustomJob.get(job.resource_name).labels == {"made": "sdk"}
     job.delete()
     assert aiplatform.CustomJob.list(filter='display_name="sdk-runs"') == []
+
+
+def test_a_tuning_runs_to_its_end() -> None:
+    tuning = aiplatform.HyperparameterTuningJob(
+        display_name="sdk-tunes",
+        custom_job=custom_job("sdk-tunes", tunings.CODE),
+        metric_spec={"score": "maximize"},
+        parameter_spec={
+            "x": hyperparameter_tuning.DoubleParameterSpec(min=0, max=1, scale="linear"),
+            "units": hyperparameter_tuning.DiscreteParameterSpec(values=[16, 32], scale="log"),
+            "activation": hyperparameter_tuning.CategoricalParameterSpec(values=["relu", "elu"]),
+            "layers": hyperparameter_tuning.IntegerParameterSpec(min=1, max=3, scale="unspecified"),
+        },
+        max_trial_count=2,
+        parallel_trial_count=2,
+    )
+    tuning.run()
+    assert tuning.state.name == "JOB_STATE_SUCCEEDED"
+    assert [trial.state.name for trial in tuning.trials] == ["SUCCEEDED", "SUCCEEDED"]
+    assert tuning.trials[0].final_measurement.metrics[0].metric_id == "score"
+    found = aiplatform.HyperparameterTuningJob.list(filter='display_name="sdk-tunes"')
+    assert [each.resource_name for each in found] == [tuning.resource_name]
+    tuning.delete()
 
 
 def test_a_failed_job_raises_its_reason() -> None:
