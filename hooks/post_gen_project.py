@@ -46,6 +46,8 @@ OWN_VALUES = (
     (r'data_set = "keras"[^\n]*', 'data_set = "" # no table'),
     (r"job_arguments = \[.*?\]", "job_arguments = []"),
     (r'argument_check = "[^"]*"[^\n]*', 'argument_check = ""'),
+    (r'search_space = "[^"]*"[^\n]*', 'search_space = ""'),
+    (r'tuning_metric = "[^"]*"', 'tuning_metric = "val_accuracy"'),
     (r', "trainer.tabular" = \["\*.html"\]', ""),
     (r'trainer = \["tables/\*.toml"\] ', ""),
     (r'"cloud", "benchmarks", "tests"\]', '"cloud", "tests"]'),

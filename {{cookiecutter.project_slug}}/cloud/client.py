@@ -69,6 +69,7 @@ class Client:
         region, number = self.config.region, name.rpartition("/")[2]
         pages = {
             "customJobs": f"/locations/{region}/training/{number}",
+            "hyperparameterTuningJobs": f"/locations/{region}/training/{number}",
             "models": f"/models/locations/{region}/models/{number}",
             "endpoints": f"/online-prediction/locations/{region}/endpoints/{number}",
         }

@@ -15,7 +15,7 @@ from table_schema.tables import DescriptionError
 # These start before there is a target to talk to.
 WITHOUT_CLIENT = {"adopt", "demo", "train", "tensorboard", "emulator"}
 # These pass flags on to the trainer, after a --.
-WITH_TRAINER = {"demo", "train", "submit"}
+WITH_TRAINER = {"demo", "train", "submit", "tune"}
 
 
 def run(arguments: list[str]) -> int:

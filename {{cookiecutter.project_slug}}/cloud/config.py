@@ -42,6 +42,9 @@ class Config:
             {data_set} for the data set's name.
         argument_check: function of the trainer, as `module:function`, that reads its arguments and
             ends with a sentence where it refuses one; empty for none.
+        search_space: function of the trainer, likewise, that takes its arguments and returns what a
+            tuning may search; empty for none.
+        tuning_metric: metric by which a tuning judges its trials; empty for the trainer's own.
         machine_type: machine of training and serving, such as `n1-standard-4`.
         training_image: image with TensorFlow, of Docker Hub or with its registry's host.
         serving_image: image of TensorFlow Serving, likewise.
@@ -62,6 +65,8 @@ class Config:
     trainer_module: str
     job_arguments: tuple[str, ...]
     argument_check: str
+    search_space: str
+    tuning_metric: str
     machine_type: str
     training_image: str
     serving_image: str

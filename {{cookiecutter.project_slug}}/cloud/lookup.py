@@ -1,7 +1,10 @@
 """Finds what a person names: a job, the project's table, model and endpoint."""
 
+import heapq
 import re
 from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 from google.api_core import exceptions
@@ -16,15 +19,47 @@ from table_schema.tables import TABLES
 NAME_CHARACTERS = re.compile(r"[\w .+@-]+")
 # The name of a job that 'submit' made: NAME-YYYYMMDD-HHMMSS, and a number where that was taken.
 SUBMITTED = re.compile(r"(.+)-\d{8}-\d{6}(?:-\d+)?")
+# The name of a trial of a tuning, as its folder is called.
+TRIAL = re.compile(r"(?P<tuning>.+)/(?P<number>\d+)")
 SHOWN_NAMES = 3
 NEWEST = "newest"  # a version by its age, where its number is not known, as in a workflow
+SUCCEEDED = ("JOB_STATE_SUCCEEDED", "SUCCEEDED")  # of a job, and of a trial
 ENDED = (
     "JOB_STATE_SUCCEEDED",
     "JOB_STATE_PARTIALLY_SUCCEEDED",
     "JOB_STATE_FAILED",
     "JOB_STATE_CANCELLED",
     "JOB_STATE_EXPIRED",
+    *("SUCCEEDED", "INFEASIBLE"),
 )
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One training of a tuning.
+
+    Attributes:
+        tuning: the `HyperparameterTuningJob`.
+        number: of the trial, from 1.
+    """
+
+    tuning: Any
+    number: str
+
+    @property
+    def found(self) -> Any:
+        """The `Trial` of the API."""
+        return next(each for each in self.tuning.trials if each.id == self.number)
+
+    @property
+    def display_name(self) -> str:
+        return f"{self.tuning.display_name}/{self.number}"
+
+    @property
+    def state(self) -> Any:
+        """That of the tuning where it has ended before the trial did."""
+        own = self.found.state
+        return self.tuning.state if own.name not in ENDED and has_ended(self.tuning) else own
 
 
 def state(job: Any) -> str:
@@ -43,7 +78,26 @@ def has_ended(job: Any) -> bool:
 
 def has_succeeded(job: Any) -> bool:
     """Whether a job has done all it was asked to."""
-    return bool(job.state.name == "JOB_STATE_SUCCEEDED")
+    return job.state.name in SUCCEEDED
+
+
+def is_tuning(job: Any) -> bool:
+    """Whether a job is a `HyperparameterTuningJob`."""
+    return "/hyperparameterTuningJobs/" in job.name
+
+
+def why(job: Any) -> str:
+    """Returns why a job, or a trial, did not succeed; "" where nobody says."""
+    return str(job.found.infeasible_reason if isinstance(job, Trial) else job.error.message)
+
+
+def again(client: Client, job: Any) -> Any:
+    """Returns a job, or a trial, as it is now."""
+    if isinstance(job, Trial):
+        return Trial(again(client, job.tuning), job.number)
+    if is_tuning(job):
+        return client.jobs.get_hyperparameter_tuning_job(name=job.name)
+    return client.jobs.get_custom_job(name=job.name)
 
 
 def table(config: Config) -> Table:
@@ -68,19 +122,22 @@ def table(config: Config) -> Table:
 
 
 def job(client: Client, name: str | None, *, state: str | None = None) -> Any:
-    """Returns a `CustomJob` by name, the beginning of one, number or resource name.
+    """Returns a job by name, the beginning of one, number or resource name.
 
     Args:
         client: of the target.
-        name: what the person typed; None stands for the newest job. Of several jobs that were
-            submitted with the same `--name`, that name stands for the newest.
+        name: what the person typed; None stands for the newest `CustomJob`. Of several jobs that
+            were submitted with the same `--name`, that name stands for the newest.
         state: where no name is given, only jobs in this state count.
+
+    Returns:
+        A `CustomJob`; where its name is given, it may be a `HyperparameterTuningJob` as well.
 
     Raises:
         UserError: there is none, or the beginning is that of several names.
     """
     if name is None:
-        newest = next(_jobs(client, f'state="{state}"' if state else ""), None)
+        newest = next(_custom_jobs(client, f'state="{state}"' if state else ""), None)
         if newest is None:
             kind = f" that is {_state_words(state)}" if state else ""
             raise UserError(f"There is no job{kind} yet; submit one with 'nox -s submit'.")
@@ -94,24 +151,60 @@ def job(client: Client, name: str | None, *, state: str | None = None) -> Any:
     return found
 
 
-def _jobs(client: Client, condition: str) -> Iterator[Any]:
+def job_or_trial(client: Client, name: str | None) -> Any:
+    """Returns what `job` does, and by `NAME/3` the third trial of a tuning.
+
+    Raises:
+        UserError: there is none.
+    """
+    parts = TRIAL.fullmatch(name or "")
+    if parts is None or parts["tuning"].endswith("Jobs"):  # a resource's name
+        return job(client, name)
+    tuning = job(client, parts["tuning"])
+    numbers = [each.id for each in tuning.trials] if is_tuning(tuning) else []
+    if parts["number"] not in numbers:
+        raise UserError(
+            f"There is no trial {parts['number']} of {tuning.display_name}; 'nox -s jobs --"
+            f" {tuning.display_name}' shows it."
+        )
+    return Trial(tuning, parts["number"])
+
+
+def jobs(client: Client, condition: str = "") -> Iterator[Any]:
+    """Yields the jobs of both kinds, `CustomJob` and `HyperparameterTuningJob`, newest first.
+
+    Args:
+        client: of the target.
+        condition: filter of the API's grammar.
+    """
+    request = {"parent": client.config.location, "filter": condition}
+    tunings = client.jobs.list_hyperparameter_tuning_jobs(request=request)
+    kinds = _custom_jobs(client, condition), iter(tunings)
+    return heapq.merge(*kinds, key=lambda each: each.create_time, reverse=True)
+
+
+def _custom_jobs(client: Client, condition: str) -> Iterator[Any]:
     request = {"parent": client.config.location, "filter": condition}
     return iter(client.jobs.list_custom_jobs(request=request))
 
 
 def _job_by_number(client: Client, name: str) -> Any | None:
-    full = name if "/" in name else f"{client.config.location}/customJobs/{name}"
-    try:
-        return client.jobs.get_custom_job(name=full)
-    except (exceptions.NotFound, exceptions.InvalidArgument, ValueError):
-        return None
+    for kind, get in (
+        ("customJobs", client.jobs.get_custom_job),
+        ("hyperparameterTuningJobs", client.jobs.get_hyperparameter_tuning_job),
+    ):
+        full = name if "/" in name else f"{client.config.location}/{kind}/{name}"
+        if f"/{kind}/" in full:
+            with suppress(exceptions.NotFound, exceptions.InvalidArgument, ValueError):
+                return get(name=full)
+    return None
 
 
 def _job_by_name(client: Client, name: str) -> Any | None:
-    exact = next(_jobs(client, f'display_name="{name}"'), None)
+    exact = next(jobs(client, f'display_name="{name}"'), None)
     if exact is not None:
         return exact
-    begun = list(_jobs(client, f'display_name="{name}*"'))
+    begun = list(jobs(client, f'display_name="{name}*"'))
     same = [
         each
         for each in begun
@@ -126,9 +219,22 @@ def _job_by_name(client: Client, name: str) -> Any | None:
     )
 
 
+def spec(job: Any) -> Any:
+    """Returns the `CustomJobSpec` of a job, or of each trial of a tuning."""
+    return job.trial_job_spec if is_tuning(job) else job.job_spec
+
+
+def folder(job: Any) -> str:
+    """Returns the gs:// URI of what a job, or a trial, writes; empty where there is none."""
+    if isinstance(job, Trial):
+        base = folder(job.tuning)
+        return f"{base}/{job.number}" if base else ""
+    return str(spec(job).base_output_directory.output_uri_prefix).rstrip("/")
+
+
 def model_folder(job: Any) -> str:
     """Returns the gs:// URI of the folder of a job's model; empty where the job has none."""
-    base = str(job.job_spec.base_output_directory.output_uri_prefix).rstrip("/")
+    base = folder(job)
     return f"{base}/model" if base else ""
 
 

@@ -1,5 +1,6 @@
 """How good predictions are: metrics, their intervals, and their names."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -35,11 +36,18 @@ REPORTED = CLASS_METRICS + NUMBER_METRICS
 NINE_TENTHS = 0.9  # of the rows in one class: to say it always is right so often, and worth nothing
 CONFIDENCE_BINS = 15  # of equal width, of the calibration error
 RISING = {"auc", "pr_auc", "accuracy", "r2"}  # those of which more is better
+# Words in the names of other metrics that are better where they are lower.
+FALLING = {"brier", "deviance", "ece", "error", "loss", "mae", "mape", "mse", "perplexity", "rmse"}
 
 
 def of_label(label: Label) -> tuple[str, ...]:
     """Returns the metrics that may choose the best epoch; the first is what training minimizes."""
     return CLASS_METRICS if label.classes else NUMBER_METRICS
+
+
+def rises(metric: str) -> bool:
+    """Whether a metric is better where it is higher, by the words of its name."""
+    return FALLING.isdisjoint(re.split(r"[\W_]+", metric.lower()))
 
 
 def reported(label: Label, class_rows: Sequence[int] = ()) -> tuple[str, ...]:

@@ -28,7 +28,8 @@ def make_project(folder: Path, script: Path) -> None:
     shutil.copy(script, folder / "trainer" / "task.py")
     values = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     values = re.sub(r"(?s)job_arguments = \[.*?\]", "job_arguments = []", values)
-    for name, value in {"data_set": "", "argument_check": "", "bucket": "own-models"}.items():
+    own = {"data_set": "", "argument_check": "", "search_space": "", "bucket": "own-models"}
+    for name, value in (own | {"tuning_metric": "val_accuracy"}).items():
         values = re.sub(rf'(?m)^{name} = "[^"]*"', f'{name} = "{value}"', values)
     (folder / "pyproject.toml").write_text(values, encoding="utf-8")
 

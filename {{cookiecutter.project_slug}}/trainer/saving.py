@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from table_schema.metrics import rises
 from trainer import console, contract, files
 from trainer.errors import UserError
 
@@ -18,8 +19,6 @@ BATCHING_FILE = "batching_params.pbtxt"
 BATCHING = "max_batch_size { value: 1024 }\nbatch_timeout_micros { value: 0 }\n"
 IMAGES = b"\x89PNG", b"\xff\xd8\xff"  # how files of PNG and JPEG begin
 INPUT = re.compile("[A-Za-z][A-Za-z0-9_]*")
-# Words in the names of metrics that are better where they are lower.
-FALLING = {"deviance", "error", "loss", "mae", "mape", "mse", "perplexity", "rmse"}
 
 
 def save(
@@ -173,11 +172,6 @@ def _check_arguments(
             is_number = False
         if not is_number:
             raise UserError(f"save, scores, {name!r}: expected a finite number, got {value!r}.")
-
-
-def rises(metric: str) -> bool:
-    """Whether a metric is better where it is higher, by the words of its name."""
-    return FALLING.isdisjoint(re.split(r"[\W_]+", metric.lower()))
 
 
 def _as_row(name: str, value: Any) -> Any:

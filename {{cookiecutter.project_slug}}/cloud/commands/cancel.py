@@ -1,19 +1,22 @@
-"""cancel: cancels a training job or a batch prediction, and waits until it has ended."""
+"""cancel: cancels a training job, a tuning or a batch prediction, and waits until it has ended."""
 
 import argparse
+from collections.abc import Callable
+from typing import Any
 
 from cloud import lookup
 from cloud.client import Client
 from cloud.console import next_commands, say, step
+from cloud.errors import UserError
 from cloud.serving import batch_jobs
-from cloud.training import cancellation
+from cloud.training import cancellation, outcome, tuning
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "job",
         nargs="?",
-        help="name or number of the training job; default: the newest",
+        help="name or number of the training job, or the tuning; default: the newest",
     )
     parser.add_argument(
         "--batch", metavar="JOB", help="name or number of a batch prediction, in place of a job"
@@ -28,15 +31,39 @@ def run(client: Client, options: argparse.Namespace) -> int:
     """
     say(f"Target: {client.target}")
     if options.batch is not None:
-        job, cancel = lookup.batch_job(client, options.batch), batch_jobs.cancel
-    else:
-        job, cancel = lookup.job(client, options.job), cancellation.cancel
-    if lookup.has_ended(job):
-        say(f"{job.display_name} has already ended: {lookup.state(job)}")
+        batch_job = lookup.batch_job(client, options.batch)
+        finish(batch_job, lambda: batch_jobs.cancel(client, batch_job.name))
         return 0
-    with step(f"Cancelling {job.display_name}"):
-        job = cancel(client, job.name)
-    say(f"{job.display_name}: {lookup.state(job)}")
-    if options.batch is None and not lookup.has_succeeded(job):
+    job = newest(client) if options.job is None else lookup.job(client, options.job)
+    ended = finish(job, lambda: cancellation.cancel(client, job))
+    if lookup.is_tuning(job):
+        beside = outcome.defaults_of(client, job)
+        if beside is not None and not lookup.has_ended(beside):
+            finish(beside, lambda: cancellation.cancel(client, beside))
+    elif ended is not None and not lookup.has_succeeded(ended):
         next_commands((f"nox -s submit -- --resume {job.display_name}", "continue it"))
     return 0
+
+
+def newest(client: Client) -> Any:
+    """Returns the newest job, or tuning.
+
+    Raises:
+        UserError: there is none.
+    """
+    job = next(lookup.jobs(client), None)
+    if job is None:
+        raise UserError("There is no job yet; submit one with 'nox -s submit'.")
+    # The job with the defaults is part of its tuning.
+    return lookup.job(client, job.display_name.removesuffix(f"-{tuning.DEFAULTS}"))
+
+
+def finish(job: Any, cancel: Callable[[], Any]) -> Any | None:
+    """Cancels a job where it has not ended; returns it once it has, or None where it had before."""
+    if lookup.has_ended(job):
+        say(f"{job.display_name} has already ended: {lookup.state(job)}")
+        return None
+    with step(f"Cancelling {job.display_name}"):
+        ended = cancel()
+    say(f"{ended.display_name}: {lookup.state(ended)}")
+    return ended

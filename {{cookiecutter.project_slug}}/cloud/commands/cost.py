@@ -1,4 +1,4 @@
-"""cost: what a training job may cost, from the time that past jobs took; an estimate."""
+"""cost: what a job or a tuning may cost, from the time that past jobs took; an estimate."""
 
 import argparse
 import statistics
@@ -18,7 +18,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--machine-type", help="such as n1-standard-4; default: of pyproject.toml")
     parser.add_argument("--replicas", type=int, default=1, help="workers that train together")
     parser.add_argument(
-        "--minutes", type=float, help="how long it will take; default: as long as past jobs took"
+        "--trials",
+        type=int,
+        metavar="N",
+        help="of a tuning, which runs one more job, with the defaults; default: one job alone",
+    )
+    parser.add_argument(
+        "--minutes", type=float, help="how long a job will take; default: as long as past jobs took"
     )
 
 
@@ -30,14 +36,18 @@ def run(client: Client, options: argparse.Namespace) -> int:
     """
     if options.replicas < 1:
         raise UserError(f"--replicas: expected at least 1, got {options.replicas}.")
+    if options.trials is not None and options.trials < 1:
+        raise UserError(f"--trials: expected at least 1, got {options.trials}.")
     if options.minutes is not None and not options.minutes > 0:
         raise UserError(f"--minutes: expected more than 0, got {options.minutes:g}.")
     machine_type = options.machine_type or client.config.machine_type
     span, source = duration(client, options.minutes)
-    hours = options.replicas * span.total_seconds() / 3600
+    count = 1 if options.trials is None else options.trials + 1
+    hours = count * options.replicas * span.total_seconds() / 3600
+    jobs = "" if options.trials is None else f"{options.trials} trials and the defaults, each "
     say(
-        f"Estimate: {options.replicas} x {machine_type} for {format_duration(span)} ({source}):"
-        f" {hours:.3g} machine-hours.",
+        f"Estimate: {jobs}{options.replicas} x {machine_type} for {format_duration(span)}"
+        f" ({source}): {hours:.3g} machine-hours.",
         "bold",
     )
     say("Storage, logs, network, and the machines that serve cost extra.")

@@ -7,10 +7,16 @@ from cloud.client import Client
 from cloud.console import say
 from cloud.errors import UserError
 from cloud.serving import deployments, rollout
+from cloud.training import trials
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("job", nargs="?", help="name or number; default: the newest that succeeded")
+    parser.add_argument(
+        "job",
+        nargs="?",
+        help="name or number; of a tuning the best trial counts, or another one as NAME/3; default:"
+        " the newest that succeeded",
+    )
     parser.add_argument(
         "--traffic",
         type=int,
@@ -34,7 +40,7 @@ def run(client: Client, options: argparse.Namespace) -> int:
     if not 1 <= options.traffic <= 100:
         raise UserError(f"--traffic: expected 1 to 100 percent, got {options.traffic}.")
     machines = deployments.machines(client, options)
-    job = lookup.job(client, options.job, state="JOB_STATE_SUCCEEDED")
+    job = trials.trained(client, options.job)
     version = rollout.deploy(client, job, machines, options.traffic, force=options.force)
     commands = [("nox -s predict", "predict for one row")]
     if version.version_id != lookup.model(client).version_id:

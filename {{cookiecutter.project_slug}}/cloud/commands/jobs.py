@@ -1,4 +1,4 @@
-"""jobs: the jobs of the project, newest first; with a name, one job in full."""
+"""jobs: the jobs and tunings of the project, newest first; with a name, one in full."""
 
 import argparse
 import shlex
@@ -31,7 +31,7 @@ from cloud.console import (
 )
 from cloud.errors import UserError
 from cloud.serving import evaluations
-from cloud.training import charts, job_logs, job_request
+from cloud.training import charts, job_logs, job_request, outcome, trials
 from table_schema.columns import SPLITS
 from table_schema.metrics import NAMES
 
@@ -48,7 +48,9 @@ CARD = "model_card.html"  # as the trainer writes it beside its SavedModel
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("job", nargs="?", help="name or number of one job to show in full")
+    parser.add_argument(
+        "job", nargs="?", help="name or number of one job, or tuning, to show in full"
+    )
     parser.add_argument(
         "--card",
         action="store_true",
@@ -73,10 +75,11 @@ def run(client: Client, options: argparse.Namespace) -> int:
     if options.limit < 1:
         raise UserError(f"--limit: expected at least 1, got {options.limit}.")
     if options.card:
-        open_card(client, lookup.job(client, options.job, state="JOB_STATE_SUCCEEDED"))
+        open_card(client, trials.trained(client, options.job))
         return 0
     if options.job is not None:
-        show(client, lookup.job(client, options.job))
+        job = lookup.job(client, options.job)
+        (show_tuning if lookup.is_tuning(job) else show)(client, job)
         return 0
     board = Board(client, options.filter, options.limit)
     if options.watch:
@@ -102,7 +105,7 @@ class Board:
 
     def __init__(self, client: Client, condition: str, limit: int) -> None:
         self._client = client
-        self._request = {"parent": client.config.location, "filter": condition}
+        self._condition = condition
         self._limit = limit
         self._scores: dict[str, evaluations.Scores] = {}
         self._progress: dict[str, str] = {}
@@ -111,11 +114,11 @@ class Board:
 
     def look(self) -> None:
         """Lists the jobs again, and reads the scores of those that have succeeded since."""
-        listed = self._client.jobs.list_custom_jobs(request=self._request)
+        listed = lookup.jobs(self._client, self._condition)
         found = list(islice(listed, self._limit + 1))
         self.jobs, self.has_more = found[: self._limit], len(found) > self._limit
         self._progress = {
-            job.name: job_logs.progress(self._client, job)
+            job.name: progress(self._client, job)
             for job in self.jobs
             if job.state.name == "JOB_STATE_RUNNING"
         }
@@ -125,7 +128,7 @@ class Board:
         if new:
             self._client.storage  # noqa: B018, made before the threads share it
             with ThreadPoolExecutor(8) as pool:
-                folders = [lookup.model_folder(job) for job in new]
+                folders = [lookup.model_folder(trials.best_of(job)) for job in new]
                 found_scores = pool.map(partial(evaluations.scores, self._client), folders)
                 self._scores |= {
                     job.name: each for job, each in zip(new, found_scores, strict=True)
@@ -155,7 +158,10 @@ class Board:
 
 def differing_settings(jobs: list[Any]) -> list[str]:
     """Returns for each job those of the trainer's settings in which the jobs differ."""
-    settings = [job_request.trainer_settings(job) for job in jobs]
+    settings = [
+        job_request.trainer_settings(job) | (trials.ranges(job) if lookup.is_tuning(job) else {})
+        for job in jobs
+    ]
     places = {f"{split}-data" for split in SPLITS}
     names = [name for name in dict.fromkeys(chain(*settings)) if name not in places]
     differing = [name for name in names if len({each.get(name) for each in settings}) > 1]
@@ -224,6 +230,29 @@ def show(client: Client, job: Any) -> None:
     next_commands(*([logs, resume] if lookup.has_ended(job) else [logs]))
 
 
+def show_tuning(client: Client, job: Any) -> None:
+    """Prints a tuning: what it searches, its trials, and what it has found."""
+    searched = "  ".join(f"{name}={each}" for name, each in trials.ranges(job).items())
+    rows: list[tuple[Cell, Cell]] = [
+        ("tuning", job.display_name),
+        ("name", job.name),
+        ("page", client.console_url(job.name)),
+        ("state", state_of(job, trials.summary(job))),
+        ("age", age(job)),
+        ("duration", duration(job)),
+        ("machines", ", ".join(map(machines, lookup.spec(job).worker_pool_specs))),
+        ("folder", lookup.folder(job)),
+        ("searches", searched),
+        ("arguments", shlex.join(job_request.trainer_arguments(job))),
+    ]
+    if lookup.why(job):
+        rows.append((text("error", "red"), text(lookup.why(job), "red")))
+    out.print(properties(rows))
+    say()
+    out.print(trials.board(job))
+    outcome.show(client, job)
+
+
 def open_card(client: Client, job: Any) -> None:
     """Opens a job's model card in a browser.
 
@@ -243,6 +272,11 @@ def open_card(client: Client, job: Any) -> None:
     say(f"Model card: {path}")
     if not webbrowser.open(path.absolute().as_uri()):
         say("There is no browser here; open the file in one.", "dim")
+
+
+def progress(client: Client, job: Any) -> str:
+    """Says how far a running job is, by its epochs or its trials."""
+    return trials.summary(job) if lookup.is_tuning(job) else job_logs.progress(client, job)
 
 
 def state_of(job: Any, progress: str = "") -> Text:

@@ -8,7 +8,7 @@ from functools import partial
 from cloud import lookup
 from cloud.client import Client
 from cloud.console import Cell, Column, format_duration, out, say, table
-from cloud.serving import evaluations, traffic
+from cloud.serving import evaluations, model_versions, traffic
 from table_schema.metrics import NAMES
 
 SHOWN_METRICS = 2  # more make the table too wide for a terminal
@@ -45,7 +45,7 @@ def run(client: Client, _options: argparse.Namespace) -> int:
         cells: list[Cell] = [
             version.version_id,
             ", ".join(version.version_aliases),
-            version.labels.get("job", ""),
+            model_versions.trained_by(version),
             format_duration(datetime.now(UTC) - version.version_create_time),
             *(f"{found[name]:.4f}" if name in found else "-" for name in metrics),
             "not deployed" if share is None else f"{share} %",

@@ -54,11 +54,12 @@ def _serving(client: Client) -> Iterator[Created]:
 
 
 def _jobs(client: Client) -> Iterator[Created]:
-    """Yields the training jobs and the batch predictions."""
+    """Yields the training jobs, the tunings and the batch predictions."""
     location = client.config.location
-    for job in client.jobs.list_custom_jobs(parent=location):
+    for job in lookup.jobs(client):
         if is_labelled(client, job.labels):
-            title = f"job {job.display_name}, {lookup.state(job)}"
+            kind = "tuning" if lookup.is_tuning(job) else "job"
+            title = f"{kind} {job.display_name}, {lookup.state(job)}"
             yield Created(title, partial(_remove_job, client, job, title))
     for job in client.jobs.list_batch_prediction_jobs(parent=location):
         if is_labelled(client, job.labels):
@@ -95,8 +96,11 @@ def _remove_model(client: Client, model: Any, title: str) -> None:
 def _remove_job(client: Client, job: Any, title: str) -> None:
     """Cancels the job where it runs, and deletes it."""
     if not lookup.has_ended(job):
-        cancellation.cancel(client, job.name)
-    operation = client.jobs.delete_custom_job(name=job.name)
+        cancellation.cancel(client, job)
+    if lookup.is_tuning(job):
+        operation = client.jobs.delete_hyperparameter_tuning_job(name=job.name)
+    else:
+        operation = client.jobs.delete_custom_job(name=job.name)
     operations.finish(client, operation, f"Removing {title}")
 
 

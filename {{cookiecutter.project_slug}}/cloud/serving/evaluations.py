@@ -9,7 +9,7 @@ from google.api_core import exceptions
 
 from cloud.client import Client
 from cloud.errors import UserError
-from table_schema.metrics import NAMES
+from table_schema.metrics import NAMES, rises
 
 FILE = "evaluation.json"
 TRAIN_BETTER = "Train a better one with other settings ('nox -s submit -- -- --help' lists them)."
@@ -28,7 +28,7 @@ class Evaluation:
         threshold: the probability of the second of two classes from which up it is the answer.
         baselines: scores of predictions without a model, by their names and metric.
         boosting: scores of gradient boosting on the same rows; empty where the trainer did none.
-        interval: of the score by which models are compared, where the trainer gives one.
+        intervals: of the scores, by metric, where the trainer gives them.
     """
 
     scores: Scores
@@ -38,12 +38,21 @@ class Evaluation:
     threshold: float = 0.5
     baselines: Mapping[str, Scores] = field(default_factory=dict)
     boosting: Scores = field(default_factory=dict)
-    interval: tuple[float, float] | None = None
+    intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
     @property
     def score(self) -> float:
         """The score by which models are compared."""
         return self.scores[self.metric]
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """That of the score by which models are compared, where the trainer gives one."""
+        return self.intervals.get(self.metric)
+
+    def rises(self, metric: str) -> bool:
+        """Whether more of a metric is better."""
+        return self.higher_is_better if metric == self.metric else rises(metric)
 
     def beats(self, other: "Evaluation") -> bool:
         """Whether its score is better than the other's."""
@@ -224,7 +233,7 @@ def parse(document: dict[str, Any]) -> Evaluation:
         document.get("confusion", {}).get("threshold", 0.5),
         document.get("baselines", {}),
         document.get("boosting", {}).get("scores", {}),
-        document.get("intervals", {}).get(primary["metric"]),
+        document.get("intervals", {}),
     )
     found.score  # noqa: B018, it must be there
     return found

@@ -40,7 +40,7 @@ def upload(client: Client, job: Any, folder: str, parent: Any | None) -> Any:
 
     Args:
         client: of the target.
-        job: the `CustomJob`.
+        job: the `CustomJob`, or the `lookup.Trial`.
         folder: gs:// URI of the folder with the SavedModel.
         parent: any version of the project's model, or None for the first.
 
@@ -88,5 +88,18 @@ def _model(client: Client, job: Any, folder: str) -> dict[str, Any]:
             "health_route": f"/v1/models/{SERVED_NAME}",
             "predict_route": f"/v1/models/{SERVED_NAME}:predict",
         },
-        "labels": config.labels | {"job": job.display_name},
+        "labels": config.labels | _labels(job),
     }
+
+
+def _labels(job: Any) -> dict[str, str]:
+    """Returns the labels that tell what trained a version."""
+    if isinstance(job, lookup.Trial):
+        return {"job": job.tuning.display_name, "trial": job.number}
+    return {"job": job.display_name}
+
+
+def trained_by(version: Any) -> str:
+    """Returns the name of the job, or the trial, that trained a version; "" where nobody says."""
+    labels = version.labels
+    return "/".join(labels[key] for key in ("job", "trial") if key in labels)

@@ -29,7 +29,7 @@ def deploy(client: Client, job: Any, machines: Machines, traffic_share: int, *, 
 
     Args:
         client: of the target.
-        job: the `CustomJob` that trained it.
+        job: the `CustomJob`, or the `lookup.Trial`, that trained it.
         machines: what it runs on.
         traffic_share: per cent of the requests; with 100, or where nothing else is deployed, the
             version becomes the default, and the others are undeployed.
@@ -152,10 +152,10 @@ def make_default(
         _alias(client, version, DEFAULT)
     traffic.wait_until_moved(client, endpoint_name, deployed_id, instance)
     deployments.undeploy_others(client, endpoint_name, deployed_id)
-    trained_by = f" ({version.labels['job']})" if "job" in version.labels else ""
+    job = model_versions.trained_by(version)
+    number = f"{version.version_id} ({job})" if job else version.version_id
     say(
-        f"{client.config.model} version {version.version_id}{trained_by} is the default and gets"
-        " all traffic.",
+        f"{client.config.model} version {number} is the default and gets all traffic.",
         "bold",
     )
 

@@ -1,7 +1,8 @@
 """What the trainer is called with: values of pyproject.toml, and a person's own flags."""
 
 import importlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from cloud.config import Config
 from cloud.errors import UserError
@@ -42,14 +43,22 @@ def check(config: Config, arguments: Sequence[str]) -> None:
         SystemExit: the parser refuses one, and has said why.
         UserError: there is no such parser.
     """
-    if not config.argument_check:
-        return
-    module, _, function = config.argument_check.partition(":")
+    if config.argument_check:
+        function_of_trainer("argument_check", config.argument_check)(arguments)
+
+
+def function_of_trainer(key: str, name: str) -> Callable[[Sequence[str]], Any]:
+    """Returns the trainer's function that a value of pyproject.toml names as `module:function`.
+
+    Raises:
+        UserError: there is none.
+    """
+    module, _, function = name.partition(":")
     try:
-        parse = getattr(importlib.import_module(module), function)
+        found: Callable[[Sequence[str]], Any] = getattr(importlib.import_module(module), function)
     except (ImportError, AttributeError, ValueError) as error:
         raise UserError(
-            "[tool.cloud] argument_check: expected a function of the trainer as module:function, or"
-            f" nothing, got {config.argument_check!r} ({error})."
+            f"[tool.cloud] {key}: expected a function of the trainer as module:function, or"
+            f" nothing, got {name!r} ({error})."
         ) from error
-    parse(arguments)
+    return found

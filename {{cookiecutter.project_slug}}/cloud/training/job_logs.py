@@ -22,6 +22,7 @@ STYLES = {
 # Entries of Google Cloud may arrive out of order by so much.
 LATE = timedelta(seconds=20)
 RECENT = 50  # entries among which the newest finished epoch is looked for
+TRIAL_LABEL = "ml.googleapis.com/trial_id"  # of an entry, as gcloud reads it too
 EPOCH = re.compile(r"Epoch (\d+/\d+)")
 SETTLE_LOOKS = 2  # looks after the job's end, for entries that were still on their way
 
@@ -35,7 +36,7 @@ def follow(client: Client, job: Any) -> int:
     say(f"{job.display_name}: {lookup.state(job)}")
     state = lookup.state(job)
     try:
-        for event in events(client, job.name):
+        for event in events(client, job):
             if isinstance(event, dict):
                 print_entry(event)
                 continue
@@ -44,17 +45,18 @@ def follow(client: Client, job: Any) -> int:
                 state = lookup.state(job)
                 say(f"{job.display_name}: {state}", "bold")
     except KeyboardInterrupt:
-        say(f"\nThe job continues; 'nox -s cancel -- {job.display_name}' cancels it.")
+        cancelled = job.tuning if isinstance(job, lookup.Trial) else job
+        say(f"\nThe job continues; 'nox -s cancel -- {cancelled.display_name}' cancels it.")
         return 130
     if lookup.has_succeeded(job):
         return 0
-    if job.error.message:
-        err.print(text(job.error.message, "red"))
+    if lookup.why(job):
+        err.print(text(lookup.why(job), "red"))
     return 1
 
 
-def events(client: Client, name: str) -> Iterator[Any]:
-    """Yields log entries as they come, each a dictionary, and the `CustomJob` after each look.
+def events(client: Client, job: Any) -> Iterator[Any]:
+    """Yields log entries as they come, each a dictionary, and the job after each look.
 
     gcloud's own follower never ends where the job was active when it began, hence this one.
     """
@@ -62,9 +64,9 @@ def events(client: Client, name: str) -> Iterator[Any]:
     since = datetime.fromtimestamp(0, UTC)
     settled = 0
     while settled < SETTLE_LOOKS:
-        job = client.jobs.get_custom_job(name=name)
+        job = lookup.again(client, job)
         moment = f"{since:%Y-%m-%dT%H:%M:%S.%fZ}"
-        condition = f'{job_filter(name)} AND timestamp>="{moment}"'
+        condition = f'{job_filter(job)} AND timestamp>="{moment}"'
         for entry in list_entries(client, condition):
             if entry["insertId"] not in seen:
                 seen.add(entry["insertId"])
@@ -81,16 +83,18 @@ def progress(client: Client, job: Any) -> str:
     """Returns how far a running job is, such as `3/12` epochs; "" where it is unknown."""
     if job.state.name != "JOB_STATE_RUNNING":
         return ""
-    for entry in list_entries(client, job_filter(job.name), newest_first=True, limit=RECENT):
+    for entry in list_entries(client, job_filter(job), newest_first=True, limit=RECENT):
         found = EPOCH.match(message_of(entry))
         if found is not None:
             return found[1]
     return ""
 
 
-def job_filter(name: str) -> str:
-    """Returns the filter for a job's entries."""
-    job_id = name.rpartition("/")[2]
+def job_filter(job: Any) -> str:
+    """Returns the filter for the entries of a job, or of one trial among those of its tuning."""
+    if isinstance(job, lookup.Trial):
+        return f'{job_filter(job.tuning)} AND labels."{TRIAL_LABEL}"="{job.number}"'
+    job_id = job.name.rpartition("/")[2]
     return f'resource.type="ml_job" AND resource.labels.job_id="{job_id}"'
 
 
@@ -119,10 +123,13 @@ def list_entries(
 
 
 def print_entry(entry: dict[str, Any]) -> None:
-    """Prints one entry: local time, replica where it is not the first, message in its colour."""
+    """Prints one entry: local time, trial, replica where it is not the first, coloured message."""
     moment = datetime.fromisoformat(entry["timestamp"]).astimezone()
     task = entry["resource"]["labels"].get("task_name", "")
+    trial = entry.get("labels", {}).get(TRIAL_LABEL)
     line = Text.assemble((f"{moment:%H:%M:%S} ", "dim"))
+    if trial:
+        line.append(text(f"[trial {trial}] ", "dim"))
     if task not in ("workerpool0-0", ""):
         line.append(text(f"[{task}] ", "dim"))
     line.append(text(message_of(entry), STYLES.get(entry.get("severity", "DEFAULT"), "")))

@@ -10,8 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from cloud import lookup
 from cloud.client import Client
 from cloud.config import Config
+from cloud.console import say
 from cloud.errors import UserError
 from cloud.training import accelerators
 
@@ -176,13 +178,13 @@ def custom_job(
 
 
 def trainer_arguments(job: Any) -> list[str]:
-    """Returns the arguments of the trainer in a `CustomJob`."""
-    pools = job.job_spec.worker_pool_specs
+    """Returns the arguments of the trainer in a job, of either kind."""
+    pools = lookup.spec(job).worker_pool_specs
     return list(pools[0].container_spec.args[1:]) if pools else []
 
 
 def trainer_settings(job: Any) -> dict[str, str]:
-    """Returns the settings that a `CustomJob` gives the trainer, by flag, such as `epochs`."""
+    """Returns the settings that a job gives the trainer, by flag, such as `epochs`."""
     settings: dict[str, str] = {}
     name = ""
     for word in trainer_arguments(job):
@@ -195,30 +197,48 @@ def trainer_settings(job: Any) -> dict[str, str]:
 
 
 def as_json(job: dict[str, Any]) -> dict[str, Any]:
-    """Returns the job as its JSON goes over the wire."""
+    """Returns a `CustomJob` or a `HyperparameterTuningJob` as its JSON goes over the wire."""
     from google.cloud import aiplatform_v1
     from google.protobuf import json_format
 
-    message = aiplatform_v1.CustomJob.pb(aiplatform_v1.CustomJob(job))
-    document: dict[str, Any] = json_format.MessageToDict(message)
+    is_tuning = "trial_job_spec" in job
+    kind = aiplatform_v1.HyperparameterTuningJob if is_tuning else aiplatform_v1.CustomJob
+    document: dict[str, Any] = json_format.MessageToDict(kind.pb(kind(job)))
     return document
 
 
+def show(client: Client, job: dict[str, Any]) -> None:
+    """Prints the job that a command would create, and how to create it without this project."""
+    document = as_json(job)
+    kind = "HyperparameterTuningJob" if "trialJobSpec" in document else "CustomJob"
+    say(f"The request, a {kind}:", "bold")
+    say(json.dumps(document, indent=2))
+    say("\nThe same with gcloud:", "bold")
+    say(as_gcloud(client.config, document))
+    say("\nThe same with curl:", "bold")
+    say(as_curl(client, document))
+    say("\nNothing was sent. The package must be in the bucket first: 'nox -s package'.")
+
+
 def as_curl(client: Client, document: dict[str, Any]) -> str:
-    """Returns the shell command that sends the job with curl."""
-    url = f"{client.vertex_url}/v1/{client.config.location}/customJobs"
+    """Returns the shell command that sends a job with curl."""
+    collection = "hyperparameterTuningJobs" if "trialJobSpec" in document else "customJobs"
+    url = f"{client.vertex_url}/v1/{client.config.location}/{collection}"
     return f"{client.curl(url, '@-')} <<'JSON'\n{json.dumps(document, indent=2)}\nJSON"
 
 
 def as_gcloud(config: Config, document: dict[str, Any]) -> str:
-    """Returns the shell command that sends the job with gcloud."""
+    """Returns the shell command that sends a job with gcloud."""
     labels = ",".join(f"{key}={value}" for key, value in document["labels"].items())
+    is_tuning = "trialJobSpec" in document
+    # Of a tuning gcloud reads the whole job, of others what runs.
+    content = document if is_tuning else document["jobSpec"]
     words = [
-        *("gcloud", "ai", "custom-jobs", "create"),
+        *("gcloud", "ai", "hp-tuning-jobs" if is_tuning else "custom-jobs", "create"),
         f"--project={config.project}",
         f"--region={config.region}",
         f"--display-name={document['displayName']}",
         f"--labels={labels}",
         "--config=/dev/stdin",
     ]
-    return f"{shlex.join(words)} <<'JSON'\n{json.dumps(document['jobSpec'], indent=2)}\nJSON"
+    return f"{shlex.join(words)} <<'JSON'\n{json.dumps(content, indent=2)}\nJSON"

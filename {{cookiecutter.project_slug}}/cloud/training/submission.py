@@ -1,7 +1,7 @@
 """Submitting a training job: everything is checked first, and each job has a folder of its own."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,7 +21,7 @@ from cloud.training.job_request import JobSettings
 from table_schema.columns import SPLITS
 
 # The job as it was submitted; the object also holds the folder for it.
-REQUEST_FILE = "custom_job.json"
+REQUEST_FILE = "request.json"
 MAX_TRIES = 100
 
 
@@ -39,11 +39,21 @@ class Plan:
     arguments: list[str]
     resumed: Any = None
 
-    def request(self, config: Config, name: str, package_uri: str) -> dict[str, Any]:
-        """Returns the `CustomJob` in snake case, by the job's name."""
-        folder = f"gs://{config.bucket}/jobs/{name}"
-        if self.resumed is not None:
-            folder = _folder(self.resumed)
+    def request(
+        self, config: Config, name: str, package_uri: str, folder: str | None = None
+    ) -> dict[str, Any]:
+        """Returns the `CustomJob` in snake case.
+
+        Args:
+            config: the project's values.
+            name: of the job.
+            package_uri: gs:// URI of the trainer's wheel.
+            folder: gs:// URI of what the job writes; by default its own, or the resumed job's.
+        """
+        if folder is None:
+            folder = f"gs://{config.bucket}/jobs/{name}"
+            if self.resumed is not None:
+                folder = lookup.folder(self.resumed)
         return job_request.custom_job(
             config,
             self.settings,
@@ -70,8 +80,13 @@ def submit(client: Client, settings: JobSettings) -> Any:
     except KeyboardInterrupt:
         say("\nInterrupted; no job was submitted.")
         raise
-    with step("Submitting the job"), reserved(client, plan, package_uri) as request:
-        return client.jobs.create_custom_job(parent=client.config.location, custom_job=request)
+    config = client.config
+
+    def request(name: str) -> dict[str, Any]:
+        return plan.request(config, name, package_uri)
+
+    with step("Submitting the job"), reserved(client, names(config, plan), request) as job:
+        return client.jobs.create_custom_job(parent=config.location, custom_job=job)
 
 
 def preview(client: Client, settings: JobSettings) -> dict[str, Any]:
@@ -105,20 +120,21 @@ def job_to_resume(client: Client, name: str) -> Any:
         UserError: it runs, or another job writes into its folder.
     """
     found = lookup.job(client, name)
+    if lookup.is_tuning(found):
+        raise UserError(
+            f"--resume: {found.display_name} is a tuning, which cannot be continued; begin another"
+            " one with 'nox -s tune'."
+        )
     jobs = [found, *client.jobs.list_custom_jobs(parent=client.config.location)]
     for job in jobs:
-        if not lookup.has_ended(job) and _folder(job) == _folder(found):
+        if not lookup.has_ended(job) and lookup.folder(job) == lookup.folder(found):
             raise UserError(
                 f"--resume: {job.display_name} is {lookup.state(job)}, and two jobs cannot write"
-                f" into {_folder(job)}; wait for its end, or cancel it."
+                f" into {lookup.folder(job)}; wait for its end, or cancel it."
             )
-    if not _folder(found):
+    if not lookup.folder(found):
         raise UserError(f"--resume: {found.display_name} has no folder with checkpoints.")
     return found
-
-
-def _folder(job: Any) -> str:
-    return str(job.job_spec.base_output_directory.output_uri_prefix).rstrip("/")
 
 
 def trainer_arguments(config: Config, extra: Sequence[str], resumed: Any = None) -> list[str]:
@@ -162,20 +178,27 @@ def names(config: Config, plan: Plan) -> Iterator[str]:
 
 
 @contextmanager
-def reserved(client: Client, plan: Plan, package_uri: str) -> Iterator[dict[str, Any]]:
+def reserved(
+    client: Client, candidates: Iterator[str], request: Callable[[str], dict[str, Any]]
+) -> Iterator[dict[str, Any]]:
     """Reserves a name and folder for one job, also where two are submitted in the same second.
 
     Its first object is the job's request, which only one submission can create.
 
+    Args:
+        client: of the target.
+        candidates: names for the job, the best first.
+        request: gives the job in snake case by its name.
+
     Yields:
-        The `CustomJob` in snake case. Where Google refuses it, the folder is free again.
+        The job. Where Google refuses it, the folder is free again.
 
     Raises:
         UserError: every name is taken.
     """
-    for name in names(client.config, plan):
-        request = plan.request(client.config, name, package_uri)
-        text = json.dumps(job_request.as_json(request), indent=2)
+    for name in candidates:
+        job = request(name)
+        text = json.dumps(job_request.as_json(job), indent=2)
         blob = client.bucket.blob(f"jobs/{name}/{REQUEST_FILE}")
         try:
             kind = content_type(REQUEST_FILE)
@@ -183,7 +206,7 @@ def reserved(client: Client, plan: Plan, package_uri: str) -> Iterator[dict[str,
         except exceptions.PreconditionFailed:
             continue
         try:
-            yield request
+            yield job
         except exceptions.ClientError:
             blob.delete()
             raise

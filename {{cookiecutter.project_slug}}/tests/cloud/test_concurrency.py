@@ -4,6 +4,7 @@ import hashlib
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,15 @@ def test_data_of_one_call_lie_in_the_bucket(
     assert found in possible, {k: hashlib.sha256(v).hexdigest() for k, v in found.items()}
 
 
+def reserved(client: Client, plan: Plan) -> AbstractContextManager[dict[str, Any]]:
+    uri = "gs://test-bucket/packages/x.whl"
+    return submission.reserved(
+        client,
+        submission.names(client.config, plan),
+        lambda name: plan.request(client.config, name, uri),
+    )
+
+
 def test_submissions_in_the_same_second_get_folders_of_their_own(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -70,7 +80,7 @@ def test_submissions_in_the_same_second_get_folders_of_their_own(
 
     def reserve(_number: int) -> tuple[str, str]:
         together.wait()
-        with submission.reserved(client, plan, "gs://test-bucket/packages/x.whl") as request:
+        with reserved(client, plan) as request:
             return (
                 request["display_name"],
                 request["job_spec"]["base_output_directory"]["output_uri_prefix"],
@@ -90,7 +100,7 @@ def test_a_refused_job_frees_its_folder(client: Client) -> None:
     plan = Plan(JobSettings(name="refused"), [])
     with (
         pytest.raises(exceptions.InvalidArgument),
-        submission.reserved(client, plan, "gs://test-bucket/x.whl") as request,
+        reserved(client, plan) as request,
     ):
         raise exceptions.InvalidArgument("no")
     assert not list(client.bucket.list_blobs(prefix=f"jobs/{request['display_name']}/"))

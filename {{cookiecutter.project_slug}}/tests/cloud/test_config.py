@@ -18,6 +18,8 @@ data_set = "flights"
 trainer_module = "trainer.task"
 job_arguments = ["--table={data_set}", "--train-data={train}"]
 argument_check = ""
+search_space = ""
+tuning_metric = ""
 machine_type = "n1-standard-4"
 training_image = "tensorflow/tensorflow:2.21.0"
 serving_image = "tensorflow/serving:2.19.1"

@@ -26,7 +26,17 @@ class Jobs:
     def list_custom_jobs(self, request: dict[str, str]) -> list[Any]:
         found = re.fullmatch(r'display_name="(.*)"', request["filter"])
         assert found is not None
-        return [SimpleNamespace(display_name=name) for name in NAMES if fnmatchcase(name, found[1])]
+        return [
+            SimpleNamespace(display_name=name, create_time=-place)
+            for place, name in enumerate(NAMES)
+            if fnmatchcase(name, found[1])
+        ]
+
+    def list_hyperparameter_tuning_jobs(self, request: dict[str, str]) -> list[Any]:
+        """Lists one that was made between the others."""
+        name = "tuned-20270102-000000"
+        is_listed = fnmatchcase(name, request["filter"].split('"')[1])
+        return [SimpleNamespace(display_name=name, create_time=-1.5)] if is_listed else []
 
 
 CLIENT: Any = SimpleNamespace(jobs=Jobs(), config=SimpleNamespace(location="projects/p"))
@@ -42,6 +52,7 @@ CLIENT: Any = SimpleNamespace(jobs=Jobs(), config=SimpleNamespace(location="proj
         ("sec", "second-20270101-000000"),
         ("by hand", "by hand"),
         ("by", "by hand"),
+        ("tuned", "tuned-20270102-000000"),
     ],
 )
 def test_a_job_is_found_by_the_beginning_of_its_name(typed: str, found: str) -> None:

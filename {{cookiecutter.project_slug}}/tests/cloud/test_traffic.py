@@ -112,15 +112,15 @@ RMSE = Evaluation({"rmse": 9.0}, "rmse", higher_is_better=False, test_rows="a")
         (AUC, None),
         (None, None),
         (
-            replace(AUC, boosting={"auc": 0.95}, interval=(0.88, 0.92)),
+            replace(AUC, boosting={"auc": 0.95}, intervals={"auc": (0.88, 0.92)}),
             r"gradient boosting .* 0.9000 \(0.8800 to 0.9200 .*0.9500",
         ),
-        (replace(AUC, boosting={"auc": 0.91}, interval=(0.88, 0.92)), None),
+        (replace(AUC, boosting={"auc": 0.91}, intervals={"auc": (0.88, 0.92)}), None),
         (
-            replace(RMSE, boosting={"rmse": 7.0}, interval=(8.0, 10.0)),
+            replace(RMSE, boosting={"rmse": 7.0}, intervals={"rmse": (8.0, 10.0)}),
             "gradient boosting .* RMSE 9.0000",
         ),
-        (replace(RMSE, boosting={"rmse": 8.5}, interval=(8.0, 10.0)), None),
+        (replace(RMSE, boosting={"rmse": 8.5}, intervals={"rmse": (8.0, 10.0)}), None),
     ],
 )
 def test_what_needs_no_model_is_an_objection_where_it_is_better(

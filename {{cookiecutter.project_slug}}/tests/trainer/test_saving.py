@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from table_schema.metrics import rises
 from trainer import job
 from trainer.errors import UserError
-from trainer.saving import rises
 
 
 @pytest.fixture(scope="module")

@@ -19,8 +19,8 @@ def search_space(arguments: Sequence[str]) -> dict[str, Any]:
         `flags`, the names of all flags, without dashes in front; `parameters`, the range of each
         flag that is searched if nobody says otherwise, as `--search` takes it; `metrics`, the names
         of those reported after each epoch, each with whether more of it is better; `metric`, the
-        one that chooses a trial's best epoch, and `metric_flag`, which names another one;
-        `trial_arguments`, what every trial leaves out.
+        one that chooses a trial's best epoch, whose weights are its model's, and `metric_flag`,
+        which names another one; `trial_arguments`, what every trial leaves out.
 
     Raises:
         SystemExit: an argument is wrong, after one sentence.
