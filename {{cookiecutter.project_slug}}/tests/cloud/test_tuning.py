@@ -201,7 +201,7 @@ def test_a_tuning_is_a_hyperparameter_tuning_job(monkeypatch: pytest.MonkeyPatch
     assert spec["baseOutputDirectory"] == {"outputUriPrefix": "gs://b/jobs/name-1"}
     arguments = spec["workerPoolSpecs"][0]["containerSpec"]["args"]
     # The best epoch of a trial is chosen by the metric of the tuning.
-    assert arguments[-5:] == ["--boosting-rows=0", "--folds=1", "--epochs", "3", "--metric=auc"]
+    assert arguments[-4:] == ["--folds=1", "--epochs", "3", "--metric=auc"]
     assert job_request.as_gcloud(VALUES, document).startswith("gcloud ai hp-tuning-jobs create")
 
 

@@ -156,6 +156,16 @@ def test_a_card_names_the_slices_that_are_surely_worse() -> None:
     assert "It is weakest where town is bad (ROC AUC 0.6000)." in words
 
 
+def test_a_card_leaves_out_what_a_trial_does_not_look_at() -> None:
+    document = document_of("binary")
+    assert "importance" in card.render(document, table_of("binary"))
+    document |= {"importance": {}, "slices": {}, "dependence": {}}
+    page = Page(card.render(document, table_of("binary")))
+    assert page.open == []
+    assert "importance" not in page.words
+    assert "Slices" not in page.words
+
+
 def test_the_same_evaluation_makes_the_same_card() -> None:
     document, table = document_of("binary"), table_of("binary")
     assert card.render(document, table) == card.render(document, table)

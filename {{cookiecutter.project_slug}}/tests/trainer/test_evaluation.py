@@ -43,6 +43,8 @@ def test_all_that_is_found_goes_through_json_as_it_is() -> None:
     assert json.loads(text)["test"] == score(predict(test), test.labels)
     assert found == evaluate(TABLE, predict, rows(0), rows(1), test, seed=0)
     assert list(found["baselines"]) == ["majority class", "x alone"]
+    brief = evaluate(TABLE, predict, rows(0), rows(1), test, seed=0, explain=False)
+    assert brief == found | {"slices": {}, "importance": {}, "dependence": {}}
 
 
 def test_slices_are_scored_apart_and_small_ones_left_out() -> None:

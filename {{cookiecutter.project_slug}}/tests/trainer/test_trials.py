@@ -55,5 +55,6 @@ def test_the_search_space_is_of_flags_and_metrics_of_the_trainer() -> None:
         False,
     )
     decided = parse([*DATA, *space["trial_arguments"], f"{space['metric_flag']}=auc"])
-    assert (decided.boosting_rows, decided.folds, decided.watched) == (0, 1, "auc")
+    assert (decided.boosting_rows, decided.explain, decided.folds) == (0, 0, 1)
+    assert decided.watched == "auc"
     assert search_space([*DATA, "--table=flights_delay"])["metric"] == "rmse"

@@ -53,7 +53,9 @@ def render(document: Mapping[str, Any], table: Table) -> str:
     }
     template = resources.files("trainer.tabular").joinpath("card.html").read_text(encoding="utf-8")
     metric = document["primary"]["metric"]
-    learned = {"Importance of the columns": charts.importance(document["importance"], metric)}
+    learned = {}
+    if document["importance"]:
+        learned["Importance of the columns"] = charts.importance(document["importance"], metric)
     learned |= charts.history(document["history"], metric, document["best_epoch"])
     headings = {column.name: column.heading for column in table.columns}
     return environment.from_string(template).render(

@@ -29,6 +29,7 @@ def evaluate(
     threshold: float = 0.5,
     class_rows: Sequence[int] = (),
     seed: int,
+    explain: bool = True,
 ) -> dict[str, Any]:
     """Looks at the test rows, once.
 
@@ -41,6 +42,7 @@ def evaluate(
         threshold: the probability of the second of two classes from which up it is the answer.
         class_rows: training rows of each class.
         seed: of the bootstrap and of the shuffles.
+        explain: whether to score slices and columns, which takes longer than all else.
 
     Returns:
         What evaluation.json holds of it: `test`, the scores, with their `intervals`;
@@ -49,14 +51,14 @@ def evaluate(
     """
     label, predictions = table.label, predict(test)
     metric = primary(label, class_rows)
-    important = importance(table, predict, test, metric, seed)
+    important = importance(table, predict, test, metric, seed) if explain else {}
     found = {
         "test": in_order(score(predictions, test.labels, threshold), label, class_rows),
         "intervals": intervals(predictions, test.labels, seed, threshold),
         "baselines": baselines(table, train, evaluation, test),
         "slices": {
             name: slices(name, predictions, test, metric, seed=seed, threshold=threshold)
-            for name in table.slices
+            for name in (table.slices if explain else ())
         },
         "curves": curves(label, predictions, test.labels),
         "importance": important,

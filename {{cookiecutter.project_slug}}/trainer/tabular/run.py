@@ -43,7 +43,7 @@ from trainer.tabular.workers import choose_strategy, count_workers, report_devic
 CHANGEABLE = {
     *(data_field(split) for split in SPLITS),
     *FOLDERS,
-    *("epochs", "patience", "checkpoint_seconds", "folds", "boosting_rows"),
+    *("epochs", "patience", "checkpoint_seconds", "folds", "boosting_rows", "explain"),
 }
 
 
@@ -101,6 +101,7 @@ def run(settings: Settings, stop: threading.Event) -> dict[str, Any]:
             threshold=getattr(head, "threshold", 0.5),
             class_rows=data.statistics.class_rows,
             seed=settings.seed,
+            explain=settings.explain == 1,
         )
         findings["temperature"] = getattr(head, "temperature", 1.0)
         findings["cross_validation"] = cross_validated

@@ -9,7 +9,7 @@ from table_schema.tables import TABLES
 from trainer.tabular.settings import Settings, as_flag, parse
 
 # A trial is compared with the other trials, not with other models.
-OF_TRIALS = {"boosting_rows": 0, "folds": 1}
+OF_TRIALS = {"boosting_rows": 0, "explain": 0, "folds": 1}
 
 
 def search_space(arguments: Sequence[str]) -> dict[str, Any]:

@@ -98,6 +98,7 @@ class Settings:
     checkpoint_seconds: float = flag("between checkpoints; each epoch also ends with one", 300.0)
     folds: int = flag("parts of cross-validation, of a table split by row; 1 does none", AUTO)
     boosting_rows: int = flag("training rows of boosting, a baseline, at most; 0 does none", 50_000)
+    explain: int = flag("1 scores slices and columns of the test rows; 0 leaves both out", 1)
     seed: int = flag("random seed of initial weights and shuffling", 0)
     steps_per_execution: int = flag("steps in one call of TensorFlow", 128)
 
@@ -106,7 +107,7 @@ class Settings:
             self._check(name, bool(getattr(self, name)), "a path or gs:// URI")
         self._check("table", self.table in TABLES, f"one of {', '.join(TABLES)}")
         for name, field in Settings.__dataclass_fields__.items():
-            if field.type is int and name not in ("boosting_rows", "patience", "seed"):
+            if field.type is int and name not in ("boosting_rows", "explain", "patience", "seed"):
                 value = getattr(self, name)
                 self._check(name, value >= 1 or self._is_auto(name), "at least 1")
         for name in ("l2", "clip_norm", "checkpoint_seconds"):
@@ -114,6 +115,7 @@ class Settings:
         for name in ("boosting_rows", "patience", "seed"):
             fits = 0 <= getattr(self, name) < 2**32
             self._check(name, fits or self._is_auto(name), "0 or more, below 2**32")
+        self._check("explain", self.explain in (0, 1), "0 or 1")
         fits = all(n >= 1 for n in self.hidden_units) or self._is_auto("hidden_units")
         self._check("hidden_units", fits, "at least 1 each")
         known = metrics.of_label(TABLES[self.table].label)
