@@ -254,6 +254,28 @@ def get(url: str, process: subprocess.Popen[bytes]) -> Any:
     return answer.json() if answer.status_code == 200 else {}
 
 
+def test_a_tuning_ends_with_its_best_trial_beside_the_defaults(project: Project) -> None:
+    printed = project.run("tune", "--trials", "3", "--search", "learning-rate", "--", *TINY)
+    found = re.findall(r"^Trial (\d): log loss (\S+) with (--learning-rate=\S+)", printed, re.M)
+    assert sorted(number for number, _, _ in found) == ["1", "2", "3"]
+    number, loss, flag = min(found, key=lambda each: float(each[1]))
+    flag = flag.rstrip(",")
+    assert f"Best: trial {number} of 3, with log loss {loss}: {flag}" in printed
+    assert re.search(r"On the test rows it has log loss 0\.\d+, the defaults have 0\.\d+", printed)
+    assert f"nox -s submit -- -- --config tiny {flag}  train on what it found" in printed
+
+    [name] = re.findall(r"^(test-flights-tuning-[\d-]+): succeeded", printed, re.M)
+    listed = project.run("jobs", "--filter", f'display_name="{name}*"').splitlines()[1:]
+    assert [line.split()[0] for line in listed] == [f"{name}-defaults", name]
+    rows = project.run("jobs", name).partition("\ntrial ")[2].splitlines()[1:4]
+    assert rows[0].split()[:3] == [number, "succeeded", loss]
+    assert "Epoch 2/2" in project.run("logs", f"{name}/{number}")
+    assert "There is no trial 4 of" in project.fail("logs", f"{name}/4")
+    project.variables = {"BROWSER": "true"}  # a browser that shows nothing
+    assert re.search(rf"cards.{name}.{number}\.html", project.run("jobs", "--card", name))
+    assert f"{name} has already ended: succeeded" in project.run("cancel", "test-flights-tuning")
+
+
 def test_a_cancelled_job_says_so(project: Project) -> None:
     project.run("submit", "--name", "long", "--", "--config", "tiny", "--epochs", "100000")
     name = newest_job(project)
@@ -316,6 +338,9 @@ def test_a_job_that_raises_shows_its_reason(project: Project) -> None:
         (("submit", "--name", "Not Good"), "--name: expected up to 42 of a-z"),
         (("submit", "--replicas", "0"), "--replicas: expected at least 1, got 0"),
         (("submit", "--", "--epochs", "many"), "--epochs"),
+        (("tune", "--search", "epoch=1..3"), "--search: expected a flag of the trainer"),
+        (("tune", "--search", "epochs=0..3"), "--epochs: expected at least 1"),
+        (("tune", "--metric", "loss"), "--metric: expected a metric that the trainer reports"),
         (("submit", "--", "--epochs", "0"), "--epochs: expected at least 1"),
         (("submit", "--", "--no-such-flag"), "--no-such-flag"),
         (("predict", "--row", "1000000"), "--row: expected 0 to"),

@@ -12,6 +12,7 @@ from cloud.client import Client
 from cloud.console import Cell, Column, amount, format_duration, table, text
 from cloud.errors import UserError
 from cloud.lookup import Trial
+from cloud.training.search import SCALES
 from table_schema.metrics import NAMES
 
 STYLES = {"ACTIVE": "cyan", "STOPPING": "yellow", "SUCCEEDED": "green", "INFEASIBLE": "red"}
@@ -39,7 +40,9 @@ def _range(parameter: Any) -> str:
     if parameter.discrete_value_spec:
         return "|".join(map(_as_text, parameter.discrete_value_spec.values))
     ends = parameter.double_value_spec or parameter.integer_value_spec
-    return f"{_as_text(ends.min_value)}..{_as_text(ends.max_value)}"
+    scales = {each: f":{name}" for name, each in SCALES.items() if name != "linear"}
+    scale = scales.get(parameter.scale_type.name, "")
+    return f"{_as_text(ends.min_value)}..{_as_text(ends.max_value)}{scale}"
 
 
 def value(trial: Any) -> float | None:

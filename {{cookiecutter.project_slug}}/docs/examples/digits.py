@@ -14,6 +14,7 @@ SIZE = 8  # pixels
 def main() -> None:
     parser = argparse.ArgumentParser(description="Trains on 1,797 digits.", allow_abbrev=False)
     parser.add_argument("--epochs", type=int, default=20)
+    parser.add_argument("--learning-rate", type=float, default=0.001)
     options = parser.parse_args()
 
     digits = datasets.load_digits()
@@ -33,7 +34,10 @@ def main() -> None:
             keras.layers.Dense(10, activation="softmax"),
         ]
     )
-    network.compile("adam", loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+    adam = keras.optimizers.Adam(options.learning_rate)
+    network.compile(adam, loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+    # To a tuning, where this is a trial of one.
+    report = keras.callbacks.LambdaCallback(on_epoch_end=lambda n, logs: job.report(logs, n + 1))
     with job.folders() as folders:
         network.fit(
             train_x,
@@ -44,6 +48,7 @@ def main() -> None:
             callbacks=[
                 keras.callbacks.TensorBoard(folders.logs),
                 keras.callbacks.BackupAndRestore(folders.checkpoints),
+                report,
             ],
             verbose=2,
         )

@@ -232,6 +232,7 @@ def made(states: str, *, goal: str = "MINIMIZE") -> Any:
                 {
                     "parameter_id": "learning-rate",
                     "double_value_spec": {"min_value": 0.01, "max_value": 0.1},
+                    "scale_type": "UNIT_LOG_SCALE",
                 }
             ],
         },
@@ -246,7 +247,7 @@ def test_trials_are_ranked_by_the_goal_and_the_failed_ones_are_last() -> None:
     assert trials.best_of(made("S0.3 S0.5", goal="MAXIMIZE")).number == "2"
     assert trials.best(made("A0.3 I")) is None
     assert trials.summary(found) == "3/9 trials"
-    assert trials.ranges(found) == {"learning-rate": "0.01..0.1"}
+    assert trials.ranges(found) == {"learning-rate": "0.01..0.1:log"}
 
 
 def test_a_trial_that_ends_is_a_line() -> None:
