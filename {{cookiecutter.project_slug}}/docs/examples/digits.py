@@ -36,7 +36,6 @@ def main() -> None:
     )
     adam = keras.optimizers.Adam(options.learning_rate)
     network.compile(adam, loss="sparse_categorical_crossentropy", metrics=["accuracy"])
-    # To a tuning, where this is a trial of one.
     report = keras.callbacks.LambdaCallback(on_epoch_end=lambda n, logs: job.report(logs, n + 1))
     with job.folders() as folders:
         network.fit(
@@ -48,7 +47,7 @@ def main() -> None:
             callbacks=[
                 keras.callbacks.TensorBoard(folders.logs),
                 keras.callbacks.BackupAndRestore(folders.checkpoints),
-                report,
+                report,  # for nox -s tune
             ],
             verbose=2,
         )
