@@ -16,6 +16,7 @@ from cloud.console import Column, next_commands, out, say, table
 from cloud.errors import UserError
 from cloud.serving import evaluations
 from cloud.serving.evaluations import Evaluation
+from cloud.training import trials
 from table_schema.metrics import NAMES
 
 FOLDER = "gate"
@@ -23,7 +24,9 @@ SUMMARY = "summary.md"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("job", nargs="?", help="name or number; default: the newest that succeeded")
+    parser.add_argument(
+        "job", nargs="?", help="name or number, of a tuning too; default: the newest that succeeded"
+    )
 
 
 def run(client: Client, options: argparse.Namespace) -> int:
@@ -32,7 +35,7 @@ def run(client: Client, options: argparse.Namespace) -> int:
     Raises:
         UserError: the job wrote no scores.
     """
-    job = lookup.job(client, options.job, state="JOB_STATE_SUCCEEDED")
+    job = trials.trained(client, options.job)
     folder = lookup.model_folder(job)
     candidate = evaluations.read(client, folder)
     if candidate is None:
