@@ -5,6 +5,7 @@ and `/gcs/`) and https://cloud.google.com/vertex-ai/docs/training/distributed-tr
 (`CLUSTER_SPEC`, `TF_CONFIG`).
 """
 
+import importlib.util
 import json
 import os
 import re
@@ -36,6 +37,11 @@ INHERITED = re.compile(
 )
 # Settings of a person's pip that would keep a job from installing its package.
 PIP = {"PIP_USER": "0", "PIP_REQUIRE_VIRTUALENV": "0", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+# The version of TensorFlow 2 in an image: Google's for training, or TensorFlow's own.
+TENSORFLOW_IMAGE = re.compile(
+    r"/tf2?-(?:cpu|gpu|tpu)\.2-(\d+)(?!\d)|(?:^|/)tensorflow/tensorflow:2\.(\d+)(?!\d)"
+)
+LAST_WITH_KERAS_2 = 15
 LOOPBACK = "127.0.0.1,localhost,::1"
 TEMPORARY = ("TMPDIR", "TEMP", "TMP")  # where programs make temporary files
 # How many threads libraries compute with: OpenMP's, the linear algebra's, TensorFlow's, polars'.
@@ -117,6 +123,21 @@ def storage_variables(url: str, roots: Path) -> dict[str, str]:
         **dict.fromkeys(("HTTPS_PROXY", "https_proxy"), url),
         "CURL_CA_BUNDLE": str(roots),
     }
+
+
+def image_variables(image: str) -> dict[str, str]:
+    """Returns what makes the job's TensorFlow more like that of its image.
+
+    The `tf.keras` of TensorFlow 2.15 and older is Keras 2, which writes a SavedModel by
+    `model.save(FOLDER)`. Source: https://github.com/tensorflow/tensorflow/releases/tag/v2.16.1.
+
+    Args:
+        image: the container's, or the package's executor.
+    """
+    found = TENSORFLOW_IMAGE.search(image)
+    is_old = found is not None and int(found[1] or found[2]) <= LAST_WITH_KERAS_2
+    installed = importlib.util.find_spec("tf_keras") is not None
+    return {"TF_USE_LEGACY_KERAS": "1"} if is_old and installed else {}
 
 
 def variables(

@@ -195,11 +195,10 @@ class JobRunner:
         tasks = []
         for pool, hosts in addresses.items():
             spec = pools[int(pool.removeprefix("workerpool"))]
-            own = {
-                each["name"]: each.get("value", "")
-                for each in spec.get("containerSpec", spec.get("pythonPackageSpec", {})).get(
-                    "env", []
-                )
+            program = spec.get("containerSpec") or spec["pythonPackageSpec"]
+            image = program.get("imageUri") or program.get("executorImageUri", "")
+            own = environment.image_variables(image) | {
+                each["name"]: each.get("value", "") for each in program.get("env", [])
             }
             argv = self._command(spec, folder, mount)
             for index in range(len(hosts)):
