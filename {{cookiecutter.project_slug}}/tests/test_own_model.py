@@ -138,6 +138,7 @@ def test_flags_of_a_script_are_searched(digits: OwnProject) -> None:
 def test_what_an_own_model_does_not_take_is_one_sentence(digits: OwnProject) -> None:
     taken = "image (image: a digit, white on black, as a PNG or JPEG file)"
     assert taken in digits.refusal("predict", "--instance", '{"picture": 1}')
+    assert "--explain: expected a model of a table" in digits.refusal("predict", "--explain")
     assert "no table's and has no test file" in digits.refusal("predict", "--row", "3")
     assert "expected a file of instances" in digits.refusal("batch")
     assert "Its trainer's own scores: accuracy" in digits.refusal("evaluate")

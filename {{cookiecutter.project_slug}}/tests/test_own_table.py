@@ -1,6 +1,7 @@
 """A stranger's table: from the file to predictions, in a project of its own."""
 
 import csv
+import json
 import os
 import random
 import re
@@ -114,7 +115,18 @@ def test_a_strangers_table_goes_the_whole_road(folder: Path) -> None:
     assert "has no feature Total Charges (did you mean it by 'TotalCharge'?)" in ran.stderr
 
     instance = '{"Größe (cm)": 171.5, "Plan": "Basic", "Signup Date": "2025-03-01"}'
-    assert '{"label": ' in run(folder, "predict", "--instance", instance)
+    shown = run(folder, "predict", "--instance", instance, "--explain")
+    assert '{"label": ' in shown
+    assert "The chance that Churn is Yes: " in shown
+    assert "Größe (cm) 171.5" in shown
+    assert "Total Charges is missing" in shown
+    (folder / "two.json").write_text(f"[{instance}, {{}}]", encoding="utf-8")
+    explain = ("predict", "--file", "two.json", "--explain", "--allow-missing")
+    lines = run(folder, *explain).splitlines()
+    for explained in map(json.loads, lines):
+        total = explained["base"] + sum(explained["contributions"].values())
+        assert total == pytest.approx(explained["prediction"]["probability"], abs=1e-5)
+    assert len(lines) == 2
     assert "The scores are the same" in run(folder, "evaluate")
 
 

@@ -1,15 +1,13 @@
 """evaluate: a version's scores on the test rows through the endpoint, beside the trainer's own."""
 
 import argparse
-from typing import Any
 
 from cloud import lookup
 from cloud.client import Client
 from cloud.console import Cell, Column, counted, out, say, step, table
 from cloud.errors import UserError
-from cloud.serving import contract, evaluations, instances, prediction, traffic
-from cloud.serving.contract import Contract
-from cloud.serving.instances import Instance, Row
+from cloud.serving import contract, evaluations, instances, prediction
+from cloud.serving.instances import Row
 from cloud.serving.prediction import Prediction
 from table_schema.columns import Label, Table
 from table_schema.metrics import NAMES
@@ -40,7 +38,9 @@ def run(client: Client, options: argparse.Namespace) -> int:
         )
     rows = list(instances.test_rows(client.config))
     truths = labels(data_table.label, rows)
-    answers = ask(client, version, taken, [instances.of_row(data_table, row) for row in rows])
+    found = [instances.of_row(data_table, row) for row in rows]
+    with step(f"Predicting {counted(len(found), 'row')} with version {version.version_id}"):
+        answers = prediction.of_version(client, version.version_id, taken, found)
     scores = score(data_table, answers, truths, trained.threshold if trained is not None else 0.5)
     return show(version.version_id, scores, trained)
 
@@ -77,39 +77,6 @@ def labels(label: Label, rows: list[Row]) -> list[float]:
                 f" {text!r}; make the file again with 'nox -s data'."
             ) from error
     return found
-
-
-def ask(client: Client, version: Any, taken: Contract, found: list[Instance]) -> list[Prediction]:
-    """Returns a version's predictions, from the endpoint.
-
-    The endpoint chooses who answers, by the traffic; an answer of another version is asked for
-    again.
-
-    Raises:
-        UserError: the version gets no traffic.
-    """
-    number = version.version_id
-    share = traffic.version_shares(lookup.serving_endpoint(client)).get(number, 0)
-    if share == 0:
-        raise UserError(
-            f"Version {number} gets no traffic, so the endpoint never uses it; give it some with"
-            f" 'nox -s promote -- {number}', or predict with 'nox -s batch -- --version {number}'."
-        )
-    url = prediction.endpoint_url(client)
-    predictions: list[Prediction] = []
-    with step(f"Predicting {counted(len(found), 'row')} with version {number}"):
-        for chunk in taken.in_requests(found):
-            for _ in range(traffic.tries(share)):
-                answer = prediction.ask(client, url, {"instances": chunk})
-                if answer.version == number:
-                    predictions += answer.predictions
-                    break
-            else:
-                raise UserError(
-                    f"No answer came from version {number}, though it gets {share} % of the"
-                    " traffic; try again."
-                )
-    return predictions
 
 
 def score(

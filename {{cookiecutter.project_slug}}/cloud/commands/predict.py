@@ -20,7 +20,15 @@ from cloud.console import (
     text,
 )
 from cloud.errors import UserError
-from cloud.serving import contract, instances, prediction, traffic, training_values
+from cloud.serving import (
+    contract,
+    explanation,
+    explanation_text,
+    instances,
+    prediction,
+    traffic,
+    training_values,
+)
 from cloud.serving.contract import Contract
 from cloud.serving.instances import Instance, Row
 from cloud.serving.prediction import Prediction
@@ -30,7 +38,7 @@ from table_schema.columns import Table
 
 SHOWN_ROWS = 3
 LONGEST_LINE = 4_000  # characters
-OWN_FLAGS = ("help", "row", "instance", "file", "all-versions", "allow-missing")
+OWN_FLAGS = ("help", "row", "instance", "file", "all-versions", "explain", "allow-missing")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -53,6 +61,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--all-versions",
         action="store_true",
         help="compare the versions that get traffic; sends the instance until each has answered",
+    )
+    parser.add_argument(
+        "--explain",
+        action="store_true",
+        help="say what each column adds to the answer, compared with training rows",
     )
     parser.add_argument("--allow-missing", action="store_true", help=instances.ALLOW_MISSING)
     values = config.load()
@@ -78,8 +91,16 @@ def run(client: Client, options: argparse.Namespace) -> int:
     """
     url = prediction.endpoint_url(client)
     taken = contract.of_default(client)
+    if options.explain:
+        explanation.table_of(taken)
+        if options.all_versions:
+            raise UserError(
+                "--explain: explains the default version, got --all-versions; give one."
+            )
     if options.file is not None:
         only_one_source(options)
+        if options.explain:
+            return explain_file(client, taken, options)
         return predict_file(client, url, taken, options)
     instance, row = one_instance(client, taken, options)
     body = taken.body([instance])
@@ -93,9 +114,26 @@ def run(client: Client, options: argparse.Namespace) -> int:
     say(f"(version {answer.version} of {client.config.model})", "dim")
     if taken.table is not None:
         say(in_words(taken.table, row, answer.predictions[0]))
+    if options.explain:
+        show_explanation(client, taken, instance)
     for surprise in learned_by(client, answer.version).surprises(instance):
         say(f"Note: {surprise}", "yellow")
     return 0
+
+
+def show_explanation(client: Client, taken: Contract, instance: Instance) -> None:
+    """Prints what each column adds to the default version's answer.
+
+    Raises:
+        UserError: the model is no table's, or has no training rows beside it.
+    """
+    described = explanation.table_of(taken)
+    explain = explanation.explainer(client, taken)
+    with step("Explaining"):
+        found = explain(instance)
+    say(explanation_text.summary(described, found), "bold")
+    out.print(explanation_text.lines(described, instance, found))
+    say(explanation_text.doubt(described, found), "dim")
 
 
 def only_one_source(options: argparse.Namespace) -> None:
@@ -178,6 +216,14 @@ def predict_file(client: Client, url: str, taken: Contract, options: argparse.Na
         err.print(text(f"Note: row {row}: {' '.join(notes)}", "yellow"))
     if len(noted) > SHOWN_ROWS:
         err.print(text(f"{counted(len(noted), 'row')} have such values.", "yellow"))
+    return 0
+
+
+def explain_file(client: Client, taken: Contract, options: argparse.Namespace) -> int:
+    """Prints an explanation a line as JSON, in the order of the file's instances."""
+    explain = explanation.explainer(client, taken)
+    for instance in taken.read(options.file, allow_missing=options.allow_missing):
+        print(json.dumps(explanation.document(explain(instance))))
     return 0
 
 

@@ -382,7 +382,7 @@ def _objects(path: Path, values_by_place: Iterable[tuple[str, Any]], table: Tabl
     named: set[str] = set()
     for place, value in values_by_place:
         check_object(path, place, value)
-        named |= value.keys()
+        named |= _named(table, value).keys()
         try:
             found.append(of_json(table, value))
         except UserError as error:

@@ -12,6 +12,9 @@ import requests
 from cloud import lookup
 from cloud.client import Client
 from cloud.errors import UserError
+from cloud.serving import traffic
+from cloud.serving.contract import Contract
+from cloud.serving.instances import Instance
 
 # The model's outputs by name; TensorFlow Serving gives the only output of a signature bare.
 Prediction = dict[str, Any] | float
@@ -63,6 +66,39 @@ def ask(client: Client, url: str, body: dict[str, Any]) -> Answer:
         raise UserError(f"The endpoint answered {response.status_code}: {message(response.text)}")
     answer = response.json()
     return Answer(answer["predictions"], answer.get("modelVersionId", "?"))
+
+
+def of_version(
+    client: Client, number: str, taken: Contract, found: list[Instance]
+) -> list[Prediction]:
+    """Returns a version's predictions, from the endpoint.
+
+    The endpoint chooses who answers, by the traffic; an answer of another version is asked for
+    again.
+
+    Raises:
+        UserError: the version gets no traffic.
+    """
+    share = traffic.version_shares(lookup.serving_endpoint(client)).get(number, 0)
+    if share == 0:
+        raise UserError(
+            f"Version {number} gets no traffic, so the endpoint never uses it; give it some with"
+            f" 'nox -s promote -- {number}', or predict with 'nox -s batch -- --version {number}'."
+        )
+    url = endpoint_url(client)
+    predictions: list[Prediction] = []
+    for chunk in taken.in_requests(found):
+        for _ in range(traffic.tries(share)):
+            answer = ask(client, url, {"instances": chunk})
+            if answer.version == number:
+                predictions += answer.predictions
+                break
+        else:
+            raise UserError(
+                f"No answer came from version {number}, though it gets {share} % of the traffic;"
+                " try again."
+            )
+    return predictions
 
 
 def message(text: str) -> str:

@@ -187,3 +187,11 @@ def test_a_short_test_file_has_a_sample_row_too(tmp_path: Path) -> None:
     path.write_text("flight\n")
     with pytest.raises(UserError, match="has no rows"):
         instances.sample_row(values)
+
+
+def test_a_json_file_may_have_headings_as_an_instance_may(tmp_path: Path) -> None:
+    table = Table("t", "key", TABLE.label, (Column("size_cm", "number", "", "Size (cm)"),))
+    path = tmp_path / "rows.json"
+    path.write_text('[{"Size (cm)": 4.5}]', encoding="utf-8")
+    assert instances.read(path, table) == [{"size_cm": 4.5}]
+    assert instances.parse('{"Size (cm)": 4.5}', table) == {"size_cm": 4.5}

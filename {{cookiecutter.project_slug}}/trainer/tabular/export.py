@@ -1,6 +1,7 @@
 """The SavedModel: preprocessing and network behind signatures of raw values."""
 
 import inspect
+import json
 import os
 import shutil
 from collections.abc import Iterator
@@ -17,9 +18,9 @@ from table_schema.columns import Column, Label, Table
 from table_schema.values import BLANKS
 from trainer import contract
 from trainer.console import say
-from trainer.files import NO_ROOM
+from trainer.files import NO_ROOM, whole
 from trainer.saving import BATCHING, BATCHING_FILE
-from trainer.tabular.data import Rows
+from trainer.tabular.data import Rows, take
 from trainer.tabular.formats import example_features
 from trainer.tabular.model import Head
 from trainer.tabular.preprocess import DTYPES, Preprocessor
@@ -30,6 +31,7 @@ Tensor = Any
 # emulator always: requests that wait may share a call of the model. Source: BatchingParameters in
 # tensorflow_serving/servables/tensorflow/session_bundle_config.proto.
 COMPARED_ROWS = 32
+BACKGROUND_FILE = "background.json"
 WARM_UP_ROWS = 1, 64  # of the requests that a server answers before it says that it is ready
 
 
@@ -146,6 +148,29 @@ def write_contract(
         rows_joined=rows_joined,
         table=tables.document(table),
     )
+
+
+def write_background(table: Table, rows: Rows, folder: Path, *, count: int, seed: int) -> None:
+    """Writes training rows that explanations of predictions compare with.
+
+    `cloud/serving/explanation.py` reads them: instances as JSON carries them, gaps left out.
+
+    Args:
+        table: the model was trained on it.
+        rows: of the training.
+        folder: the one that holds `1`.
+        count: how many are drawn, at most; of 0 no file is written.
+        seed: of the draw.
+    """
+    if not count:
+        return
+    drawn = take(rows, np.sort(np.random.default_rng(seed).permutation(len(rows))[:count]))
+    found = []
+    for place in range(len(drawn)):
+        row = {c.name: _as_json(c, drawn.features[c.name][place]) for c in table.columns}
+        found.append({name: value for name, value in row.items() if value is not None})
+    with whole(folder / BACKGROUND_FILE) as unfinished:
+        unfinished.write_text(json.dumps({"rows": found}, ensure_ascii=False), encoding="utf-8")
 
 
 def _outputs(label: Label, threshold: float) -> dict[str, str]:

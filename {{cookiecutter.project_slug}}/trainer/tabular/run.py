@@ -44,6 +44,7 @@ CHANGEABLE = {
     *(data_field(split) for split in SPLITS),
     *FOLDERS,
     *("epochs", "patience", "checkpoint_seconds", "folds", "boosting_rows", "explain"),
+    "background_rows",
 }
 
 
@@ -120,6 +121,9 @@ def run(settings: Settings, stop: threading.Event) -> dict[str, Any]:
         plain.set_weights(network.get_weights())
         apart = export.export(preprocessor, head, plain, data.test, folders.model / "1")
         export.write_contract(table, head, data.test, folders.model, rows_joined=apart)
+        export.write_background(
+            table, sample, folders.model, count=settings.background_rows, seed=settings.seed
+        )
         document = _document(settings, table, data, progress) | findings
         _write_json(folders.model / "statistics.json", dataclasses.asdict(data.statistics))
         _write_json(folders.model / "evaluation.json", document)

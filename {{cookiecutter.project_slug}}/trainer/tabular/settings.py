@@ -23,6 +23,8 @@ defaults, in its description in trainer/tables/."""
 DEFAULT_TABLE = "flights"
 # The value of a number, or of one of `hidden_units`, that plan.py decides; nobody means it.
 AUTO = -(2**31)
+# Numbers that may be 0; the other whole ones are 1 at least.
+MAY_BE_0 = ("background_rows", "boosting_rows", "explain", "patience", "seed")
 METAVARS = {str: "URI", int: "N", float: "X"}
 NAMED = {"table": "NAME", "metric": "NAME", "class_weights": "X,X"}
 
@@ -99,6 +101,7 @@ class Settings:
     folds: int = flag("parts of cross-validation, of a table split by row; 1 does none", AUTO)
     boosting_rows: int = flag("training rows of boosting, a baseline, at most; 0 does none", 50_000)
     explain: int = flag("1 scores slices and columns of the test rows; 0 leaves both out", 1)
+    background_rows: int = flag("training rows kept for explanations; 0 keeps none", 64)
     seed: int = flag("random seed of initial weights and shuffling", 0)
     steps_per_execution: int = flag("steps in one call of TensorFlow", 128)
 
@@ -107,12 +110,12 @@ class Settings:
             self._check(name, bool(getattr(self, name)), "a path or gs:// URI")
         self._check("table", self.table in TABLES, f"one of {', '.join(TABLES)}")
         for name, field in Settings.__dataclass_fields__.items():
-            if field.type is int and name not in ("boosting_rows", "explain", "patience", "seed"):
+            if field.type is int and name not in MAY_BE_0:
                 value = getattr(self, name)
                 self._check(name, value >= 1 or self._is_auto(name), "at least 1")
         for name in ("l2", "clip_norm", "checkpoint_seconds"):
             self._check(name, 0 <= getattr(self, name) < math.inf, "0 or more")
-        for name in ("boosting_rows", "patience", "seed"):
+        for name in MAY_BE_0:
             fits = 0 <= getattr(self, name) < 2**32
             self._check(name, fits or self._is_auto(name), "0 or more, below 2**32")
         self._check("explain", self.explain in (0, 1), "0 or 1")
