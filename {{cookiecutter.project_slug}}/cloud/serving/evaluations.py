@@ -1,5 +1,6 @@
 """How good a trained model is: the evaluation.json beside its SavedModel."""
 
+import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -126,8 +127,10 @@ def compare(
             " (job.save takes them)."
         )
     mine, theirs = (NAMES.get(each.metric, each.metric) for each in (candidate, current))
-    if mine != theirs:
+    if candidate.metric not in current.scores:
         return False, f"{unknown} it is judged by {mine}, version {number} by {theirs}."
+    # An older trainer may have chosen another of the metrics that both have.
+    current = dataclasses.replace(current, metric=candidate.metric)
     scores = f"it has {mine} {candidate.score:.4f}, version {number} has {current.score:.4f}"
     if candidate.test_rows != current.test_rows:
         return False, (

@@ -138,6 +138,12 @@ def test_what_needs_no_model_is_an_objection_where_it_is_better(
         (replace(RMSE, scores={"rmse": 8.0}), RMSE, True, "it has RMSE 8.0000, version 4 has 9.0"),
         (replace(RMSE, scores={"rmse": 9.5}), RMSE, False, "no better than the default"),
         (AUC, RMSE, False, "it is judged by ROC AUC, version 4 by RMSE"),
+        (
+            replace(AUC, metric="pr_auc", scores={"auc": 0.9, "pr_auc": 0.5}),
+            replace(AUC, scores={"auc": 0.95, "pr_auc": 0.4}),
+            True,
+            "it has PR AUC 0.5000, version 4 has 0.4000",
+        ),
         (AUC, replace(AUC, test_rows="b"), False, "on its own test rows it has ROC AUC 0.9000"),
         (None, AUC, False, "it has no evaluation.json"),
         (AUC, None, False, "version 4 has no evaluation.json"),
