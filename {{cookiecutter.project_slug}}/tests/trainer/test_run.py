@@ -216,6 +216,7 @@ def test_each_run_has_a_row_of_its_own_with_every_setting(
         ("runs/local-20261127-010203/logs", "local-20261127-010203"),
         ("C:\\runs\\one\\logs", "one"),
         ("gs://bucket/jobs/tuned/3/logs", "tuned/3"),
+        ("gs://bucket/jobs/tuned/defaults/logs/", "tuned/defaults"),
         ("logs", "logs"),
         ("/elsewhere/log", "elsewhere"),
     ],

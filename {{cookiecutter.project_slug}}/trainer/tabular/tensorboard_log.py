@@ -13,6 +13,7 @@ from trainer.tabular.checkpoint import Progress
 from trainer.tabular.data import Array
 from trainer.tabular.settings import Settings, as_text
 
+DEFAULTS = "defaults"  # folder beside those of a tuning's trials, of the training with no change
 LOG_FOLDERS = "logs", "log"  # names of folders that say nothing of the run above them
 
 
@@ -30,7 +31,9 @@ class TensorBoardLog:
             shown = {name: value for name, value in values.items() if name not in FOLDERS}
             # Without an id of its own, a run shares its row with all of the same settings.
             name = run_name(settings.log_dir)
-            hparams.hparams({"run": name} | shown, trial_id=name)
+            # Of an id the table shows the beginning alone, so a trial's number comes first.
+            trial_id = " of ".join(reversed(name.split("/")))
+            hparams.hparams({"run": name} | shown, trial_id=trial_id)
 
     def __enter__(self) -> Self:
         return self
@@ -77,10 +80,12 @@ class TensorBoardLog:
 def run_name(log_dir: str) -> str:
     """Returns what tells a run from others: the path of its folder, without what all have.
 
-    Of `gs://bucket/jobs/first/logs/` it is `first`, of trial 3 of a tuning `tuned/3`.
+    Of `gs://bucket/jobs/first/logs/` it is `first`, of trial 3 of a tuning `tuned/3`, and of what
+    the trials are compared with `tuned/defaults`.
     """
     parts = [part for part in re.split(r"[/\\]", log_dir) if part not in ("", *LOG_FOLDERS)]
-    place = -2 if len(parts) > 1 and parts[-1].isdecimal() else -1
+    is_of_tuning = len(parts) > 1 and (parts[-1].isdecimal() or parts[-1] == DEFAULTS)
+    place = -2 if is_of_tuning else -1
     return "/".join(parts[place:]) or log_dir
 
 
