@@ -132,6 +132,13 @@ class Client:
         return aiplatform_v1.EndpointServiceClient(**self._options)
 
     @cached_property
+    def metadata(self) -> Any:
+        """`aiplatform_v1.MetadataServiceClient`."""
+        from google.cloud import aiplatform_v1
+
+        return aiplatform_v1.MetadataServiceClient(**self._options)
+
+    @cached_property
     def storage(self) -> Any:
         """`google.cloud.storage.Client`."""
         from google.cloud import storage

@@ -97,6 +97,11 @@ class Config:
         return stem[:63].rstrip("-")
 
     @property
+    def experiment(self) -> str:
+        """The experiment whose runs are the jobs; such names have at least four characters."""
+        return f"{self.name_stem}-training"
+
+    @property
     def labels(self) -> dict[str, str]:
         """The label of everything that the project makes, by which it knows its own again."""
         return {"model": self.name_stem}

@@ -79,6 +79,32 @@ def test_the_job_is_listed_and_shown(project: Project) -> None:
     assert "--config" in shown
 
 
+def test_a_job_is_a_run_of_the_experiment(project: Project) -> None:
+    """As `aiplatform.get_experiment_df("test-flights-training")` of Google's SDK reads it."""
+    name = newest_job(project)
+    run = experiment_run(project, name)
+    assert run["_state"] == "COMPLETE"
+    assert (run["_params"]["config"], run["_params"]["table"]) == ("tiny", "flights")
+    [job] = run["_custom_jobs"]
+    shown = project.run("jobs", name)
+    assert job["custom_job_resource_name"] in shown
+    assert f"{run['_metrics']['auc']:.4f}" in shown
+
+
+def experiment_run(project: Project, job: str) -> dict[str, Any]:
+    """The metadata of a job's run in the project's experiment."""
+    address = json.loads((project.folder / "emulator" / "address.json").read_text())
+    store = "projects/test-project/locations/us-central1/metadataStores/default"
+    experiment = f"{store}/contexts/test-flights-training"
+    condition = f'parent_contexts:"{experiment}" AND display_name="{job}"'
+    answer = requests.get(
+        f"{address['url']}/v1/{store}/contexts", {"filter": condition}, timeout=60
+    )
+    [run] = answer.json()["contexts"]
+    metadata: dict[str, Any] = run["metadata"]
+    return metadata
+
+
 def test_a_job_has_a_card(project: Project) -> None:
     project.variables = {"BROWSER": "true"}  # a browser that shows nothing
     printed = project.run("jobs", newest_job(project), "--card")
@@ -298,6 +324,8 @@ def test_a_cancelled_job_says_so(project: Project) -> None:
     epochs = re.findall(rf"Epoch (\d+)/{last}", project.run("logs", "--limit", "500"))
     assert 1 <= len(epochs) <= 4, "it began from a checkpoint"
     assert newest_job(project) != name
+    run = experiment_run(project, name)
+    assert (run["_state"], run["_params"]["epochs"], run["_metrics"]) == ("CANCELLED", 100_000, {})
     assert f"gs://test-bucket/jobs/{name}" in project.run("jobs", newest_job(project))
 
 

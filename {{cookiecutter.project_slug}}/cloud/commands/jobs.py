@@ -31,7 +31,7 @@ from cloud.console import (
 )
 from cloud.errors import UserError
 from cloud.serving import evaluations
-from cloud.training import charts, job_logs, job_request, outcome, trials
+from cloud.training import charts, experiments, job_logs, job_request, outcome, trials
 from table_schema.columns import SPLITS
 from table_schema.metrics import NAMES
 
@@ -109,6 +109,7 @@ class Board:
         self._limit = limit
         self._scores: dict[str, evaluations.Scores] = {}
         self._progress: dict[str, str] = {}
+        self._ended: set[str] = set()
         self.jobs: list[Any] = []
         self.has_more = False
 
@@ -133,6 +134,9 @@ class Board:
                 self._scores |= {
                     job.name: each for job, each in zip(new, found_scores, strict=True)
                 }
+        ended = [job for job in self.jobs if lookup.has_ended(job) and job.name not in self._ended]
+        experiments.close(self._client, ended)
+        self._ended.update(job.name for job in ended)
 
     def table(self) -> Table:
         """Draws the jobs as they were at the last look."""
@@ -199,6 +203,7 @@ def watch(board: Board) -> None:
 
 def show(client: Client, job: Any) -> None:
     """Prints one job: state, machines, times, places, how it was called, scores, load, error."""
+    experiments.close(client, [job])
     pools = job.job_spec.worker_pool_specs
     labels = ", ".join(f"{key}={value}" for key, value in sorted(job.labels.items()))
     rows: list[tuple[Cell, Cell]] = [

@@ -7,10 +7,11 @@ from typing import Any
 
 from cloud import lookup, operations
 from cloud.client import Client
+from cloud.console import step
 from cloud.resources import federation, provision
 from cloud.resources.resource import Resource, is_labelled
 from cloud.serving import batch_jobs
-from cloud.training import cancellation
+from cloud.training import cancellation, experiments
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ def everything(client: Client) -> Iterator[Created]:
     """Yields what carries the project's label, in the order in which it can be removed."""
     yield from _serving(client)
     yield from _jobs(client)
+    yield from _experiment(client)
     needed: list[Resource] = [provision.Bucket(client)]
     if not client.is_emulator:
         needed = [*provision.required(client), *federation.removable(client)]
@@ -65,6 +67,14 @@ def _jobs(client: Client) -> Iterator[Created]:
         if is_labelled(client, job.labels):
             title = f"batch prediction {job.display_name}, {lookup.state(job)}"
             yield Created(title, partial(_remove_batch_job, client, job, title))
+
+
+def _experiment(client: Client) -> Iterator[Created]:
+    """Yields the experiment whose runs are the jobs."""
+    experiment = experiments.find(client)
+    if experiment is not None and is_labelled(client, experiment.labels):
+        title = f"experiment {experiment.display_name} with its runs"
+        yield Created(title, partial(_remove_experiment, client, experiment, title))
 
 
 def _remove_endpoint(client: Client, endpoint: Any, title: str) -> None:
@@ -102,6 +112,11 @@ def _remove_job(client: Client, job: Any, title: str) -> None:
     else:
         operation = client.jobs.delete_custom_job(name=job.name)
     operations.finish(client, operation, f"Removing {title}")
+
+
+def _remove_experiment(client: Client, experiment: Any, title: str) -> None:
+    with step(f"Removing {title}"):
+        experiments.remove(client, experiment)
 
 
 def _remove_batch_job(client: Client, job: Any, title: str) -> None:

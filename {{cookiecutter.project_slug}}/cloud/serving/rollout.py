@@ -16,6 +16,7 @@ from cloud.serving import (
 )
 from cloud.serving.deployments import Machines
 from cloud.serving.instances import Instance
+from cloud.training import experiments
 
 DEFAULT = "default"
 # Vertex AI knows no history of the default; this alias on the former one remembers it.
@@ -43,6 +44,7 @@ def deploy(client: Client, job: Any, machines: Machines, traffic_share: int, *, 
             better than the default or worse than a prediction without a model, or it does not
             answer.
     """
+    experiments.close(client, [job])
     folder = model_folder.of_job(client, job)
     taken = contract.read(client, folder)
     model_versions.check_signature(client, folder, taken)

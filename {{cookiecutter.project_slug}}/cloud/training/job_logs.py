@@ -11,6 +11,7 @@ from rich.text import Text
 from cloud import lookup, rest
 from cloud.client import Client
 from cloud.console import err, out, say, text
+from cloud.training import experiments
 
 STYLES = {
     "DEBUG": "dim",
@@ -48,6 +49,7 @@ def follow(client: Client, job: Any) -> int:
         cancelled = job.tuning if isinstance(job, lookup.Trial) else job
         say(f"\nThe job continues; 'nox -s cancel -- {cancelled.display_name}' cancels it.")
         return 130
+    experiments.close(client, [job])
     if lookup.has_succeeded(job):
         return 0
     if lookup.why(job):

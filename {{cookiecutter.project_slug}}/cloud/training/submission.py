@@ -16,7 +16,7 @@ from cloud.console import say, step
 from cloud.content_types import content_type
 from cloud.datasets import files
 from cloud.errors import UserError
-from cloud.training import arguments, job_request, packaging
+from cloud.training import arguments, experiments, job_request, packaging
 from cloud.training.job_request import JobSettings
 from table_schema.columns import SPLITS
 
@@ -85,8 +85,10 @@ def submit(client: Client, settings: JobSettings) -> Any:
     def request(name: str) -> dict[str, Any]:
         return plan.request(config, name, package_uri)
 
-    with step("Submitting the job"), reserved(client, names(config, plan), request) as job:
-        return client.jobs.create_custom_job(parent=config.location, custom_job=job)
+    with step("Submitting the job"), reserved(client, names(config, plan), request) as message:
+        job = client.jobs.create_custom_job(parent=config.location, custom_job=message)
+    experiments.start(client, job)
+    return job
 
 
 def preview(client: Client, settings: JobSettings) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from cloud.client import Client
 from cloud.config import Config
 from cloud.console import say, step
 from cloud.errors import UserError
-from cloud.training import packaging, search, submission
+from cloud.training import experiments, packaging, search, submission
 from cloud.training.job_request import JobSettings
 from cloud.training.search import Parameter, Space
 from table_schema.metrics import rises
@@ -130,7 +130,9 @@ def submit(client: Client, settings: TuningSettings, job: JobSettings) -> tuple[
             package_uri,
             folder=f"gs://{config.bucket}/jobs/{name}/{DEFAULTS}",
         )
-        return created, client.jobs.create_custom_job(parent=config.location, custom_job=beside)
+        defaults = client.jobs.create_custom_job(parent=config.location, custom_job=beside)
+    experiments.start(client, defaults)
+    return created, defaults
 
 
 def preview(client: Client, settings: TuningSettings, job: JobSettings) -> dict[str, Any]:

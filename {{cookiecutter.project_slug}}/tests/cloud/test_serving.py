@@ -35,6 +35,7 @@ from cloud.serving import (
     traffic,
 )
 from cloud.serving.contract import TableContract
+from cloud.training import experiments
 from table_schema.tables import TABLES
 
 CALLERS = 4
@@ -455,3 +456,4 @@ def test_teardown_ends_what_runs_and_keeps_what_is_not_the_projects(
     assert not [name for name in left if name.startswith(("data/", "jobs/", "packages/"))]
     assert not list(client.models.list_models(parent=client.config.location))
     assert not list(client.jobs.list_batch_prediction_jobs(parent=client.config.location))
+    assert experiments.find(client) is None
