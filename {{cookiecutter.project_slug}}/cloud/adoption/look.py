@@ -24,7 +24,7 @@ from table_schema.metrics import GIVES_AWAY
 # From which score on a column may give the label away, by the kind of label.
 IS_SUSPICIOUS = {"binary": 0.97, "multiclass": 0.97, "regression": 0.97}
 ROW_NAMES = ("row", "row_number", "number_of_row")  # of the key where no column is one
-FEW_TESTS = 200
+NO_TESTS, FEW_TESTS = 10, 200
 MANY_COPIES = 0.1  # of the rows, that are the same as one before them
 SAME_AS_FLOAT32 = 0.5  # of a column's values, that float32 still tells apart
 
@@ -268,10 +268,16 @@ class Look:
 
     def _note_tests(self) -> None:
         tests = self._sample.count // 10
-        if tests < FEW_TESTS:
+        if tests < NO_TESTS:
+            self._notes.append(
+                f"Of {counted(self._sample.count, 'row')} {max(tests, 1)} or so are for testing,"
+                " which say next to nothing of how good a model is; bring more rows if there are"
+                " any."
+            )
+        elif tests < FEW_TESTS:
             self._notes.append(
                 f"About {tests} rows are for testing: a share of {tests} rows is uncertain by"
-                f" {100 * 0.98 / max(tests, 1) ** 0.5:.0f} points each way, so small differences of"
+                f" {100 * 0.98 / tests**0.5:.0f} points each way, so small differences of"
                 " scores mean nothing."
             )
 
