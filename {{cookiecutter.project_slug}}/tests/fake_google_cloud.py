@@ -22,6 +22,7 @@ from vertex_emulator.testing.discovery import validator
 DOCUMENTS = {
     "aiplatform": "aiplatform.v1",
     "artifactregistry": "artifactregistry.v1",
+    "bigquery": "bigquery.v2",
     "cloudbilling": "cloudbilling.v1",
     "cloudresourcemanager": "cloudresourcemanager.v1",
     "compute": "compute.v1",
@@ -44,6 +45,7 @@ class Cloud:
         cpus: what training may use at once.
         permissions: what the caller has; None stands for all.
         images: paths of manifests that the registry has; None stands for all.
+        rows: of a table of BigQuery, each the values of its columns; None where there is none.
         problems: requests and answers that Google's description does not allow.
         asked: method and path of every request.
     """
@@ -56,6 +58,7 @@ class Cloud:
         self.cpus = 20
         self.permissions: set[str] | None = None
         self.images: set[str] | None = None
+        self.rows: list[list[Any]] | None = None
         self.problems: list[str] = []
         self.asked: list[tuple[str, str]] = []
         self.lock = threading.Lock()
@@ -167,6 +170,25 @@ class Cloud:
         if ":" not in path:
             return 200, {"projectId": "p-roject", "projectNumber": "123456789"}
         return self._policy(path.partition(":")[0], "set" in path, body.get("policy"))
+
+    def bigquery(self, method: str, _path: str, query: Any, body: Any) -> Answer:
+        """One table; its query takes a while, and its rows come one a page."""
+        if self.rows is None:
+            return 404, {"error": {"code": 404, "message": "no table", "status": "NOT_FOUND"}}
+        job = {"projectId": "p-roject", "jobId": "job_1", "location": "us-central1"}
+        if method == "POST":
+            assert "logging_time" in body["query"]
+            return 200, {"jobReference": job, "jobComplete": False}
+        assert query["location"] == ["us-central1"]
+        number = int(query.get("pageToken", ["0"])[0])
+        cells = [
+            {"v": [{"v": each} for each in value] if isinstance(value, list) else value}
+            for row in self.rows[number : number + 1]
+            for value in row
+        ]
+        page = {"rows": [{"f": cells}]} if cells else {}
+        more = {"pageToken": str(number + 1)} if number + 1 < len(self.rows) else {}
+        return 200, {"jobReference": job, "jobComplete": True, **page, **more}
 
     def compute(self, _method: str, _path: str, query: Any, _body: Any) -> Answer:
         """One machine type."""

@@ -198,6 +198,36 @@ def test_the_page_asks_the_endpoint_by_its_server(project: Project) -> None:
         process.wait(60)
 
 
+def test_drift_of_logged_requests_and_of_a_file_is_found(project: Project) -> None:
+    assert "--log-requests: expected a share" in project.fail("promote", "--log-requests", "2")
+    assert "none. Switch logging on" in project.fail("drift")
+    project.run("promote", "default", "--log-requests", "1")
+    rows = project.folder / "data" / "flights" / "test.csv"
+    project.run("predict", "--file", str(rows))
+    ran = project.call("drift")
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert "No drift." in ran.stdout
+    [report] = (project.folder / "runs" / "drift").glob("*.json")
+    document = json.loads(report.read_text(encoding="utf-8"))
+    assert document["rows"] == len(rows.read_text().splitlines()) - 1
+    assert not document["is_found"]
+    assert sum(each["rows"] for each in document["periods"]) == document["rows"]
+
+    header, *lines = (line.split(",") for line in rows.read_text().splitlines())
+    place = header.index("dep_delay")
+    for line in lines:
+        line[place] = line[place] and str(float(line[place]) / 60)
+    hours = project.folder / "hours.csv"
+    hours.write_text("".join(",".join(line) + "\n" for line in [header, *lines]))
+    ran = project.call("drift", "--file", str(hours))
+    assert ran.returncode == 1
+    assert "- dep_delay: The distribution has moved" in ran.stdout
+    assert ran.stdout.count("\n- ") == 1
+    assert "Requests are no longer logged" in project.run(
+        "promote", "default", "--log-requests", "0"
+    )
+
+
 def predicted(project: Project) -> tuple[str, dict[str, Any]]:
     """Returns what predict prints about a row, and the row as it was sent."""
     printed = project.run("predict", "--row", "3")

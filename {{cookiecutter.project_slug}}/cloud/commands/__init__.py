@@ -27,6 +27,7 @@ COMMANDS = {
     "batch": "predict for many rows that can wait, and join the predictions to them",
     "load": "send predictions at a fixed rate, and show how they are answered",
     "evaluate": "score a version on the test rows through the endpoint",
+    "drift": "compare what the endpoint is asked with the rows that the model learned from",
     "cost": "estimate what a training job, or a tuning, may cost",
     "doctor": "check that the target has what the project needs",
     "setup": "create what the project needs on Google Cloud",

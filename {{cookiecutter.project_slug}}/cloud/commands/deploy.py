@@ -6,6 +6,7 @@ from cloud import lookup
 from cloud.client import Client
 from cloud.console import say
 from cloud.errors import UserError
+from cloud.monitoring import request_log
 from cloud.serving import deployments, rollout
 from cloud.training import trials
 
@@ -32,6 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         " test rows, or is worse than a prediction without a model",
     )
     deployments.add_arguments(parser)
+    request_log.add_arguments(parser)
 
 
 def run(client: Client, options: argparse.Namespace) -> int:
@@ -39,9 +41,11 @@ def run(client: Client, options: argparse.Namespace) -> int:
     say(f"Target: {client.target}")
     if not 1 <= options.traffic <= 100:
         raise UserError(f"--traffic: expected 1 to 100 percent, got {options.traffic}.")
+    request_log.check(options.log_requests)
     machines = deployments.machines(client, options)
     job = trials.trained(client, options.job)
     version = rollout.deploy(client, job, machines, options.traffic, force=options.force)
+    request_log.switch(client, lookup.serving_endpoint(client), options.log_requests)
     commands = [("nox -s predict", "predict for one row")]
     if version.version_id != lookup.model(client).version_id:
         commands = [

@@ -1,0 +1,1 @@
+"""What the endpoint is asked, beside what the model learned from."""
