@@ -7,12 +7,14 @@ of its kind.
 import os
 import re
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import custom_jobs
 import pytest
+import tunings
 from conftest import HOSTILE
 from times_model import deploy, predict, upload_export
 
@@ -128,6 +130,44 @@ def test_ticked_jobs_are_compared_and_one_is_submitted_again(view: Any, clients:
     expect(view.locator("#log")).to_contain_text('{"loss":0.35}')
 
 
+def test_a_tuning_is_watched_and_cancelled(view: Any, clients: Clients) -> None:
+    code = tunings.CODE + (
+        "import os, time\n"
+        "print('trial', os.environ['CLOUD_ML_TRIAL_ID'])\n"
+        "time.sleep(600 if int(os.environ['CLOUD_ML_TRIAL_ID']) > 2 else 0)\n"
+    )
+    parameters = [
+        tunings.X | {"double_value_spec": {"min_value": 0.01, "max_value": 1}}
+        | {"scale_type": "UNIT_LOG_SCALE"},
+        {"parameter_id": "kind", "categorical_value_spec": {"values": [HOSTILE, "b"]}},
+    ]  # fmt: skip
+    job = tunings.tuning(code, *parameters, max_trial_count=4, display_name="watched " + HOSTILE)
+    name = tunings.create(clients, job)
+    view.goto("/")
+    view.get_by_role("link", name="Tuning", exact=True).click()
+    view.get_by_role("link", name="watched").click()
+    while len(output := custom_jobs.output(clients, name)) < 4:
+        time.sleep(0.1)
+    assert sorted(output) == [f"trial {number}" for number in range(1, 5)]
+    expect(view.locator("#table tbody tr")).to_have_count(4)
+    expect(view.locator("#table")).to_contain_text("active")
+    expect(view.locator("#outcome")).to_contain_text("2 of 4")
+    expect(view.locator(".chart .u-over")).to_have_count(3)  # best so far, and each parameter
+    expect(view.locator("#log")).to_contain_text("trial 4")
+    view.get_by_role("button", name="Cancel").click()
+    tunings.wait(clients, name)
+    expect(view.locator("#state")).to_contain_text("cancelled")
+    expect(view.locator("#outcome")).to_contain_text("The job was cancelled.")
+    trial = clients.jobs.get_hyperparameter_tuning_job(name=name).trials[0]
+    view.get_by_role("link", name="1", exact=True).click()
+    expect(view.locator("h1")).to_contain_text("-trial-1")
+    expect(view.locator("pre.words").nth(1)).to_contain_text(f"--x={trial.parameters[0].value}")
+    expect(view.locator("#log")).to_contain_text("trial 1")
+    expect(view.locator("#log")).not_to_contain_text("trial 2")
+    view.get_by_role("link", name="watched").click()
+    expect(view.locator("h2").first).to_have_text("Trials, best first")
+
+
 def test_a_job_deleted_while_shown_is_a_page_that_says_so(view: Any, clients: Clients) -> None:
     name = custom_jobs.create(clients, custom_jobs.spec("import time; time.sleep(600)"))
     custom_jobs.wait(clients, name, "JOB_STATE_RUNNING")
@@ -225,6 +265,7 @@ def test_pages_fit_and_read_in_both_schemes(
     for path in (
         "/",
         f"{location}/customJobs",
+        f"{location}/hyperparameterTuningJobs",
         f"{location}/models",
         f"{location}/endpoints",
         f"/-/{console_endpoint[0]}",

@@ -103,7 +103,7 @@ def test_the_default_search_learns_from_the_trials() -> None:
             off = abs(math.log10(value(found, "rate")) + 3.5) + abs(value(found, "momentum") - 0.9)
             trials.append(done(found, off))
         losses = [each["finalMeasurement"]["metrics"][0]["value"] for each in trials[15:]]
-        return sum(losses) / len(losses)
+        return float(sum(losses)) / len(losses)
 
     assert later("ALGORITHM_UNSPECIFIED") < 0.6 * later("RANDOM_SEARCH")
 

@@ -10,7 +10,7 @@ from vertex_emulator.testing.clients import Clients
 # Reports `score`, as Google's package does: the nearer x is to 0.3, the greater.
 CODE = """
 import sys, hypertune
-given = dict(word[2:].split("=") for word in sys.argv[1:])
+given = dict(word[2:].split("=", 1) for word in sys.argv[1:])
 report = hypertune.HyperTune().report_hyperparameter_tuning_metric
 for step in (1, 2, 3):
     report("score", 1 - (float(given["x"]) - 0.3) ** 2 + step / 100, step)

@@ -144,6 +144,7 @@ def create_app(
     console = Console(
         jobs=jobs,
         batch_jobs=batch_jobs,
+        tuning_jobs=tuning_jobs,
         models=models,
         endpoints=endpoints,
         operations=operations,

@@ -21,6 +21,9 @@ class Chart:
         floor: the least upper end of the axis, so that noise near zero stays low.
         across: what the lines go over, where that is not time.
         gaps: whether a value that is not a number interrupts its line; else there are none.
+        scattered: whether the points of the one line are apart, and may share their place.
+        log: whether `across` has a logarithmic scale.
+        words: what stands at 0, 1, … of `across`, where that is no number.
     """
 
     title: str
@@ -29,20 +32,33 @@ class Chart:
     floor: float = 0.0
     across: str = ""
     gaps: bool = False
+    scattered: bool = False
+    log: bool = False
+    words: Sequence[str] = ()
 
     def document(self) -> dict[str, Any]:
         """Returns the chart with one list of moments for all lines, as uPlot takes them."""
-        moments = sorted({moment for points in self.lines.values() for moment, _value in points})
-        lines = []
-        for label, points in self.lines.items():
-            values = dict(points)
-            lines.append({"label": label, "values": [values.get(each) for each in moments]})
+        if self.scattered:
+            [(label, points)] = self.lines.items()
+            columns = zip(*sorted(points), strict=True)
+            moments, values = (list(column) for column in columns)
+            lines = [{"label": label, "values": values}]
+        else:
+            moments = sorted({each for points in self.lines.values() for each, _value in points})
+            known = {label: dict(points) for label, points in self.lines.items()}
+            lines = [
+                {"label": label, "values": [values.get(each) for each in moments]}
+                for label, values in known.items()
+            ]
         return {
             "title": self.title,
             "unit": self.unit,
             "floor": self.floor,
             "across": self.across,
             "gaps": self.gaps,
+            "scattered": self.scattered,
+            "log": self.log,
+            "words": self.words,
             "moments": moments,
             "lines": lines,
         }
@@ -51,6 +67,15 @@ class Chart:
         """Returns each line as the points of an SVG polyline."""
         everything = [point for points in self.lines.values() for point in points]
         return [polyline(points, everything, width, height) for points in self.lines.values()]
+
+    def dots(self, width: int = 600, height: int = 120) -> str:
+        """Returns scattered points as an SVG path of dots, which fill the picture."""
+        [points] = self.lines.values()
+        low = min(value for _place, value in points)
+        placed = [(math.log(place) if self.log else place, value - low) for place, value in points]
+        least = min(place for place, _value in placed)
+        placed = [(place - least, value) for place, value in placed]
+        return " ".join(f"M{each}h0" for each in polyline(placed, placed, width, height).split())
 
     @property
     def newest(self) -> dict[str, float]:

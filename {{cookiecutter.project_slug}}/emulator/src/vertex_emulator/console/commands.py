@@ -37,6 +37,25 @@ def cancel_job(name: str) -> str:
     return shlex.join(["gcloud", "ai", "custom-jobs", "cancel", _number(name), *_place(name)])
 
 
+def create_tuning(name: str, job: Body) -> str:
+    """Returns the gcloud command that creates the same tuning once more."""
+    words = ["gcloud", "ai", "hp-tuning-jobs", "create", *_place(name)]
+    words.append(f"--display-name={job['displayName']}")
+    words.append(f"--max-trial-count={job['maxTrialCount']}")
+    words.append(f"--parallel-trial-count={job['parallelTrialCount']}")
+    if job.get("labels"):
+        labels = ",".join(f"{key}={value}" for key, value in job["labels"].items())
+        words.append(f"--labels={labels}")
+    words.append("--config=/dev/stdin")
+    known = ("studySpec", "trialJobSpec", "maxFailedTrialCount")
+    config = {field: job[field] for field in known if field in job}
+    return f"{shlex.join(words)} {_here('JSON', config)}"
+
+
+def cancel_tuning(name: str) -> str:
+    return shlex.join(["gcloud", "ai", "hp-tuning-jobs", "cancel", _number(name), *_place(name)])
+
+
 def move_traffic(name: str, shares: dict[str, int]) -> str:
     """Returns the gcloud command that gives an endpoint's deployed models these shares."""
     split = ",".join(f"{key}={share}" for key, share in shares.items())

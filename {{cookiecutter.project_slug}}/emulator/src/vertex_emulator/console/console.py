@@ -14,9 +14,10 @@ from vertex_emulator.vertex.endpoints import Endpoints
 from vertex_emulator.vertex.jobs import Jobs
 from vertex_emulator.vertex.models import Models
 from vertex_emulator.vertex.operations import Operations
+from vertex_emulator.vertex.tuning_jobs import TuningJobs
 
 # Kinds of documents that only stand in a location where somebody worked.
-KINDS = ("customJob", "batchPredictionJob", "model", "endpoint")
+KINDS = ("customJob", "hyperparameterTuningJob", "batchPredictionJob", "model", "endpoint")
 REGION = "us-central1"  # of a project that has buckets and nothing else yet
 
 
@@ -34,6 +35,7 @@ class Console:
 
     jobs: Jobs
     batch_jobs: BatchJobs
+    tuning_jobs: TuningJobs
     models: Models
     endpoints: Endpoints
     operations: Operations

@@ -54,6 +54,7 @@ def show(console: Console, request: Request) -> Response:
         folder=folder,
         folder_page=folder_path(job["name"], folder) if folder else "",
         is_over=job["state"] in ENDED,
+        tuning=(console.documents.get(job["name"]) or job).get("trial", {}).get("tuningJob"),
         pools=[pool for pool in job["jobSpec"]["workerPoolSpecs"] if pool],
         replicas=replicas(job),
         request_json=orjson.dumps(given, option=orjson.OPT_INDENT_2).decode(),

@@ -17,6 +17,7 @@ from vertex_emulator.console.scores import numbers as numbers_of
 from vertex_emulator.console.texts import printable
 from vertex_emulator.errors import ApiError, invalid_argument
 from vertex_emulator.logs.entries import LANGUAGE, list_entries
+from vertex_emulator.logs.entry import TRIAL_LABEL, log_id
 from vertex_emulator.state.documents import Document
 from vertex_emulator.state.log_entries import Entry
 from vertex_emulator.vertex.states import ENDED
@@ -44,7 +45,7 @@ def first(console: Console, job: Document, query: Mapping[str, str]) -> dict[str
             console.entries,
             {
                 "resourceNames": [f"projects/{job['name'].split('/')[1]}"],
-                "filter": _condition(job, query),
+                "filter": _condition(console, job, query),
                 "orderBy": "timestamp desc",
                 "pageSize": LINES,
                 "pageToken": query.get("before", ""),
@@ -65,16 +66,26 @@ def first(console: Console, job: Document, query: Mapping[str, str]) -> dict[str
 
 
 def show(console: Console, request: Request) -> Response:
-    """The lines that came after `after`, for a page that follows."""
+    """The lines of a custom job that came after `after`, for a page that follows."""
     path = request.path_params
-    job = console.jobs.get(f"{path['location']}/customJobs/{path['id']}")
+    return _show(console, console.jobs.get(f"{path['location']}/customJobs/{path['id']}"), request)
+
+
+def show_tuning(console: Console, request: Request) -> Response:
+    """The lines of a tuning and its trials that came after `after`."""
+    path = request.path_params
+    name = f"{path['location']}/hyperparameterTuningJobs/{path['id']}"
+    return _show(console, console.tuning_jobs.get(name), request)
+
+
+def _show(console: Console, job: Document, request: Request) -> Response:
     query = request.query_params
     if not query.get("after", "").isdecimal():
         raise invalid_argument(f"after: expected a number, got {query.get('after', '')!r}.")
     is_over = job["state"] in ENDED  # seen first: what comes later than this is not lost
-    wanted = filters.parse(_condition(job, query), LANGUAGE)
-    job_id = job["name"].rpartition("/")[2]
-    found = itertools.islice(console.entries.since(job_id, int(query["after"])), LINES)
+    wanted = filters.parse(_condition(console, job, query), LANGUAGE)
+    all_since = console.entries.since(log_id(_kept(console, job)), int(query["after"]))
+    found = itertools.islice(all_since, LINES)
     entries = [entry for _position, entry in found]
     return json_response(
         {
@@ -91,12 +102,14 @@ def line(entry: Entry) -> dict[str, str]:
     if text is None:
         text = _payload_text(entry.get("jsonPayload", {}))
     shown, left = printable(text, LONGEST)
+    task = entry["resource"]["labels"]["task_name"]
+    trial = entry.get("labels", {}).get(TRIAL_LABEL, "")
     return {
         "id": entry["insertId"],
         "moment": entry["timestamp"],
         "clock": entry["timestamp"][CLOCK],
         "severity": entry.get("severity", "DEFAULT"),
-        "replica": entry["resource"]["labels"]["task_name"],
+        "replica": f"{trial}/{task}" if trial else task,
         "text": shown,
         "left": f"… {left:,} more characters" if left else "",
     }
@@ -109,9 +122,13 @@ def of_service(console: Console, job: Document) -> list[dict[str, str]]:
 
 def numbers(console: Console, job: Document) -> dict[str, Points]:
     """Returns the numbers of a log's JSON lines over time, such as losses, by their names."""
-    newest = console.entries.scan(job["name"].rpartition("/")[2], None, None, descending=True)
+    kept = _kept(console, job)
+    trial = kept.get("trial", {}).get("id")
+    newest = console.entries.scan(log_id(kept), None, None, descending=True)
     found: dict[str, list[tuple[float, float]]] = {}
     for _position, entry in itertools.islice(newest, MEASURED):
+        if trial and entry.get("labels", {}).get(TRIAL_LABEL) != trial:
+            continue
         for name, value in numbers_of(entry.get("jsonPayload")).items():
             if name in found or len(found) < CURVES:
                 moment = datetime.fromisoformat(entry["timestamp"]).timestamp()
@@ -119,10 +136,17 @@ def numbers(console: Console, job: Document) -> dict[str, Points]:
     return {name: points[::-1] for name, points in found.items() if len(points) > 1}
 
 
-def _condition(job: Document, query: Mapping[str, str]) -> str:
+def _kept(console: Console, job: Document) -> Document:
+    """Returns a job with what the API does not show: that it is a trial's, whose log is shared."""
+    return console.documents.get(job["name"]) or job
+
+
+def _condition(console: Console, job: Document, query: Mapping[str, str]) -> str:
     """Returns the filter of a job's entries, in Cloud Logging's language."""
-    job_id = job["name"].rpartition("/")[2]
-    parts = [f'resource.labels.job_id="{job_id}"']
+    kept = _kept(console, job)
+    parts = [f'resource.labels.job_id="{log_id(kept)}"']
+    if "trial" in kept:
+        parts.append(f'labels."{TRIAL_LABEL}"="{kept["trial"]["id"]}"')
     if query.get("replica"):
         parts.append(f"resource.labels.task_name={_quoted(query['replica'])}")
     if query.get("severity"):

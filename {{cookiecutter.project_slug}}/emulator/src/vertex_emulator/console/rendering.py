@@ -38,6 +38,7 @@ HEADERS = {
 SECTIONS = (
     ("", "Overview"),
     ("/customJobs", "Jobs"),
+    ("/hyperparameterTuningJobs", "Tuning"),
     ("/models", "Models"),
     ("/endpoints", "Endpoints"),
     ("/batchPredictionJobs", "Batch jobs"),

@@ -25,6 +25,7 @@ from vertex_emulator.console import (
     overview,
     rendering,
     trial,
+    tuning,
 )
 from vertex_emulator.console.console import Console
 from vertex_emulator.errors import ApiError, from_http_status, not_found
@@ -37,6 +38,7 @@ Action = Callable[[Console, str, Mapping[str, str]], str]
 MAX_FORM_BYTES = 1024 * 1024
 _LOCATION = rendering.ROOT + "/{location:location}"
 _JOB = _LOCATION + "/customJobs/{id:id}"
+_TUNING = _LOCATION + "/hyperparameterTuningJobs/{id:id}"
 _BATCH_JOB = _LOCATION + "/batchPredictionJobs/{id:id}"
 _MODEL = _LOCATION + "/models/{id:id}"
 _ENDPOINT = _LOCATION + "/endpoints/{id:id}"
@@ -65,6 +67,10 @@ def routes(console: Console, ready: Mapping[str, str]) -> list[BaseRoute]:
         _JOB: jobs.show,
         _JOB + "/charts": jobs.charts,
         _JOB + "/log": logs.show,
+        _LOCATION + "/hyperparameterTuningJobs": tuning.show_list,
+        _TUNING: tuning.show,
+        _TUNING + "/charts": tuning.charts,
+        _TUNING + "/log": logs.show_tuning,
         _LOCATION + "/models": models.show_list,
         _MODEL: models.show,
         _MODEL + ":compare": comparison.show_versions,
@@ -82,6 +88,7 @@ def routes(console: Console, ready: Mapping[str, str]) -> list[BaseRoute]:
         _JOB + ":cancel": jobs.cancel,
         _JOB + ":again": jobs.submit_again,
         _JOB + ":deploy": deployment.deploy,
+        _TUNING + ":cancel": tuning.cancel,
         _BATCH_JOB + ":cancel": batch_jobs.cancel,
         _MODEL + ":mergeVersionAliases": models.add_alias,
         _ENDPOINT + ":split": endpoints.split,

@@ -32,7 +32,7 @@ from vertex_emulator.vertex import environment
 from vertex_emulator.vertex.mount import Mount
 from vertex_emulator.vertex.replicas import Attempts, Task, stop
 from vertex_emulator.vertex.states import ENDED, to_pending, to_running
-from vertex_emulator.vertex.trials import Trials
+from vertex_emulator.vertex.trials import TRIAL_JOB, Trials
 
 MAX_RUNNING = 4  # jobs at once; the others wait in JOB_STATE_QUEUED
 POLL_SECONDS = 0.1
@@ -91,7 +91,8 @@ class JobRunner:
         """
         going_on = [
             job["name"]
-            for job in reversed(self._documents.list("customJob"))
+            for kind in ("customJob", TRIAL_JOB)
+            for job in reversed(self._documents.list(kind))
             if job["state"] not in ENDED
         ]
         for folder in set(self._folder.glob("*")) - set(map(self._job_folder, going_on)):

@@ -13,6 +13,7 @@ from vertex_emulator.tuning.parameters import Parameter, flags
 from vertex_emulator.vertex.resources import new_id
 
 KIND = "trial"
+TRIAL_JOB = "trialJob"  # kind of their custom jobs
 GOING_ON = ("ACTIVE", "STOPPING")
 # What the emulator remembers beside Google's fields.
 OWN = ("name", "reports", "metrics")
@@ -88,7 +89,7 @@ class Trials:
         }
         with self._database.transaction():
             self._documents.create(KIND, tuning["name"], trial)
-            self._documents.create("customJob", tuning["name"], job)
+            self._documents.create(TRIAL_JOB, tuning["name"], job)
         return job
 
     def report(self, trial: Mapping[str, str], reports: Iterable[Report]) -> None:

@@ -122,6 +122,23 @@ const clock = (seconds) => new Date(seconds * 1000).toISOString().slice(11, 19);
 // One point, or several of the same moment, lie in the middle of a minute.
 const around = (low, high) => (low === high ? [low - 30, high + 30] : [low, high]);
 
+// The places of scattered points have room at both ends.
+function extent(chart, x, low, high) {
+  if (chart.log) return [low / 1.3, high * 1.3];
+  if (chart.scattered) {
+    const room = chart.words.length ? 0.5 : 0.05 * (high - low) || 1;
+    return [low - room, high + room];
+  }
+  return x && low === high ? [low - 1, high + 1] : around(low, high);
+}
+
+function ticksOf(chart, x) {
+  if (chart.words?.length) return { incrs: [1], values: (_plot, ticks) => ticks.map((each) => chart.words[each] ?? "") };
+  if (chart.log) return { values: (_plot, ticks) => ticks.map((each) => (each === null ? "" : `${Number(each.toPrecision(3))}`)) };
+  if (chart.scattered) return {};
+  return { ...(x ? {} : { values: (_plot, ticks) => ticks.map(clock) }), ...(chart.across ? { incrs: WHOLE } : {}) };
+}
+
 const WHOLE = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 1e4, 1e5, 1e6];
 
 // Where nobody points into a chart, its legend shows the newest values; uPlot empties it later than
@@ -147,7 +164,8 @@ function plot(place, chart, x) {
     scales: {
       x: {
         time: !x,
-        range: (_plot, low, high) => (x && low === high ? [low - 1, high + 1] : around(low, high)),
+        distr: chart.log ? 3 : 1,
+        range: (_plot, low, high) => extent(chart, x, low, high),
       },
       y: {
         range: (_plot, low, high) => {
@@ -157,14 +175,15 @@ function plot(place, chart, x) {
       },
     },
     axes: [
-      { ...axis, space: 80, ...(x ? {} : { values: (_plot, ticks) => ticks.map(clock) }), ...(chart.across ? { incrs: WHOLE } : {}) },
+      { ...axis, space: 80, ...ticksOf(chart, x) },
       { ...axis, size: 62 },
     ],
     series: [
       { label: x || "UTC", ...(x ? {} : { value: (_plot, moment) => (moment ? clock(moment) : "--") }) },
       ...chart.lines.map((line, index) => ({
         label: line.label, stroke: colour(index), width: 1.6, spanGaps: !chart.gaps,
-        points: chart.gaps ? { show: true, size: 4 } : { show: chart.moments.length < 3 }, // one between gaps is no line
+        ...(chart.scattered ? { paths: () => null } : {}),
+        points: chart.scattered ? { show: true, size: 7, fill: colour(index) } : chart.gaps ? { show: true, size: 4 } : { show: chart.moments.length < 3 }, // one between gaps is no line
       })),
     ],
     legend: { live: true },
