@@ -62,6 +62,26 @@ def documents(tmp_path_factory: pytest.TempPathFactory) -> Documents:
         'display_name="quo\\"*"',
         'display_name="x\\\\*"',
         'NOT display_name="flights*"',
+        'NOT display_name="flights[1]*" NOT display_name="flights?*"',
+        'NOT display_name:"FLIGHTS"',
+        'display_name!="flights-1"',
+        'display_name!="flights*" OR state!="JOB_STATE_FAILED"',
+        'NOT (display_name="flights*" OR labels:team)',
+        'NOT (display_name="flights*" AND NOT state="JOB_STATE_FAILED")',
+        'NOT (display_name="flights*" AND start_time:*)',
+        'display_name:"k" OR NOT labels:*',
+        'display_name=~"flights" OR labels:team',
+        'NOT (display_name=~"flights" OR labels:team)',
+        'labels.team!="a"',
+        'NOT labels.team!="a"',
+        "NOT labels.team:*",
+        'labels.team:"a" OR state="JOB_STATE_RUNNING"',
+        "NOT labels.team=7",
+        'NOT create_time>"2026-03-01T10:00:00.2Z"',
+        'create_time!="2026-03-01T10:00:00Z"',
+        'NOT start_time>"2026-03-01T10:00:00Z"',
+        'NOT state="JOB_STATE_FAILED" OR create_time="2026-03-01T10:00:00.5Z"',
+        'state>"JOB_STATE_RUNNING" OR display_name="naïve"',
         'display_name="flights*" OR labels.team="a"',
         'display_name:"flights"',
         'display_name:"FLIGHTS"',
@@ -103,6 +123,16 @@ def test_an_index_finds_what_the_filter_finds(documents: Documents, text: str) -
     query = {"filter": text, "pageSize": "100"}
     answer = listing("customJobs", newest(documents, "customJob", LOCATION), query, LANGUAGE)
     assert [each["name"] for each in answer["customJobs"]] == expected[:100]
+
+
+def test_a_filter_of_more_terms_than_sql_takes_is_answered(documents: Documents) -> None:
+    for term in ('state="JOB_STATE_FAILED"', "labels:*", 'NOT labels:"a"'):
+        text = " OR ".join([term] * 1000)
+        query = {"filter": text[:19_000].rpartition(" OR ")[0], "pageSize": "100"}
+        answer = listing("customJobs", newest(documents, "customJob", LOCATION), query, LANGUAGE)
+        every = documents.list("customJob", LOCATION)
+        wanted = parse(term, LANGUAGE)
+        assert len(answer["customJobs"]) == sum(map(wanted.matches, every))
 
 
 def test_data_of_an_emulator_without_the_index_is_read(tmp_path: Path) -> None:

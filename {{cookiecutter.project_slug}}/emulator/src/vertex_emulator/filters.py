@@ -10,7 +10,7 @@ on a JSON document:
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -98,7 +98,8 @@ class Comparison:
 
     Attributes:
         path: of the field, its parts joined with dots.
-        operator: `=`; `~`, as `=` with `*` for any characters; `:`; `<=` or `>=` of moments.
+        operator: `=`, `!=`; `~` and `!~`, as these with `*` for any characters; `:`; and of moments
+            `<`, `<=`, `>` and `>=`, too.
         value: what the field is compared with.
     """
 
@@ -108,16 +109,54 @@ class Comparison:
 
 
 @dataclass(frozen=True)
+class Either:
+    """Of several groups, each a conjunction, one holds."""
+
+    groups: tuple[tuple["Condition", ...], ...]
+
+
+@dataclass(frozen=True)
+class Negation:
+    """A conjunction does not hold."""
+
+    group: tuple["Condition", ...]
+
+
+@dataclass(frozen=True)
+class Opaque:
+    """What only the predicate knows."""
+
+
+Condition = Comparison | Either | Negation | Opaque
+OPAQUE = Opaque()
+
+
+def without(conditions: Iterable[Condition], fields: Collection[str]) -> list[Condition]:
+    """Returns conditions in which those on some fields are opaque."""
+
+    def hide(condition: Condition) -> Condition:
+        if isinstance(condition, Either):
+            return Either(tuple(tuple(map(hide, group)) for group in condition.groups))
+        if isinstance(condition, Negation):
+            return Negation(tuple(map(hide, condition.group)))
+        is_one = isinstance(condition, Comparison) and condition.path.partition(".")[0] in fields
+        return OPAQUE if is_one else condition
+
+    return [hide(each) for each in conditions]
+
+
+@dataclass(frozen=True)
 class Filter:
     """A compiled filter.
 
     Attributes:
         matches: whether a document is among what the filter asks for.
-        needed: what is so of every match, and may be so of others; what an index may look up.
+        needed: the same as a conjunction of conditions, for an index; without what is `Opaque` it
+            holds for more.
     """
 
     matches: Predicate
-    needed: Sequence[Comparison] = ()
+    needed: Sequence[Condition] = ()
 
     @property
     def required(self) -> dict[str, str]:
@@ -125,7 +164,7 @@ class Filter:
         return {
             each.path: each.value
             for each in self.needed
-            if each.operator == "=" and isinstance(each.value, str)
+            if isinstance(each, Comparison) and each.operator == "=" and isinstance(each.value, str)
         }
 
     @property
@@ -134,7 +173,9 @@ class Filter:
         return {
             each.path: each.value
             for each in self.needed
-            if each.operator == ">=" and isinstance(each.value, datetime)
+            if isinstance(each, Comparison)
+            and each.operator in (">", ">=")
+            and isinstance(each.value, datetime)
         }
 
 
@@ -156,7 +197,7 @@ class _Parser:
         self._tokens = self._tokenize(text)
         self._next = 0
         self._depth = 0
-        self._needed: list[Comparison] = []
+        self._needed: list[Condition] = []  # one for each predicate that was read
 
     def parse(self) -> Filter:
         if not self._tokens:  # nothing, or comments alone
@@ -218,20 +259,28 @@ class _Parser:
         return lambda document: all(term(document) for term in terms)
 
     def _alternatives(self, read: Callable[[], Predicate]) -> Predicate:
-        needed = len(self._needed)
+        begin = len(self._needed)
         terms = [self._term(read)]
+        groups = [self._taken_back(begin)]
         while self._take("OR"):
             terms.append(self._term(read))
-            del self._needed[needed:]
+            groups.append(self._taken_back(begin))
+        self._needed += groups[0] if len(groups) == 1 else [Either(tuple(groups))]
         return lambda document: any(term(document) for term in terms)
 
     def _term(self, read: Callable[[], Predicate]) -> Predicate:
         if self._take("NOT", "-"):
-            needed = len(self._needed)
+            begin = len(self._needed)
             negated = self._simple(read)
-            del self._needed[needed:]
+            self._needed.append(Negation(self._taken_back(begin)))
             return lambda document: not negated(document)
         return self._simple(read)
+
+    def _taken_back(self, begin: int) -> tuple[Condition, ...]:
+        """Returns the conditions read since a moment, which become a part of another."""
+        group = tuple(self._needed[begin:])
+        del self._needed[begin:]
+        return group
 
     def _simple(self, read: Callable[[], Predicate]) -> Predicate:
         if self._take("("):
@@ -263,9 +312,7 @@ class _Parser:
             return self._comparison(path, operator.text, self._operand())
 
         if self._take("("):  # severity=(ERROR OR CRITICAL)
-            needed = len(self._needed)
             predicate = self._expression(compare)
-            del self._needed[needed:]
             self._close()
             return predicate
         return compare()
@@ -281,6 +328,7 @@ class _Parser:
             token = self._operand()
             words = re.findall(r"[^,]+", token.text) if token.kind == "word" else [token.text]
             arguments.extend(replace(token, text=word) for word in words)
+        self._needed.append(OPAQUE)
         try:
             return function(arguments)
         except ValueError as error:
@@ -299,12 +347,14 @@ class _Parser:
     def _search(self, token: Token) -> Predicate:
         if not self._language.searches:
             raise self._error(f"no comparison after {token.text!r}", token.position)
+        self._needed.append(OPAQUE)
         wanted = _unquote(token.text).lower()
         return lambda document: any(wanted in text.lower() for text in texts(document))
 
     def _comparison(self, path: list[str], operator: str, right: Token) -> Predicate:
         wanted = _unquote(right.text)
         key = self._key(path, right)
+        self._needed.append(self._condition(path, operator, key, wanted))
         if operator in ("=~", "!~"):
             pattern = compile_pattern(wanted, f"filter: {right.text[:200]} after {operator}")
             return lambda document: (
@@ -312,17 +362,12 @@ class _Parser:
                 and (pattern.search(value) is not None) == (operator == "=~")
             )
         if operator == ":" and (key is _same or wanted == "*"):
-            self._needed.append(Comparison(".".join(path), ":", wanted))
             anywhere = _has_match if self._language.wildcards else _has
             return lambda document: anywhere(at(document, path), wanted)
         target = key(wanted)
         folded = self._language.ignore_case
         if folded and isinstance(target, str):
             target = target.lower()
-        if operator == "=" and (key is _same or isinstance(target, int)):
-            self._needed.append(Comparison(".".join(path), "~" if "*" in wanted else "=", wanted))
-        elif operator[0] in "<>" and isinstance(target, datetime):
-            self._needed.append(Comparison(".".join(path), f"{operator[0]}=", target))
         compare = _COMPARE[operator]
         if operator in ("=", "!=") and self._language.wildcards and "*" in wanted:
             compare = _LIKE[operator]
@@ -342,6 +387,23 @@ class _Parser:
             return compare(value, target)
 
         return matches
+
+    def _condition(
+        self, path: list[str], operator: str, key: Callable[[Any], Any], wanted: str
+    ) -> Condition:
+        """Returns what an index may look up of a comparison."""
+        name = ".".join(path)
+        if operator == ":":
+            return Comparison(name, ":", wanted) if key is _same or wanted == "*" else OPAQUE
+        if operator in ("=~", "!~"):
+            return OPAQUE
+        target = key(wanted)
+        if isinstance(target, datetime):
+            return Comparison(name, operator, target)
+        if operator not in ("=", "!=") or (key is not _same and not isinstance(target, int)):
+            return OPAQUE
+        like = {"=": "~", "!=": "!~"}[operator]
+        return Comparison(name, like if "*" in wanted else operator, wanted)
 
     def _key(self, path: list[str], right: Token) -> Callable[[Any], Any]:
         """How values of a field are ordered: names by rank, timestamps by time, numbers as such."""

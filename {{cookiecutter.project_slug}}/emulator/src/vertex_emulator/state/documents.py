@@ -1,16 +1,14 @@
 """Vertex AI's resources as JSON documents, found by name or listed by kind and parent."""
 
-import re
 import sys
 from collections.abc import Callable, Collection, Iterator, Sequence
-from datetime import datetime
 from typing import Any
 
 import orjson
 
-from vertex_emulator.filters import Comparison
+from vertex_emulator.filters import Comparison, Condition
+from vertex_emulator.state import sql
 from vertex_emulator.state.database import Database
-from vertex_emulator.times import text_of
 
 Document = dict[str, Any]
 
@@ -24,7 +22,15 @@ INDEXED = {
 }
 # Fields that stand in one index together: other conditions on them are checked there, which takes
 # a fortieth of the time of reading the documents.
-COLUMNS = {"displayName": "display_name", "createTime": "create_time", "labels": "labels"}
+COLUMNS = {
+    "displayName": "display_name",
+    "createTime": "create_time",
+    "labels": "labels",
+    "state": "state",
+    "startTime": "start_time",
+    "endTime": "end_time",
+    "updateTime": "update_time",
+}
 # Names that begin with a name and a slash, by the index of names: "0" follows "/".
 BELOW = "name > ? || '/' AND name < ? || '0'"
 
@@ -60,8 +66,9 @@ class Documents:
                         f"ALTER TABLE document ADD COLUMN {column} TEXT"
                         f" GENERATED ALWAYS AS (json_extract(body, '$.{field}')) VIRTUAL"
                     )
+            connection.execute("DROP INDEX IF EXISTS document_by_columns")  # of fewer columns
             connection.execute(
-                "CREATE INDEX IF NOT EXISTS document_by_columns"
+                "CREATE INDEX IF NOT EXISTS document_by_fields"
                 f" ON document (kind, parent, sequence, {', '.join(COLUMNS.values())})"
             )
 
@@ -126,7 +133,7 @@ class Documents:
         return {row["state"]: row["number"] for row in rows.fetchall()}
 
     def scan(
-        self, kind: str, parent: str, before: int | None, needed: Sequence[Comparison]
+        self, kind: str, parent: str, before: int | None, needed: Sequence[Condition]
     ) -> Iterator[tuple[int, Document]]:
         """Yields documents with their numbers, newest first, reading no more than is taken.
 
@@ -139,22 +146,22 @@ class Documents:
         equal = {
             each.path: each.value
             for each in needed
-            if each.path in INDEXED and each.operator == "="
+            if isinstance(each, Comparison) and each.path in INDEXED and each.operator == "="
         }
-        others = [found for each in needed if (found := _condition(each)) is not None]
-        conditions = [
-            *((f"{INDEXED[path]} = ?", value) for path, value in equal.items()),
-            *others,
-        ]
-        index = " INDEXED BY document_by_columns" if others and not equal else ""
+        conditions = [sql.Part(f"{INDEXED[path]} = ?", (value,)) for path, value in equal.items()]
+        index = ""
+        others = None if equal and len(equal) == len(needed) else sql.where(needed, COLUMNS)
+        if others is not None:
+            conditions.append(others)
+            index = "" if equal else " INDEXED BY document_by_fields"
         matching = " AND ".join(
-            ["kind = ?", "parent = ?", "sequence < ?", *(sql for sql, _value in conditions)]
+            ["kind = ?", "parent = ?", "sequence < ?", *(each.text for each in conditions)]
         )
         rows = self._database.connection().execute(
             f"SELECT sequence, body FROM document{index} WHERE {matching} ORDER BY sequence DESC",  # noqa: S608, words of ours
             (
                 *(kind, parent, sys.maxsize if before is None else before),
-                *(value for _sql, value in conditions),
+                *(value for each in conditions for value in each.values),
             ),
         )
         for row in rows:
@@ -197,34 +204,6 @@ class Documents:
         )
         number: int = rows.fetchone()["number"]
         return number
-
-
-def _condition(needed: Comparison) -> tuple[str, str] | None:
-    """Returns a condition in SQL with its value; None where `COLUMNS` cannot answer.
-
-    It holds for all documents for which the comparison holds, and may hold for more.
-    """
-    field, _, key = needed.path.partition(".")
-    column, operator, value = COLUMNS.get(field), needed.operator, needed.value
-    found = None
-    if column is None or value == "*":  # any value at all
-        pass
-    elif isinstance(value, datetime):
-        found = f"{column} {operator} ?", text_of(value)
-    elif field == "labels" and operator == ":" and not key:
-        found = f"instr({column}, ?)", f"{_dump(value)}:"
-    elif field == "labels" and operator == "=" and key:
-        found = f"instr({column}, ?)", f"{_dump(key)}:{_dump(value)}"
-    elif field == "displayName" and operator in "~:" and "*" in value:
-        found = f"{column} GLOB ?", re.sub(r"[\[?]", r"[\g<0>]", value)
-    elif field == "displayName" and operator == ":" and value.isascii():
-        # SQLite knows the cases of ASCII alone: other names are left to the filter.
-        part = re.sub(r"[%_\\]", r"\\\g<0>", value)
-        found = (
-            f"({column} LIKE ? ESCAPE '\\' OR {column} GLOB '*[^ -~]*')",
-            f"%{part}%",
-        )
-    return found
 
 
 def _dump(document: Document | str) -> str:

@@ -13,7 +13,7 @@ from google.rpc import code_pb2
 
 from vertex_emulator import filters
 from vertex_emulator.errors import ApiError, invalid_argument, missing
-from vertex_emulator.filters import Comparison
+from vertex_emulator.filters import Condition
 from vertex_emulator.pages import Position
 from vertex_emulator.state.documents import Document, Documents
 from vertex_emulator.times import now
@@ -106,7 +106,7 @@ class Operations:
         """Returns a page of the operations of a location or of one resource, newest first."""
         all_there = newest(self._documents, "operation", _location(parent))
 
-        def scan(after: Position | None, needed: Sequence[Comparison]) -> Items:
+        def scan(after: Position | None, needed: Sequence[Condition]) -> Items:
             found = all_there(after, needed)
             return (item for item in found if item[1]["name"].startswith(f"{parent}/"))
 

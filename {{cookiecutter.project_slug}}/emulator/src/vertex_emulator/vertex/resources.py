@@ -8,7 +8,7 @@ from typing import Any
 from vertex_emulator import filters
 from vertex_emulator.errors import invalid_argument, missing, not_emulated
 from vertex_emulator.field_masks import keep
-from vertex_emulator.filters import Comparison
+from vertex_emulator.filters import Condition
 from vertex_emulator.names import camel
 from vertex_emulator.pages import Position, page, window
 from vertex_emulator.state.documents import Document, Documents
@@ -16,7 +16,7 @@ from vertex_emulator.vertex.messages import read_mask
 
 Items = Iterable[tuple[Position, Document]]
 # What follows a position of a list; of that, at least what every match of a filter needs.
-Scan = Callable[[Position | None, Sequence[Comparison]], Items]
+Scan = Callable[[Position | None, Sequence[Condition]], Items]
 
 MAX_A_PAGE = 100
 ORDERS = {
@@ -216,8 +216,8 @@ def newest(documents: Documents, kind: str, location: str, derived: Collection[s
         derived: fields of which a filter sees another value than the stored one.
     """
 
-    def scan(after: Position | None, needed: Sequence[Comparison]) -> Items:
-        stored = [each for each in needed if each.path.partition(".")[0] not in derived]
+    def scan(after: Position | None, needed: Sequence[Condition]) -> Items:
+        stored = filters.without(needed, derived)
         for number, document in documents.scan(kind, location, after and after[1], stored):
             yield ("", number), document
 
