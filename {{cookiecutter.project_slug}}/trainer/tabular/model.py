@@ -72,7 +72,8 @@ def build(preprocessor: Preprocessor, head: "Head", settings: Settings) -> keras
 
     numbers = keras.Input([preprocessor.numbers], name="numbers")
     codes = keras.Input([preprocessor.codes], name="codes", dtype="int32")
-    wide, deep = [], [numbers, *_in_bins(numbers, statistics)]
+    bins = _in_bins(numbers, statistics)
+    wide, deep = [], [numbers]
     if preprocessor.numbers:
         wide.append(dense(head.outputs, "wide_numbers", 0)(numbers))
 
@@ -98,10 +99,11 @@ def build(preprocessor: Preprocessor, head: "Head", settings: Settings) -> keras
         at += statistics.lengths[name]
     wide += [each[:, : head.outputs] for each in found]
     deep += [each[:, head.outputs :] for each in found]
-    hidden = keras.layers.Concatenate(name="features")(deep)
+    hidden = keras.layers.Concatenate(name="features")(deep + bins)
     if settings.hidden_units:
         first, *more = settings.hidden_units
-        hidden = dropped(FirstLayer(settings, first, penalty)(hidden), 1)
+        places = sum(each.shape[1] for each in bins)
+        hidden = dropped(FirstLayer(settings, first, penalty, places)(hidden), 1)
         for layer, units in enumerate(more, start=2):
             hidden = dropped(dense(units, f"hidden_{layer}", layer, "relu")(hidden), layer)
     else:
@@ -115,12 +117,14 @@ class FirstLayer(keras.layers.Layer):  # type: ignore[misc]
     """The members' first hidden layer: shared weights, factors and biases of each member's own.
 
     A member's factors multiply the features, or, which is the same and one product of matrices for
-    all, the weights.
+    all, the weights. The weights of bins begin at zero: so the network begins as one of the numbers
+    alone, which is smooth, and learns steps where the rows show them.
     """
 
-    def __init__(self, settings: Settings, units: int, penalty: Any) -> None:
+    def __init__(self, settings: Settings, units: int, penalty: Any, bins: int) -> None:
         super().__init__(name="hidden_1")
         self._settings, self._units, self._penalty = settings, units, penalty
+        self._bins = bins  # the last of the features
 
     def build(self, shape: tuple[int, ...]) -> None:
         features, members = shape[-1], self._settings.members
@@ -128,7 +132,7 @@ class FirstLayer(keras.layers.Layer):  # type: ignore[misc]
         spread = FACTORS_SPREAD if members > 1 else 0.0
         self._kernel = self.add_weight(
             (features, self._units),
-            first.GlorotUniform(_seed(self._settings, 1)),
+            self._first_kernel,
             regularizer=self._penalty,
             name="kernel",
         )
@@ -139,6 +143,12 @@ class FirstLayer(keras.layers.Layer):  # type: ignore[misc]
             name="factors",
         )
         self._bias = self.add_weight((members, self._units), "zeros", name="bias")
+
+    def _first_kernel(self, shape: tuple[int, int], dtype: Any) -> Tensor:
+        features, units = shape
+        draw = keras.initializers.LecunUniform(_seed(self._settings, 1))
+        drawn = draw((features - self._bins, units), dtype)
+        return keras.ops.pad(drawn, [(0, self._bins), (0, 0)])
 
     def call(self, features: Tensor) -> Tensor:
         """Takes float32 [rows, features]; returns [rows * members, units], row by row."""

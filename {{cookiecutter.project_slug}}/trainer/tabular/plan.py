@@ -9,7 +9,8 @@ from typing import Any
 from trainer.tabular.settings import Settings
 from trainer.tabular.statistics import MANY_ROWS, affordable_bins, enough
 
-STEPS = 4_000  # of the optimizer, that a table takes where the epochs' bounds allow
+STEPS = 8_000  # of the optimizer, that a table takes where the epochs' bounds allow
+ROWS = 3_000_000  # taken in over all epochs, at most, likewise: it bounds the time
 EPOCHS = 11, 60  # at least, at most
 BATCH = 32, 512  # at least, at most; a power of two
 BATCHES = 128  # of an epoch, at least, where the batch is above its smallest
@@ -47,7 +48,7 @@ def plan(settings: Settings, rows: int, evaluation_rows: int) -> tuple[Settings,
         size *= 2
     batch = choose("batch_size", size, f"{told} make {max(1, rows // size):,} steps an epoch")
     steps = max(1, rows // batch)
-    epochs = min(max(STEPS // steps, EPOCHS[0]), EPOCHS[1])
+    epochs = min(max(min(STEPS // steps, ROWS // rows), EPOCHS[0]), EPOCHS[1])
     choose("epochs", epochs, f"so training takes {epochs * steps:,} steps at most")
     choose("hidden_units", (128, 64), "of any table")
     choose("members", 1 if many else 8, f"{told} leave time for so many")
