@@ -30,4 +30,13 @@ def test_small_tables_take_enough_steps_and_large_ones_large_batches() -> None:
     assert small.batch_size < large.batch_size
     assert small.members > large.members
     assert small.min_count < large.min_count
-    assert small.patience == 0 < large.patience  # 18 rows tell no best epoch
+    assert small.folds > 1 == large.folds
+    assert small.patience > 0  # all of its rows tell the best epoch
+    few, _ = plan(dataclasses.replace(SETTINGS, folds=1), 140, 18)
+    assert few.patience == 0 < large.patience  # 18 rows tell none
+
+
+def test_rows_of_a_group_are_not_shared_out_over_folds() -> None:
+    decided, reasons = plan(SETTINGS, 140, 18, split_by="group")
+    assert decided.folds == 1
+    assert "group" in reasons["folds"]

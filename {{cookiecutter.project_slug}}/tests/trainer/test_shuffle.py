@@ -13,19 +13,19 @@ from trainer.tabular.shuffle import Shuffle
 def rows(count: int) -> Encoded:
     """Returns rows that carry their own place in each array."""
     place = np.arange(count)
-    return Encoded(
-        place[:, None].astype(np.float32), place[:, None].astype(np.int32), place.astype(np.int32)
-    )
+    whole = place.astype(np.int32)
+    return Encoded(place[:, None].astype(np.float32), whole[:, None], whole, whole)
 
 
 def epoch(shuffle: Shuffle, number: int, step: int = 0) -> list[list[int]]:
     """Returns the rows of each batch."""
     batches = []
-    for (numbers, codes, labels), window in shuffle.windows(number, step):
+    for (numbers, codes, labels, folds), window in shuffle.windows(number, step):
         for batch in window:
             found = labels.numpy()[batch]
             np.testing.assert_array_equal(found, codes.numpy()[batch, 0])
             np.testing.assert_array_equal(found, numbers.numpy()[batch, 0])
+            np.testing.assert_array_equal(found, folds.numpy()[batch])
             batches.append(found.tolist())
     return batches
 

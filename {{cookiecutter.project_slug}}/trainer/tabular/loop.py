@@ -15,7 +15,7 @@ from trainer import console, trials
 from trainer.errors import StopRequestedError, UserError, WorkerLostError
 from trainer.tabular.checkpoint import Checkpoints, Progress
 from trainer.tabular.data import Array
-from trainer.tabular.model import Head
+from trainer.tabular.model import Head, left_out
 from trainer.tabular.preprocess import Encoded
 from trainer.tabular.settings import Settings
 from trainer.tabular.shuffle import Shuffle
@@ -51,12 +51,18 @@ class Loop:
         self.steps = Steps(settings, strategy, model, head, batch=batch, learning_rate=schedule)
         self.best = [tf.Variable(each.value, trainable=False) for each in self.steps.variables]
         # One trace for any number of rows: the same row has the same bits each time.
+        features = [
+            tf.TensorSpec([None, rows.shape[1]], rows.dtype)
+            for rows in (train.numbers, train.codes)
+        ]
         self.predictions = tf.function(
             lambda *rows: head.predictions(model(rows)),
-            input_signature=[
-                tf.TensorSpec([None, rows.shape[1]], rows.dtype)
-                for rows in (train.numbers, train.codes)
-            ],
+            input_signature=features,
+            autograph=False,
+        )
+        self.unseen_predictions = tf.function(
+            lambda *rows: head.predictions(left_out(model(rows[:2]), rows[2], settings)),
+            input_signature=[*features, tf.TensorSpec([None], tf.int32)],
             autograph=False,
         )
 
@@ -76,7 +82,7 @@ class Loop:
         """Trains from the newest checkpoint to the end, and leaves the best weights in the model.
 
         Args:
-            evaluation: the rows to score after each epoch.
+            evaluation: the rows to score after each epoch; with several folds those of training.
             checkpoints: where it begins, and where each epoch is saved.
             log: takes each epoch's metrics.
             chief: whether this worker writes checkpoints and the log, and reports.
@@ -99,7 +105,7 @@ class Loop:
                     keep()
                     raise StopRequestedError
                 self.steps.update_model()
-                predictions = self.predict(evaluation)
+                predictions = self.predict_unseen(evaluation)
                 scores = score(predictions, evaluation.labels)
                 self._finish_epoch(progress, scores, rate)
                 if chief:
@@ -114,9 +120,17 @@ class Loop:
 
     def predict(self, rows: Encoded) -> Array:
         """Returns the head's predictions: float32 [rows, classes], or [rows] of a number."""
-        blocks = (slice(at, at + BLOCK) for at in range(0, len(rows.labels), BLOCK))
-        parts = [self.predictions(rows.numbers[block], rows.codes[block]) for block in blocks]
-        return np.concatenate(parts)
+        return _in_blocks(self.predictions, rows.numbers, rows.codes)
+
+    def predict_unseen(self, rows: Encoded) -> Array:
+        """Returns the predictions of the members that have not learned from a row.
+
+        Args:
+            rows: of evaluation, which all members predict, or, with several folds, of training.
+        """
+        if self.settings.folds == 1:
+            return self.predict(rows)
+        return _in_blocks(self.unseen_predictions, rows.numbers, rows.codes, rows.folds)
 
     def _compile_now(self) -> None:
         """Compiles by taking no steps, so that it does not count as the first epoch's time.
@@ -201,6 +215,11 @@ class Loop:
             f" evaluation {said}, {metrics['rows_per_second']:,.0f} rows/s",
             {"epoch": progress.epoch, **metrics},
         )
+
+
+def _in_blocks(predictions: Callable[..., Tensor], *rows: Array) -> Array:
+    starts = range(0, len(rows[0]), BLOCK)
+    return np.concatenate([predictions(*(a[at : at + BLOCK] for a in rows)) for at in starts])
 
 
 def _keep_nothing() -> None:

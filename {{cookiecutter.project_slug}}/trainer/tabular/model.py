@@ -6,6 +6,11 @@ weights are multiplied; that layer's biases; and the last layer. In training eac
 and their mean is what falls; the prediction is the mean of what the members predict. Each errs in
 another way, so the mean errs less than one does.
 
+Of a table of few rows there are several such networks, which share nothing. Each leaves out a part
+of the rows, its *fold*, and learns from all others. So every row is learned from, and every row is
+also predicted by members that have not seen it: these predictions tell the best epoch, and what
+the scores are worth. What is exported is the mean of all networks' members.
+
 A number is given as it is, and by its place in bins that hold as many training rows each: a bin
 below its value is 1, one above it 0, and the one it is in tells how far. So a layer can learn
 another slope for each bin, as trees learn steps.
@@ -16,6 +21,7 @@ Gorishniy, Kotelnikov and Babenko, TabM: Advancing Tabular Deep Learning with Pa
 Ensembling (2025).
 """
 
+import dataclasses
 import math
 from collections.abc import Sequence
 from typing import Any, Protocol
@@ -40,17 +46,71 @@ TEXT_WEIGHT = 8.0
 # Standard deviation of a member's first factors around 1, and the place of their seed.
 FACTORS_SPREAD = 0.5
 FACTORS = 1_000
+# The place of the networks' seeds, where there are several.
+NETWORKS = 2_000
 
 
 def build(preprocessor: Preprocessor, head: "Head", settings: Settings) -> keras.Model:
-    """Returns a wide and deep model of `(numbers, codes)`, as in `Encoded`.
+    """Returns a model of `(numbers, codes)`, as in `Encoded`: a network for each fold.
+
+    Returns:
+        A Keras model whose answer is float32 [rows, folds * members, head.outputs], the members of
+        the network that leaves out the first fold first.
+    """
+    if settings.folds == 1:
+        return _network(preprocessor, head, settings, "network")
+    inputs = _inputs(preprocessor)
+    found = []
+    for fold in range(settings.folds):
+        # The mean of the networks' losses gives each but a part, and so must the penalty.
+        of_fold = dataclasses.replace(
+            settings, seed=_seed(settings, NETWORKS + fold), l2=settings.l2 / settings.folds
+        )
+        found.append(_network(preprocessor, head, of_fold, f"network_{fold + 1}")(inputs))
+    return keras.Model(inputs, keras.layers.Concatenate(axis=1, name="networks")(found))
+
+
+def learning(outputs: Tensor, folds: Tensor, settings: Settings) -> Tensor:
+    """Returns the outputs of the members that learn from each row.
+
+    Args:
+        outputs: [rows, folds * members, outputs], the model's.
+        folds: int32 [rows], which each row is in.
+        settings: how many of each there are.
+
+    Returns:
+        [rows, (folds - 1) * members, outputs].
+    """
+    everyone = np.arange(settings.folds * settings.members)
+    others = [np.delete(everyone, own) for own in _members_by_fold(settings)]
+    return tf.gather(outputs, tf.gather(np.array(others), folds), batch_dims=1)
+
+
+def left_out(outputs: Tensor, folds: Tensor, settings: Settings) -> Tensor:
+    """Returns the outputs of the members that leave each row out: [rows, members, outputs]."""
+    return tf.gather(outputs, tf.gather(_members_by_fold(settings), folds), batch_dims=1)
+
+
+def _members_by_fold(settings: Settings) -> Any:
+    """Returns the places of the members whose network leaves a fold out, int [folds, members]."""
+    return np.arange(settings.folds * settings.members).reshape(settings.folds, settings.members)
+
+
+def _inputs(preprocessor: Preprocessor) -> list[Any]:
+    return [
+        keras.Input([preprocessor.numbers], name="numbers"),
+        keras.Input([preprocessor.codes], name="codes", dtype="int32"),
+    ]
+
+
+def _network(
+    preprocessor: Preprocessor, head: "Head", settings: Settings, called: str
+) -> keras.Model:
+    """Returns a wide and deep network, whose answer is float32 [rows, members, head.outputs].
 
     An embedding begins at zero, and a value that training never shows stays there: it adds
     nothing, whatever it is. The settings' seed decides the other first weights: Keras' own
     default would take them from a state that other threads, such as uploads, draw from too.
-
-    Returns:
-        A Keras model whose answer is float32 [rows, members, head.outputs].
     """
     statistics = preprocessor.statistics
     penalty = keras.regularizers.L2(settings.l2) if settings.l2 else None
@@ -70,8 +130,7 @@ def build(preprocessor: Preprocessor, head: "Head", settings: Settings) -> keras
         seed = _seed(settings, layer)
         return keras.layers.Dropout(settings.dropout, seed=seed, name=f"drop_{layer}")(hidden)
 
-    numbers = keras.Input([preprocessor.numbers], name="numbers")
-    codes = keras.Input([preprocessor.codes], name="codes", dtype="int32")
+    numbers, codes = _inputs(preprocessor)
     bins = _in_bins(numbers, statistics)
     wide, deep = [], [numbers]
     if preprocessor.numbers:
@@ -110,7 +169,8 @@ def build(preprocessor: Preprocessor, head: "Head", settings: Settings) -> keras
         hidden = keras.ops.repeat(hidden, settings.members, axis=0)
     outputs = LastLayer(settings, head.outputs, penalty)(hidden)
     shared = [each[:, None, :] for each in wide]
-    return keras.Model([numbers, codes], keras.layers.Add(name="outputs")([outputs, *shared]))
+    outputs = keras.layers.Add(name="outputs")([outputs, *shared])
+    return keras.Model([numbers, codes], outputs, name=called)
 
 
 class FirstLayer(keras.layers.Layer):  # type: ignore[misc]
@@ -186,20 +246,24 @@ class LastLayer(keras.layers.Layer):  # type: ignore[misc]
 
 
 def _in_bins(numbers: Any, statistics: Statistics) -> list[Any]:
-    """Returns the places of numbers in their bins, float32 [rows, bins] each.
+    """Returns the places of numbers in their bins, float32 [rows, bins of all], if there are any.
 
     Args:
         numbers: float32 [rows, numbers], as in `Encoded`.
         statistics: of the training rows. A gap is at the mean, and has a feature that says so.
     """
-    found = []
+    columns, begins, widths = [], [], []
     for column, (name, mean) in enumerate(statistics.mean.items()):
         ends = (np.array(statistics.bins.get(name, ())) - mean) / statistics.scale[name]
         ends = np.unique(np.clip(ends, -LIMIT, LIMIT).astype(np.float32))
         if len(ends) > 2:  # of one bin, the number itself says as much
-            places = (numbers[:, column, None] - ends[:-1]) / np.diff(ends)
-            found.append(keras.ops.clip(places, 0.0, 1.0))
-    return found
+            columns += [column] * (len(ends) - 1)
+            begins.append(ends[:-1])
+            widths.append(np.diff(ends))
+    if not columns:
+        return []
+    places = keras.ops.take(numbers, np.array(columns), axis=1) - np.concatenate(begins)
+    return [keras.ops.clip(places / np.concatenate(widths), 0.0, 1.0)]
 
 
 def _summed(embedded: Any, places: Any, weights: Sequence[float]) -> Any:

@@ -44,16 +44,18 @@ class Encoded:
         codes: int32 [rows, codes], one for each vocabulary, then the words of each text; 0 is a
             missing, rare or unknown value, and fills up the words.
         labels: int32 [rows], indices of classes; of a number float32 [rows], in its own unit.
+        folds: int32 [rows], the fold that each row is in, 0 where nothing is left out.
     """
 
     numbers: Array
     codes: Array
     labels: Array
+    folds: Array
 
     @property
-    def arrays(self) -> tuple[Array, Array, Array]:
+    def arrays(self) -> tuple[Array, Array, Array, Array]:
         """All of them, in this order."""
-        return self.numbers, self.codes, self.labels
+        return self.numbers, self.codes, self.labels, self.folds
 
 
 class Preprocessor(tf.Module):  # type: ignore[misc]
@@ -143,15 +145,15 @@ class Preprocessor(tf.Module):  # type: ignore[misc]
             make("numbers", (rows, self.numbers), np.float32),
             make("codes", (rows, self.codes), np.int32),
             make("labels", (rows,), label),
+            np.broadcast_to(np.int32(0), (rows,)),  # takes no memory
         )
         at, size = 0, texts.BLOCK if self.statistics.words else BLOCK
         for block in blocks:
             for start in range(0, len(block), size):
                 part = slice(start, start + size)
                 raw = {name: tf.constant(values[part]) for name, values in block.features.items()}
-                for array, values in zip(
-                    encoded.arrays, (*self._encode(raw), block.labels[part]), strict=True
-                ):
+                encoded_here = (*self._encode(raw), block.labels[part])
+                for array, values in zip(encoded.arrays[:-1], encoded_here, strict=True):
                     array[at : at + len(values)] = values
                 at += len(values)
         return encoded

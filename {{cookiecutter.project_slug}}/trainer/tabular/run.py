@@ -6,9 +6,11 @@ import math
 import threading
 import time
 import tomllib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import metadata
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +22,13 @@ from table_schema import metrics
 from table_schema.columns import SPLITS, Table
 from table_schema.tables import TABLES
 from trainer import console, files
-from trainer.errors import StopRequestedError
+from trainer.errors import StopRequestedError, UserError
 from trainer.job import is_chief
 from trainer.mirror import FOLDERS, local_folders
-from trainer.tabular import card, charts, export, faults, model
+from trainer.tabular import card, charts, cross_validation, export, faults, model
 from trainer.tabular.baselines import boosting
 from trainer.tabular.calibration import temperature
 from trainer.tabular.checkpoint import Checkpoints, Progress
-from trainer.tabular.cross_validation import CrossValidation
 from trainer.tabular.data import Array, Rows, Source, join, read, sampled
 from trainer.tabular.evaluation import best_threshold, curves, evaluate
 from trainer.tabular.loop import Loop
@@ -37,13 +38,13 @@ from trainer.tabular.preprocess import Encoded, Preprocessor
 from trainer.tabular.settings import Settings, as_flag, as_text, data_field
 from trainer.tabular.statistics import Statistics, measure
 from trainer.tabular.tensorboard_log import TensorBoardLog
-from trainer.tabular.workers import choose_strategy, count_workers, report_devices
+from trainer.tabular.workers import choose_strategy, report_devices
 
 # Settings that a run may change when it goes on from a checkpoint.
 CHANGEABLE = {
     *(data_field(split) for split in SPLITS),
     *FOLDERS,
-    *("epochs", "patience", "checkpoint_seconds", "folds", "boosting_rows", "explain"),
+    *("epochs", "patience", "checkpoint_seconds", "boosting_rows", "explain"),
     "background_rows",
 }
 
@@ -66,7 +67,8 @@ def run(settings: Settings, stop: threading.Event) -> dict[str, Any]:
     report_devices()
     table = TABLES[settings.table]
     data = _read(settings, table, stop)
-    settings = _decided(settings, data)
+    settings = _decided(settings, table, data)
+    data = _with_what_is_learned(data, table, settings)
     preprocessor = Preprocessor(table, data.statistics)
     head = model.make_head(table, data.statistics, settings)
     with local_folders(settings.folders, chief) as folders:
@@ -74,21 +76,21 @@ def run(settings: Settings, stop: threading.Event) -> dict[str, Any]:
         with strategy.scope():
             network = model.build(preprocessor, head, settings)
             loop = Loop(settings, strategy, network, head, train)
-        identity = _identity(settings, data.train, network)
+        identity = _identity(settings, data, network)
         checkpoints = Checkpoints(folders.checkpoints, loop.variables, identity)
-        evaluation_rows = preprocessor.encode(data.evaluation)
+        # With several folds every row is predicted by members that have not learned from it.
+        unseen = train if settings.folds > 1 else preprocessor.encode(data.evaluation)
         with TensorBoardLog(folders.logs, settings) as log:
-            progress = loop.fit(evaluation_rows, checkpoints, log, chief, stop)
+            progress = loop.fit(unseen, checkpoints, log, chief, stop)
             if not chief:
                 return {}
-            chosen_on = _calibrate(head, settings, loop.predict(evaluation_rows), data.evaluation)
-            # Of the evaluation's rows: what people compare runs by must not be the test rows.
-            drawn = curves(table.label, chosen_on, data.evaluation.labels)
+            predictions = loop.predict_unseen(unseen)
+            chosen_on = _calibrate(head, settings, predictions, unseen.labels)
+            # Of these rows: what people compare runs by must not be the test rows.
+            drawn = curves(table.label, chosen_on, unseen.labels)
             figures = charts.of_curves(drawn, table.label.name)
             images = {name: charts.png(figure) for name, figure in figures.items()}
             log.write_images(images, progress.best_epoch)
-            validation = CrossValidation(settings, table, strategy, folders.scratch, log)
-            cross_validated = _cross_validate(validation, data, sample, progress, stop)
 
         def predict(rows: Rows) -> Array:
             return np.asarray(head.calibrated(loop.predict(preprocessor.encode(rows))))
@@ -105,7 +107,7 @@ def run(settings: Settings, stop: threading.Event) -> dict[str, Any]:
             explain=settings.explain == 1,
         )
         findings["temperature"] = getattr(head, "temperature", 1.0)
-        findings["cross_validation"] = cross_validated
+        findings["cross_validation"] = _cross_validated(settings, table, chosen_on, unseen, data)
         findings["boosting"] = {}
         if settings.boosting_rows:
             most, seed = settings.boosting_rows, settings.seed
@@ -137,7 +139,9 @@ class _Data:
     """The three splits: the training rows as a source, as they may be more than memory holds.
 
     Attributes:
+        statistics: of the rows that are learned from.
         digests: SHA-256 of each file by its name.
+        folds: of the rows that are learned from.
     """
 
     train: Source
@@ -145,6 +149,17 @@ class _Data:
     evaluation: Rows
     test: Rows
     digests: dict[str, str]
+    folds: int = 1
+
+    @property
+    def learned(self) -> Iterable[Rows]:
+        """The rows that are learned from, as blocks: with several folds those of evaluation too."""
+        return chain(self.train, [self.evaluation] if self.folds > 1 else [])
+
+    @property
+    def train_rows(self) -> int:
+        """How many there are."""
+        return self.statistics.rows - (len(self.evaluation) if self.folds > 1 else 0)
 
 
 def _read(settings: Settings, table: Table, stop: threading.Event) -> _Data:
@@ -175,30 +190,51 @@ def _read(settings: Settings, table: Table, stop: threading.Event) -> _Data:
     return _Data(train, statistics, evaluation, test, digests)
 
 
-def _decided(settings: Settings, data: _Data) -> Settings:
+def _decided(settings: Settings, table: Table, data: _Data) -> Settings:
     """Returns the settings with all that the table decides, and says it."""
-    decided, reasons = plan(settings, data.statistics.rows, len(data.evaluation))
+    rows, split_by = data.statistics.rows, table.split.by
+    decided, reasons = plan(settings, rows, len(data.evaluation), split_by)
     for name, reason in reasons.items():
         console.say(f"{as_flag(name)} {as_text(getattr(decided, name))}: {reason}.")
+    if decided.folds > 1 and split_by != "row":
+        raise UserError(
+            f"--folds: expected 1, as the rows are split by {split_by}, got {decided.folds}."
+        )
+    if decided.folds > rows + len(data.evaluation):
+        raise UserError(
+            f"--folds: expected no more than there are rows to learn from, got {decided.folds}."
+        )
     return decided
+
+
+def _with_what_is_learned(data: _Data, table: Table, settings: Settings) -> _Data:
+    """Returns the data for so many folds, measured again where that are other rows."""
+    if settings.folds == 1:
+        return data
+    data = dataclasses.replace(data, folds=settings.folds)
+    bounds = settings.min_count, settings.max_vocabulary, settings.bins
+    return dataclasses.replace(data, statistics=measure(data.learned, table, *bounds))
 
 
 def _encode(
     data: _Data, preprocessor: Preprocessor, settings: Settings, scratch: Path
 ) -> tuple[Encoded, Rows]:
-    """Encodes the training rows, and samples them: all where they fit into one window."""
+    """Encodes the rows to learn from, and samples them: all where they fit into one window."""
     sample: list[Rows] = []
     windows = math.ceil(data.statistics.rows / settings.window_rows)
     encoded = preprocessor.encode_blocks(
-        sampled(data.train, windows, sample),
+        sampled(data.learned, windows, sample),
         data.statistics.rows,
         scratch if windows > 1 else None,
     )
+    if settings.folds > 1:
+        folds = cross_validation.parts(encoded.labels, settings.folds, settings.seed)
+        encoded = dataclasses.replace(encoded, folds=folds)
     return encoded, join(sample)
 
 
-def _calibrate(head: Head, settings: Settings, predictions: Array, rows: Rows) -> Array:
-    """Chooses the temperature and the threshold of classes on the evaluation rows.
+def _calibrate(head: Head, settings: Settings, predictions: Array, labels: Array) -> Array:
+    """Chooses the temperature and the threshold of classes on rows that were not learned from.
 
     Returns:
         The predictions at that temperature.
@@ -206,44 +242,32 @@ def _calibrate(head: Head, settings: Settings, predictions: Array, rows: Rows) -
     if not isinstance(head, model.ClassesHead):
         return predictions
     if not settings.class_weights:  # probabilities of weighted classes are off on purpose
-        head.temperature = temperature(predictions, rows.labels)
+        head.temperature = temperature(predictions, labels)
     if head.temperature != 1:
         console.say(
-            f"Temperature {head.temperature:.2f}: the probabilities of the evaluation rows are"
+            f"Temperature {head.temperature:.2f}: the probabilities of rows not learned from are"
             f" {'less' if head.temperature > 1 else 'more'} sure for it, and their log loss falls."
         )
     calibrated = np.asarray(head.calibrated(predictions))
     if len(head.classes) == 2:
-        head.threshold = best_threshold(rows.labels == 1, calibrated[:, 1])
+        head.threshold = best_threshold(labels == 1, calibrated[:, 1])
     return calibrated
 
 
-def _cross_validate(
-    validation: CrossValidation,
-    data: _Data,
-    sample: Rows,
-    progress: Progress,
-    stop: threading.Event,
+def _cross_validated(
+    settings: Settings, table: Table, predictions: Array, unseen: Encoded, data: _Data
 ) -> dict[str, Any]:
-    """Cross-validates on the training and evaluation rows, and says what it shows."""
-    settings, table = validation.settings, validation.table
-    if settings.folds == 1 or count_workers() > 1:
+    """Returns what cross-validation shows, and says it."""
+    if settings.folds == 1:
         return {}
-    if table.split.by != "row":
-        console.say(f"Not cross-validated: the rows are split by {table.split.by}.")
-        return {}
-    rows = join([sample, data.evaluation])
-    if len(rows) < settings.folds:
-        return {}
-    console.say(f"Cross-validating in {settings.folds} parts of {len(rows):,} rows …")
-    found = validation.scores(rows, max(progress.best_epoch, 1), stop)
+    found = cross_validation.scores(predictions, unseen.labels, settings.folds, settings.seed)
     counted = data.statistics.class_rows
     metric = metrics.primary(table.label, counted)
     said = metrics.in_words(found["scores"], metrics.reported(table.label, counted))
     low, high = found["intervals"][metric]
     console.say(
         f"Cross-validation: {said}; {metrics.NAMES[metric]} is between {low:.4g} and {high:.4g}"
-        f" with 95 % confidence, by {len(rows):,} rows where the test has {len(data.test):,}."
+        f" with 95 % confidence, by {found['rows']:,} rows where the test has {len(data.test):,}."
     )
     return found
 
@@ -266,12 +290,14 @@ def _report(findings: dict[str, Any], head: Head, table: Table) -> None:
         console.say(metrics.compare(scores, name, boosted["scores"], names))
 
 
-def _identity(settings: Settings, train: Source, network: keras.Model) -> dict[str, Any]:
+def _identity(settings: Settings, data: _Data, network: keras.Model) -> dict[str, Any]:
     """Returns what must not change between the attempts of one run."""
     values = dataclasses.asdict(settings)
     kept = {name: value for name, value in values.items() if name not in CHANGEABLE}
     weights = {f"the weight {each.path}": list(each.shape) for each in network.trainable_variables}
-    return kept | {"training rows": train.fingerprint()} | weights
+    if data.folds > 1:
+        kept["evaluation rows"] = data.evaluation.fingerprint()
+    return kept | {"training rows": data.train.fingerprint()} | weights
 
 
 def _document(settings: Settings, table: Table, data: _Data, progress: Progress) -> dict[str, Any]:
@@ -286,7 +312,7 @@ def _document(settings: Settings, table: Table, data: _Data, progress: Progress)
         "inputs": {column.name: data.statistics.told(column) for column in table.columns},
         "data": {name: f"sha256:{digest}" for name, digest in data.digests.items()},
         "rows": {
-            "train": data.statistics.rows,
+            "train": data.train_rows,
             "eval": len(data.evaluation),
             "test": len(data.test),
         },

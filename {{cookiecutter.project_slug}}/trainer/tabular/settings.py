@@ -94,11 +94,16 @@ class Settings:
     class_weights: str = flag("'balanced', or the weight of each class, such as 1,3", "")
     l2: float = flag("L2 penalty on the weights", 0.0)
     clip_norm: float = flag("maximum norm of the gradient; 0 does not clip", 0.0)
+    averaging: float = flag(
+        "what the average of weights keeps of itself in a step, to below 1", 0.99
+    )
     dropout: float = flag("share of hidden units dropped, 0 to below 1", 0.0, search="0.0..0.3")
     patience: int = flag("epochs without improvement before training stops; 0 never stops", AUTO)
     metric: str = flag("evaluation metric that chooses the best epoch; by default the loss", "")
     checkpoint_seconds: float = flag("between checkpoints; each epoch also ends with one", 300.0)
-    folds: int = flag("parts of cross-validation, of a table split by row; 1 does none", AUTO)
+    folds: int = flag(
+        "networks that each leave out a part of the rows; 1 learns from training rows", AUTO
+    )
     boosting_rows: int = flag("training rows of boosting, a baseline, at most; 0 does none", 50_000)
     explain: int = flag("1 scores slices and columns of the test rows; 0 leaves both out", 1)
     background_rows: int = flag("training rows kept for explanations; 0 keeps none", 64)
@@ -125,7 +130,8 @@ class Settings:
         self._check("metric", self.metric in ("", *known), f"one of {', '.join(known)}")
         self._check("max_bad_share", 0 <= self.max_bad_share <= 1, "0 to 1")
         self._check("class_weights", self._has_class_weights(), "'balanced' or such as 1,3.5")
-        self._check("dropout", 0 <= self.dropout < 1, "0 to below 1")
+        for name in ("averaging", "dropout"):
+            self._check(name, 0 <= getattr(self, name) < 1, "0 to below 1")
         self._check(
             "learning_rate",
             0 < self.learning_rate < math.inf or self._is_auto("learning_rate"),

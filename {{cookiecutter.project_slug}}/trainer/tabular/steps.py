@@ -6,12 +6,15 @@ import keras
 import tensorflow as tf
 
 from trainer.errors import UserError
-from trainer.tabular.model import Head
+from trainer.tabular.model import Head, learning
 from trainer.tabular.settings import Settings
 from trainer.tabular.weights import Weights
 from trainer.tabular.workers import count_workers
 
 Tensor = Any
+
+# Steps after which the average weighs the steps before as much as the last one.
+AVERAGED_SOON = 10.0
 
 
 class Steps:
@@ -22,7 +25,8 @@ class Steps:
     Attributes:
         batch: rows of a step, over all replicas.
         variables: what the steps change besides the optimizer's own: the vector of all weights,
-            and what layers such as BatchNormalization keep.
+            its average over the last steps, which is what predicts, and what layers such as
+            BatchNormalization keep.
         optimizer: Adam.
     """
 
@@ -51,9 +55,10 @@ class Steps:
         self._workers = count_workers()
         self._weights = Weights(model)
         self._vector = keras.Variable(self._weights.join())
+        self._average = keras.Variable(self._weights.join())
         self.optimizer = keras.optimizers.Adam(learning_rate)
         self.optimizer.build([self._vector])
-        self.variables = [self._vector, *model.non_trainable_variables]
+        self.variables = [self._vector, self._average, *model.non_trainable_variables]
         # XLA makes small networks four times as fast; its random numbers make dropout ten times
         # slower. It does not compile what replicas tell each other, only what comes before.
         with_xla = not settings.dropout
@@ -70,7 +75,7 @@ class Steps:
         Args:
             batches: int32 [steps_per_execution, batch], places of each batch's rows in the data.
             count: how many of them to take.
-            data: the rows: numbers, codes and labels, as in `Encoded`.
+            data: the rows: numbers, codes, labels and folds, as in `Encoded`.
 
         Returns:
             The loss of each step, float32 [steps_per_execution], 0 of those not taken.
@@ -78,12 +83,13 @@ class Steps:
         return self._run(batches, count, *data)
 
     def update_model(self) -> None:
-        """Gives the model the weights that the steps have changed."""
-        self._weights.put(self._vector.value)
+        """Gives the model the average of the weights that the steps have changed."""
+        self._weights.put(self._average.value)
 
     def _take_all(self, batches: Tensor, count: Tensor, *data: Tensor) -> Tensor:
         def take_one(place: Tensor, losses: Tensor) -> Any:
             parts = self._strategy.run(self._take_one, args=(batches[place], *data))
+            self._average_weights()
             loss = tf.add_n(self._strategy.experimental_local_results(parts))
             return place + 1, tf.tensor_scatter_nd_update(losses, [[place]], [loss])
 
@@ -93,7 +99,9 @@ class Steps:
         totals = self._strategy.run(self._total, args=(losses,))
         return self._strategy.experimental_local_results(totals)[0]
 
-    def _take_one(self, batch: Tensor, numbers: Tensor, codes: Tensor, labels: Tensor) -> Tensor:
+    def _take_one(
+        self, batch: Tensor, numbers: Tensor, codes: Tensor, labels: Tensor, folds: Tensor
+    ) -> Tensor:
         """Takes a replica's part of a step; returns its part of the loss."""
         replica = tf.distribute.get_replica_context()
         share = self.batch // self._replicas
@@ -105,6 +113,7 @@ class Steps:
             [variable.value for variable in kept],
             (tf.gather(numbers, rows), tf.gather(codes, rows)),
             tf.gather(labels, rows),
+            tf.gather(folds, rows),
         )
         for variable, value in zip(kept, state, strict=True):
             variable.assign(value)
@@ -115,14 +124,26 @@ class Steps:
         self.optimizer.apply([gradient], [self._vector])
         return loss
 
+    def _average_weights(self) -> None:
+        """Moves the average towards the weights: the first steps more, as they are soon outdated.
+
+        A step's weights err by the rows of its batch; an average over many steps errs less, and
+        so gives what otherwise only smaller steps would.
+        """
+        taken = tf.cast(self.optimizer.iterations.value, tf.float32)
+        kept = tf.minimum(self._settings.averaging, taken / (taken + AVERAGED_SOON))
+        self._average.assign(kept * self._average.value + (1 - kept) * self._vector.value)
+
     def _loss_and_gradient(
-        self, vector: Tensor, state: Tensor, features: Tensor, labels: Tensor
+        self, vector: Tensor, state: Tensor, features: Tensor, labels: Tensor, folds: Tensor
     ) -> Any:
         with tf.GradientTape() as tape:
             tape.watch(vector)
             outputs, state, penalties = self._model.stateless_call(
                 self._weights.split(vector), state, features, training=True, return_losses=True
             )
+            if self._settings.folds > 1:
+                outputs = learning(outputs, folds, self._settings)
             losses = self._head.losses(outputs, labels)
             loss = tf.reduce_sum(losses) / self.batch + sum(penalties) / self._replicas
         return loss, tape.gradient(loss, vector), state
