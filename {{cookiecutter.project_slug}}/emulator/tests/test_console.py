@@ -464,6 +464,11 @@ def test_a_jobs_model_is_deployed_beside_what_is_served(
     for name in ("job", "--rate", "folder", "label kind"):
         assert f'<th scope="row">{name}</th>' in compared
     assert '<th scope="row">serving --model_name</th>' not in compared
+    # A report of drift beside a version's model is framed as its card is.
+    put(clients, console_bucket, "grown/drift.html", "<h1>Drift</h1>", "text/html")
+    text = page(clients, f"/-/{model}")
+    assert "Drift of version 1</h2>" in text
+    assert re.search(r'sandbox src="[^"]*drift\.html"', text)
     assert "Expected 2 to 6 versions" in page(clients, f"/-/{model}:compare?version=1", 400)
     assert "Not found" in page(clients, f"/-/{model}:compare?version=1&version=9", 404)
 

@@ -16,6 +16,8 @@ from vertex_emulator.console.rendering import path_of, render
 from vertex_emulator.state.documents import Document
 from vertex_emulator.uris import split_uri
 
+DRIFT = "drift.html"  # beside the card, once what came was compared with the training rows
+
 
 def show_list(console: Console, request: Request) -> Response:
     """The models, each by its default version."""
@@ -61,12 +63,14 @@ def add_alias(console: Console, name: str, form: Mapping[str, str]) -> str:
 def _row(console: Console, version: Document) -> dict[str, Any]:
     uri = version.get("artifactUri", "")
     bucket, prefix = split_uri(uri.rstrip("/"))
-    card = f"{prefix}/{CARD}"
+    pages = {"Model card": f"{prefix}/{CARD}", "Drift": f"{prefix}/{DRIFT}"}
     return {
         "version": version,
         "scores": scores.of_folder(console.objects, uri) if uri else {},
         "folder": folder_path(version["name"], uri) if uri else "",
-        "card": page_path(version["name"], bucket, card)
-        if console.objects.find(bucket, card)
-        else "",
+        "pages": {
+            title: page_path(version["name"], bucket, name)
+            for title, name in pages.items()
+            if console.objects.find(bucket, name)
+        },
     }
