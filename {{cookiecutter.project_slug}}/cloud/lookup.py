@@ -21,6 +21,9 @@ NAME_CHARACTERS = re.compile(r"[\w .+@-]+")
 SUBMITTED = re.compile(r"(.+)-\d{8}-\d{6}(?:-\d+)?")
 # The name of a trial of a tuning, as its folder is called.
 TRIAL = re.compile(r"(?P<tuning>.+)/(?P<number>\d+)")
+# Label of the job that trains with the defaults beside a tuning, with the tuning's name: who names
+# no job does not mean that one.
+DEFAULTS_OF = "defaults-of"
 SHOWN_NAMES = 3
 NEWEST = "newest"  # a version by its age, where its number is not known, as in a workflow
 SUCCEEDED = ("JOB_STATE_SUCCEEDED", "SUCCEEDED")  # of a job, and of a trial
@@ -137,7 +140,8 @@ def job(client: Client, name: str | None, *, state: str | None = None) -> Any:
         UserError: there is none, or the beginning is that of several names.
     """
     if name is None:
-        newest = next(_custom_jobs(client, f'state="{state}"' if state else ""), None)
+        listed = _custom_jobs(client, f'state="{state}"' if state else "")
+        newest = next((each for each in listed if DEFAULTS_OF not in each.labels), None)
         if newest is None:
             kind = f" that is {_state_words(state)}" if state else ""
             raise UserError(f"There is no job{kind} yet; submit one with 'nox -s submit'.")
@@ -148,6 +152,18 @@ def job(client: Client, name: str | None, *, state: str | None = None) -> Any:
         found = _job_by_name(client, name)
     if found is None:
         raise UserError(f"There is no job {name!r}; 'nox -s jobs' lists the jobs there are.")
+    return found
+
+
+def newest(client: Client) -> Any:
+    """Returns the newest job, or tuning.
+
+    Raises:
+        UserError: there is none.
+    """
+    found = next((each for each in jobs(client) if DEFAULTS_OF not in each.labels), None)
+    if found is None:
+        raise UserError("There is no job yet; submit one with 'nox -s submit'.")
     return found
 
 

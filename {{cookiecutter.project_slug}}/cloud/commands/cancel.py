@@ -7,9 +7,8 @@ from typing import Any
 from cloud import lookup
 from cloud.client import Client
 from cloud.console import next_commands, say, step
-from cloud.errors import UserError
 from cloud.serving import batch_jobs
-from cloud.training import cancellation, outcome, tuning
+from cloud.training import cancellation, outcome
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,7 +33,7 @@ def run(client: Client, options: argparse.Namespace) -> int:
         batch_job = lookup.batch_job(client, options.batch)
         finish(batch_job, lambda: batch_jobs.cancel(client, batch_job.name))
         return 0
-    job = newest(client) if options.job is None else lookup.job(client, options.job)
+    job = lookup.newest(client) if options.job is None else lookup.job(client, options.job)
     ended = finish(job, lambda: cancellation.cancel(client, job))
     if lookup.is_tuning(job):
         beside = outcome.defaults_of(client, job)
@@ -43,19 +42,6 @@ def run(client: Client, options: argparse.Namespace) -> int:
     elif ended is not None and not lookup.has_succeeded(ended):
         next_commands((f"nox -s submit -- --resume {job.display_name}", "continue it"))
     return 0
-
-
-def newest(client: Client) -> Any:
-    """Returns the newest job, or tuning.
-
-    Raises:
-        UserError: there is none.
-    """
-    job = next(lookup.jobs(client), None)
-    if job is None:
-        raise UserError("There is no job yet; submit one with 'nox -s submit'.")
-    # The job with the defaults is part of its tuning.
-    return lookup.job(client, job.display_name.removesuffix(f"-{tuning.DEFAULTS}"))
 
 
 def finish(job: Any, cancel: Callable[[], Any]) -> Any | None:

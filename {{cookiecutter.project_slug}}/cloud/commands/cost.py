@@ -58,7 +58,8 @@ def run(client: Client, options: argparse.Namespace) -> int:
         )
     else:
         say_price(client, machine_type, hours)
-    next_commands(("nox -s submit -- --dry-run", "the request, before it costs anything"))
+    command = "submit" if options.trials is None else "tune"
+    next_commands((f"nox -s {command} -- --dry-run", "the request, before it costs anything"))
     return 0
 
 

@@ -15,7 +15,7 @@ from rich.live import Live
 from cloud import lookup
 from cloud.client import Client
 from cloud.console import err, out, say, text
-from cloud.training import job_flags, job_logs, job_request, outcome, trials, tuning
+from cloud.training import experiments, job_flags, job_logs, job_request, outcome, trials, tuning
 from cloud.training.tuning import TuningSettings
 
 
@@ -93,6 +93,7 @@ def run(client: Client, options: argparse.Namespace) -> int:
             " cancels it."
         )
         return 130
+    experiments.close(client, [lookup.again(client, beside)])
     say(f"{found.display_name}: {lookup.state(found)}", "bold")
     if lookup.why(found):
         err.print(text(lookup.why(found), "red"))

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from cloud import lookup
 from cloud.client import Client
 from cloud.config import Config
 from cloud.console import say, step
@@ -130,6 +131,7 @@ def submit(client: Client, settings: TuningSettings, job: JobSettings) -> tuple[
             package_uri,
             folder=f"gs://{config.bucket}/jobs/{name}/{DEFAULTS}",
         )
+        beside["labels"] |= {lookup.DEFAULTS_OF: name}
         defaults = client.jobs.create_custom_job(parent=config.location, custom_job=beside)
     experiments.start(client, defaults)
     return created, defaults
