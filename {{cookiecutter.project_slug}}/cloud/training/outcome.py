@@ -86,7 +86,8 @@ def verdict(metric: str, mine: Evaluation | None, theirs: Evaluation | None) -> 
     noise = f"{trials.figure(low)} to {trials.figure(high)} with 95 % confidence"
     if low <= other <= high:
         return f"{found} That is within the noise ({noise}): no known gain over the defaults."
-    return f"{found} That is more than the noise ({noise})."
+    advice = ": keep the defaults" if gain < 0 else ""
+    return f"{found} That is more than the noise ({noise}){advice}."
 
 
 def defaults_of(client: Client, found: Any) -> Any | None:

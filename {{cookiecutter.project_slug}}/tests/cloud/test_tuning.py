@@ -278,7 +278,7 @@ def scored(
     [
         (scored(0.25), scored(0.27), "0.25, the defaults have 0.27: better by 0.02. That is more"),
         (scored(0.25), scored(0.255), "better by 0.005. That is within the noise (0.24 to 0.26"),
-        (scored(0.25), scored(0.23), "worse by 0.02. That is more than the noise"),
+        (scored(0.25), scored(0.23), "0.26 with 95 % confidence): keep the defaults."),
         (scored(0.25), scored(0.25), "as good. That is within the noise"),
         (scored(0.25), scored(0.27, rows="b"), "scored on other test rows"),
         (scored(0.25), None, "unknown .* the job with the defaults has no evaluation.json"),
