@@ -92,8 +92,10 @@ class Tuner:
         return False
 
     def _look(self, name: str) -> bool:
-        self._documents.update(name, to_pending)
-        job = self._documents.update(name, to_running)
+        job = self._documents.get(name)
+        if job is not None and job["state"] in ("JOB_STATE_QUEUED", "JOB_STATE_PENDING"):
+            self._documents.update(name, to_pending)
+            job = self._documents.update(name, to_running)
         if job is None or job["state"] in ENDED:
             return False
         for trial in self._trials.going_on(name):
@@ -102,32 +104,31 @@ class Tuner:
         going_on = sum(counts.get(state, 0) for state in GOING_ON)
         verdict = _verdict(job, counts)
         if verdict is None:
-            begun = self._begin(job, sum(counts.values()), going_on)
-            if begun or going_on:
+            if self._begin(job, sum(counts.values()), going_on) or going_on:
                 return True
             verdict = _last_verdict(counts)  # a grid without further points
         if going_on:
             if verdict[0] != "JOB_STATE_SUCCEEDED":
                 for trial in self._trials.going_on(name):
-                    states.cancel(self._documents, "CustomJob", trial["customJob"])
+                    self._cancel(trial)
             return True
         self._end(name, *verdict)
         return False
 
     def _begin(self, job: Document, number: int, going_on: int) -> bool:
-        """Begins as many trials as may run beside those that do; returns whether there was one."""
-        begun = False
+        """Begins as many trials as may run beside those that do; returns whether any is left."""
         # No more than can run: what later trials try depends on how the earlier ones did.
         parallel = min(job["parallelTrialCount"], MAX_RUNNING)
         for _ in range(min(parallel - going_on, job["maxTrialCount"] - number)):
             trials = self._trials.of(job["name"])
             found = search.suggest(job["studySpec"], trials, job["maxTrialCount"])
-            if found is None or self._closing.is_set():
-                break
+            if found is None:
+                return len(trials) > number
+            if self._closing.is_set():
+                return True
             custom = self._trials.begin(job, len(trials) + 1, found, beside=parallel)
             self._runner.submit(custom["name"])
-            begun = True
-        return begun
+        return True
 
     def _follow(self, job: Document, trial: Document) -> None:
         """Ends a trial whose custom job has ended."""
@@ -141,7 +142,10 @@ class Tuner:
         if start is not None and start != trial["startTime"]:
             self._trials.change(trial, startTime=start)
         if custom["state"] not in ENDED:
-            self._judge(job, trial)
+            if trial["state"] == "STOPPING":  # and the emulator may have died before it said so
+                self._cancel(trial)
+            else:
+                self._judge(job, trial)
             return
         self._judged.pop(trial["name"], None)
         # The runner has taken all reports before it ended the job.
@@ -158,7 +162,7 @@ class Tuner:
     def _judge(self, job: Document, trial: Document) -> None:
         """Stops a running trial that the study's rule gives up."""
         spec = job["studySpec"]
-        if stopping.rule(spec) is None or trial["state"] != "ACTIVE":
+        if stopping.rule(spec) is None:
             return
         known = len(trial["reports"]), self._trials.counts(job["name"]).get("SUCCEEDED", 0)
         if self._judged.get(trial["name"]) == known:
@@ -173,6 +177,12 @@ class Tuner:
         if reason is not None:
             self._say(job, f"Trial {trial['id']} is stopped early: {reason}.")
             self._trials.change(trial, state="STOPPING")
+            self._cancel(trial)
+
+    def _cancel(self, trial: Document) -> None:
+        """Asks for the end of a trial's job, once."""
+        custom = self._documents.get(trial["customJob"])
+        if custom is not None and custom["state"] not in {*ENDED, "JOB_STATE_CANCELLING"}:
             states.cancel(self._documents, "CustomJob", trial["customJob"])
 
     def _say(self, job: Document, message: str, severity: str = "INFO") -> None:
