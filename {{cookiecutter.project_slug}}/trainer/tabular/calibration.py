@@ -18,13 +18,14 @@ from trainer.tabular.data import Array
 Tensor = Any
 
 BOUNDS = 0.25, 4.0
-# Few rows that are all right would have a model that is sure beyond measure: the temperature is
-# thought to lie around 1, its logarithm with this standard deviation.
-SPREAD = 0.3
+# With fewer rows, what they say of the temperature is chance, and flattery: the best epoch has been
+# chosen by them. 99 rows of ISLP's OJ asked for 0.77, which took the test's log loss from 0.444 to
+# 0.489.
+MIN_ROWS = 500
 # Standard errors by which the rows' loss must fall. A temperature that is chosen on the same rows
 # gains one half of the square of its own distance from 1 in its standard errors, and that gain has
-# a standard error of as many: 1 is a temperature two standard errors from 1.
-ENOUGH = 1.0
+# a standard error of as many: 1.5 is a temperature three standard errors from 1.
+ENOUGH = 1.5
 
 
 def at_temperature(probabilities: Tensor, temperature: float) -> Tensor:
@@ -41,6 +42,8 @@ def temperature(probabilities: Array, labels: Array) -> float:
         probabilities: float32 [rows, classes], of rows that the model has not learned from.
         labels: int32 [rows].
     """
+    if len(labels) < MIN_ROWS:
+        return 1.0
     from scipy import optimize
 
     logs = np.log(np.maximum(probabilities.astype(np.float64), MIN_PROBABILITY))
@@ -51,11 +54,11 @@ def temperature(probabilities: Array, labels: Array) -> float:
         sums = np.log(np.exp(scaled - highest).sum(axis=1)) + highest[:, 0]
         return np.asarray(sums - scaled[np.arange(len(labels)), labels])
 
-    def total(logarithm: float) -> float:
-        return float(losses(logarithm).sum() + (logarithm / SPREAD) ** 2 / 2)
+    def mean(logarithm: float) -> float:
+        return float(losses(logarithm).mean())
 
     bounds = tuple(map(math.log, BOUNDS))
-    best = float(optimize.minimize_scalar(total, bounds=bounds, method="bounded").x)
+    best = float(optimize.minimize_scalar(mean, bounds=bounds, method="bounded").x)
     gains = losses(0.0) - losses(best)
     chance = ENOUGH * gains.std() / math.sqrt(len(gains))
     return round(math.exp(best), 4) if gains.mean() > chance else 1.0
