@@ -17,7 +17,7 @@ from trainer.tabular.data import Array, Rows
 
 COUNTED = 1_000_000  # distinct values of a column from which on it is counted no further
 ID_ROWS = 100  # rows below which many distinct values are no sign of an id
-BIN_ROWS = 8  # of a number's bin, at least
+BIN_ROWS = 48  # of a number's bin, at least: of fewer it learns their chance
 FEW_BINS = 8  # of a number of many rows, as each costs time in each row
 MANY_ROWS = 100_000
 SAMPLED = 50_000  # values of a number, at least, that its bins are made of where there are more
