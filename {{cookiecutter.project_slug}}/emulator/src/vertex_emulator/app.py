@@ -178,7 +178,7 @@ def create_app(
                 operations=operations,
             ),
             *metadata_routes.routes(database, documents, operations),
-            *tensorboards_routes.routes(database, documents, operations),
+            *tensorboards_routes.routes(database, documents, objects, operations),
             *gateway_routes.routes(gateway),
             *logs_routes.routes(entries),
             *monitoring_routes.routes(series),

@@ -7,7 +7,14 @@ from collections.abc import Iterable
 from typing import Any
 
 from vertex_emulator.errors import failed_precondition, invalid_argument
-from vertex_emulator.metadata.nodes import ARTIFACT, CONTEXT, EXECUTION, Nodes, shown
+from vertex_emulator.metadata.nodes import (
+    ARTIFACT,
+    CHANGEABLE,
+    CONTEXT,
+    EXECUTION,
+    Nodes,
+    shown,
+)
 from vertex_emulator.state.database import Database
 from vertex_emulator.state.documents import Document, Documents
 from vertex_emulator.vertex.messages import normalise
@@ -15,6 +22,7 @@ from vertex_emulator.vertex.operations import Operations
 from vertex_emulator.vertex.resources import require
 
 MAX_PARENTS = 10
+MAX_EARLIER = 20  # states of a context that a change may have begun from
 MAX_LINEAGE = 1_000  # nodes of one kind, or events
 
 
@@ -110,6 +118,27 @@ class Contexts(Nodes):
             "events": events,
         }
 
+    def _reconcile(self, given: Document, stored: Document) -> Document:
+        """Merges a change of a recent state with what has changed since.
+
+        The SDK's `Context.update` does this itself where it is told ABORTED; but it knows that
+        status from gRPC alone, and its tutorials change a run from two places.
+        """
+        base = next((e for e in stored.get("earlier", []) if e["etag"] == given.get("etag")), None)
+        if base is None:
+            return super()._reconcile(given, stored)
+        merged = {
+            field: _merged(base.get(field), given[field], stored.get(field))
+            for field in CHANGEABLE
+            if field in given
+        }
+        kept = {key: value for key, value in given.items() if key not in CHANGEABLE}
+        return kept | {field: value for field, value in merged.items() if value is not None}
+
+    def _remember(self, node: Document) -> None:
+        state = {field: node[field] for field in (*CHANGEABLE, "etag") if field in node}
+        node["earlier"] = [state, *node.get("earlier", [])][:MAX_EARLIER]
+
     def _above(self, name: str) -> set[str]:
         """Returns a context's name with those of its parents, their parents, and so on."""
         found, open_ = {name}, [name]
@@ -142,3 +171,18 @@ class Contexts(Nodes):
             for member in self._documents.list(kind.message, store):
                 if name in member.get("contexts", ()):
                     self._drop(member["name"], "contexts", name)
+
+
+def _merged(base: Any, mine: Any, theirs: Any) -> Any:
+    """Returns a value with the changes from `base` to `mine`, and those to `theirs` elsewhere."""
+    if mine == base:
+        return theirs
+    if not (isinstance(mine, dict) and isinstance(theirs, dict)):
+        return mine
+    before = base if isinstance(base, dict) else {}
+    kept = {key: value for key, value in theirs.items() if key in mine or key not in before}
+    return kept | {
+        key: _merged(before.get(key), value, theirs[key]) if key in theirs else value
+        for key, value in mine.items()
+        if key in theirs or before.get(key) != value
+    }

@@ -37,7 +37,7 @@ from vertex_emulator.vertex.resources import (
 NODE_ID = re.compile(r"[a-z0-9-]{4,128}")
 ID_RULE = "4 to 128 of a-z, 0-9 and -"
 MAX_METADATA_BYTES = 200 * 1024
-HIDDEN = ("contexts", "childContexts", "events")
+HIDDEN = ("contexts", "childContexts", "events", "earlier")
 CHANGEABLE = ("displayName", "description", "labels", "metadata")
 IMMUTABLE = ("schemaTitle", "schemaVersion")
 NODE_ORDERS = ORDERS | {"schema_title": "schemaTitle", "name": "name"}
@@ -163,9 +163,14 @@ class Nodes:
                 store, _, node_id = name.rsplit("/", 2)
                 return self._create(store, node_id, given)
             stored = self.stored(name)
-            revisions.check_etag(self._kind.message, given, stored)
+            given = self._reconcile(given, stored)
             revisions.check_immutable(given, stored, IMMUTABLE)
-            self._documents.update(name, lambda node: revisions.replace(node, given, fields))
+
+            def change(node: Document) -> None:
+                self._remember(node)
+                revisions.replace(node, given, fields)
+
+            self._documents.update(name, change)
             return self.get(name)
 
     def delete(self, name: str, query: dict[str, str]) -> Document:
@@ -212,6 +217,18 @@ class Nodes:
                 f"metadata: expected at most {MAX_METADATA_BYTES} bytes, got {size}."
             )
         return node
+
+    def _reconcile(self, given: Document, stored: Document) -> Document:
+        """Returns what a request is to write that may have read an earlier state of the node.
+
+        Raises:
+            ApiError: 409 ABORTED where it may not.
+        """
+        revisions.check_etag(self._kind.message, given, stored)
+        return given
+
+    def _remember(self, node: Document) -> None:
+        """Keeps a state of a node that is about to change, where `_reconcile` needs it."""
 
     def _disconnect(self, node: Document) -> None:
         """Takes a deleted node out of those that name it."""

@@ -18,8 +18,8 @@ from vertex_emulator.tensorboards.points import Point, Points
 from vertex_emulator.vertex.messages import normalise
 from vertex_emulator.vertex.resources import require
 
-VALUES = {"SCALAR": "scalar", "TENSOR": "tensor"}
-BATCH_LIMITS = {"SCALAR": 1_000, "TENSOR": 100}  # points of one series
+VALUES = {"SCALAR": "scalar", "TENSOR": "tensor", "BLOB_SEQUENCE": "blobs"}
+BATCH_LIMITS = {"SCALAR": 1_000, "TENSOR": 100, "BLOB_SEQUENCE": 100}  # points of one series
 READ_LIMIT = 1_000
 MAX_READ_LIMIT = 10_000
 MAX_WRITTEN = 5_000  # points of one request
@@ -159,12 +159,16 @@ def _check_points(series: Document, data: Document, path: str) -> None:
 
 
 def _extend(points: list[Point], series: Document) -> None:
-    """Keeps the last step and moment of a series in its metadata."""
+    """Keeps the last step and moment of a series, and its most blobs, in its metadata."""
     metadata = series.get("metadata", {})
     steps = [int(point.get("step", 0)) for point in points]
     last = max([*steps, int(metadata.get("maxStep", min(steps)))])
     moments = [point["wallTime"] for point in points if "wallTime" in point]
     moments += [metadata["maxWallTime"]] if "maxWallTime" in metadata else []
     series["metadata"] = {"maxStep": str(last)}
+    lengths = [len(point["blobs"].get("values", [])) for point in points if "blobs" in point]
+    longest = max([*lengths, int(metadata.get("maxBlobSequenceLength", 0))])
+    if longest:
+        series["metadata"]["maxBlobSequenceLength"] = str(longest)
     if moments:
         series["metadata"]["maxWallTime"] = max(moments, key=datetime.fromisoformat)

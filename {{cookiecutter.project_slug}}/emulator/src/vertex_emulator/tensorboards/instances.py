@@ -3,9 +3,11 @@
 Source: https://cloud.google.com/vertex-ai/docs/reference/rest/v1/projects.locations.tensorboards.
 """
 
+import uuid
 from typing import Any
 
 from vertex_emulator import filters
+from vertex_emulator.object_store.objects import Objects
 from vertex_emulator.state.database import Database
 from vertex_emulator.state.documents import Document, Documents
 from vertex_emulator.tensorboards.levels import MESSAGES, RUN, TENSORBOARD
@@ -39,9 +41,15 @@ class Tensorboards:
     """The `tensorboards` collection."""
 
     def __init__(
-        self, database: Database, documents: Documents, operations: Operations, points: Points
+        self,
+        database: Database,
+        documents: Documents,
+        objects: Objects,
+        operations: Operations,
+        points: Points,
     ) -> None:
         self._database = database
+        self._objects = objects
         self._documents = documents
         self._operations = operations
         self._points = points
@@ -55,7 +63,9 @@ class Tensorboards:
         tensorboard = revisions.first(taken(normalise(TENSORBOARD, body), OUTPUT_ONLY, {}))
         check_display_name(tensorboard)
         check_labels(tensorboard)
-        tensorboard["name"] = name = f"{location}/tensorboards/{new_id()}"
+        number = new_id()
+        tensorboard["name"] = name = f"{location}/tensorboards/{number}"
+        tensorboard["blobStoragePathPrefix"] = f"{self._bucket(location)}/tensorboard-{number}"
         with self._database.transaction():
             self._documents.create(TENSORBOARD, location, tensorboard)
             self._keep_one_default(tensorboard)
@@ -108,6 +118,11 @@ class Tensorboards:
             self._points.delete_below(name)
             self._documents.delete(name)
         return self._operations.finished(name, "DeleteOperationMetadata")
+
+    def _bucket(self, location: str) -> str:
+        """Returns a location's bucket for blobs, made when missing: uploaders write them there."""
+        name = f"cloud-ai-platform-{uuid.uuid5(uuid.NAMESPACE_URL, location)}"
+        return self._objects.buckets.ensure(name, location.split("/")[1]).name
 
     def _keep_one_default(self, tensorboard: Document) -> None:
         """Makes all others of the location no default where this one is."""

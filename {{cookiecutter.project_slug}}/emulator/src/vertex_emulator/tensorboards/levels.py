@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vertex_emulator import filters
-from vertex_emulator.errors import already_exists, invalid_argument, not_emulated
+from vertex_emulator.errors import already_exists, invalid_argument
 from vertex_emulator.state.database import Database
 from vertex_emulator.state.documents import Document, Documents
 from vertex_emulator.tensorboards.points import Points
@@ -251,12 +251,7 @@ class Collection:
 def _check_series(series: Document, path: str) -> None:
     kind = series.get("valueType", "VALUE_TYPE_UNSPECIFIED")
     if kind == "VALUE_TYPE_UNSPECIFIED":
-        raise invalid_argument(f"{path}valueType: expected SCALAR or TENSOR, got none.")
-    if kind == "BLOB_SEQUENCE":
-        raise not_emulated(
-            f"{path}valueType: the emulator keeps scalars and tensors, no blobs; use SCALAR or"
-            " TENSOR."
-        )
+        raise invalid_argument(f"{path}valueType: expected SCALAR, for one, got none.")
     size = len(series.get("pluginData", ""))
     if size > MAX_PLUGIN_CHARACTERS:
         raise invalid_argument(

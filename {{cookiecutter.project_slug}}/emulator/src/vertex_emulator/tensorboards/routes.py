@@ -3,6 +3,7 @@
 from starlette.routing import BaseRoute
 
 from vertex_emulator.json_routes import Row, json_routes
+from vertex_emulator.object_store.objects import Objects
 from vertex_emulator.state.database import Database
 from vertex_emulator.state.documents import Documents
 from vertex_emulator.tensorboards.data import Data
@@ -19,10 +20,12 @@ _SERIES = _RUNS + "/{run:id}/timeSeries"
 _LIST = ("filter", "orderBy", "pageSize", "pageToken", "readMask")
 
 
-def routes(database: Database, documents: Documents, operations: Operations) -> list[BaseRoute]:
+def routes(
+    database: Database, documents: Documents, objects: Objects, operations: Operations
+) -> list[BaseRoute]:
     """Returns the routes of TensorBoards."""
     points = Points(database)
-    tensorboards = Tensorboards(database, documents, operations, points)
+    tensorboards = Tensorboards(database, documents, objects, operations, points)
     experiments, runs, series = (
         Collection(level, database, documents, operations, points)
         for level in (EXPERIMENT, RUN, TIME_SERIES)
