@@ -87,18 +87,24 @@ def open_pages(folder: Path, options: argparse.Namespace) -> None:
     """Prints what open pages cost the emulator: half of them the list, half a job that runs."""
     with emulator(folder, 1000) as running, browser() as chromium:
         job = submit(running, "import time; time.sleep(3600)", "0")
+        asked: list[float] = []
         for number in range(options.pages):
             page = chromium.new_page()
+            page.on("request", lambda _request: asked.append(time.monotonic()))
             page.goto(
                 f"{running.url}/-/{LOCATION}/customJobs" if number % 2 else job_url(job, running)
             )
-        time.sleep(5)
+        page.wait_for_timeout(5_000)
         process = psutil.Process(running.process.pid)
-        before = processor_seconds(process)
-        time.sleep(options.seconds)
-        spent = processor_seconds(process) - before
-        share = 100 * spent / options.seconds
-        print(f"{options.pages} open pages: {share:.1f} % of a core in {options.seconds:g} s")
+        before, begun = processor_seconds(process), time.monotonic()
+        page.wait_for_timeout(1000 * options.seconds)
+        spent, elapsed = processor_seconds(process) - before, time.monotonic() - begun
+        count = sum(moment >= begun for moment in asked)
+        print(
+            f"{options.pages} open pages: {100 * spent / elapsed:.1f} % of a core in"
+            f" {elapsed:.0f} s, {count / elapsed:.1f} requests a second,"
+            f" {1000 * spent / max(1, count):.1f} ms each"
+        )
 
 
 def log(folder: Path, options: argparse.Namespace) -> None:
