@@ -70,6 +70,12 @@ def bench_batch(session: nox.Session) -> None:
     bench(session, "batch")
 
 
+@nox.session(default=False)
+def bench_samples(session: nox.Session) -> None:
+    """Run the calls of Google's public samples, and show what became of each."""
+    bench(session, "samples")
+
+
 def bench(session: nox.Session, name: str, *flags: str) -> None:
     """Runs a benchmark."""
     python = install_emulator(session)
