@@ -10,7 +10,7 @@ import pytest
 from cloud.commands import evaluate
 from cloud.commands.jobs import differing_settings
 from cloud.console import format_duration
-from cloud.serving import batch_results, prediction_text
+from cloud.serving import batch_results, evaluations, prediction_text
 from cloud.serving.batch_results import Results
 from cloud.serving.contract import TableContract
 from cloud.serving.instances import of_row, whole
@@ -140,6 +140,21 @@ def test_bare_numbers_are_scored_and_joined(
     ]
 
 
+def test_scores_are_shown_as_the_trainer_orders_them(capsys: pytest.CaptureFixture[str]) -> None:
+    own = {"pr_auc": 0.4, "auc": 0.9, "log_loss": 0.2, "ece": 0.02, "accuracy": 0.94}
+    trained = evaluations.Evaluation(own, "pr_auc", True, "")
+    # A last bit of a probability may put a row into another bin, and change no other score.
+    served = dict(sorted(own.items())) | {"ece": 0.0204}
+    assert evaluate.show("1", served, trained) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split("  ")[0] for line in lines[1:6]] == [
+        *("PR AUC", "ROC AUC", "log loss", "calibration error", "accuracy")
+    ]
+    assert evaluate.show("1", served | {"auc": 0.90001}, trained) == 1
+    assert evaluations.chief_metrics([{}, own])[:2] == ["pr_auc", "auc"]
+    assert evaluations.chief_metrics([{"auc": 0.9, "log_loss": 0.2, "pr_auc": 0.4}])[0] == "auc"
+
+
 @pytest.mark.parametrize(
     ("delay", "text"), [(0, "on time"), (1, "1 minute late"), (-7, "7 minutes early")]
 )
@@ -181,7 +196,8 @@ def test_the_sentence_of_an_error_is_found(body: str, sentence: str) -> None:
 def test_jobs_are_told_apart_by_the_settings_that_differ() -> None:
     def job(*arguments: str) -> Any:
         spec = SimpleNamespace(container_spec=SimpleNamespace(args=["trainer.whl", *arguments]))
-        return SimpleNamespace(job_spec=SimpleNamespace(worker_pool_specs=[spec]))
+        name = "projects/p/locations/l/customJobs/1"
+        return SimpleNamespace(name=name, job_spec=SimpleNamespace(worker_pool_specs=[spec]))
 
     jobs = [
         job("--train-data=gs://a/train.csv", "--table=flights", "--epochs", "3", "--seed=1"),
