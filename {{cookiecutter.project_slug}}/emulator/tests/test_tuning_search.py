@@ -146,6 +146,7 @@ OPTIMIZER = STUDY["parameters"][4]
         *(
             ({"parameters": [{"parameterId": "d"} | change]}, f"parameters[0].{message}")
             for change, message in (
+                ({"integerValueSpec": {"maxValue": str(2**60)}}, "integerValueSpec: a trial's"),
                 ({"discreteValueSpec": {"values": [2.0, 1.0]}}, "discreteValueSpec.values: exp"),
                 ({"discreteValueSpec": {}}, "discreteValueSpec.values: expected 1 to 1000"),
                 ({"categoricalValueSpec": {}}, "categoricalValueSpec.values: expected at least"),

@@ -65,14 +65,16 @@ def suggest(spec: Document, trials: Sequence[Document], most: int) -> list[Param
 
 
 def _ask(spec: Document, trials: Sequence[Document], sampler: "BaseSampler") -> list[Parameter]:
+    import numpy as np
     import optuna
 
     optuna.logging.set_verbosity(logging.WARNING)
     directions = [_direction(each) for each in spec["metrics"]]
     study = optuna.create_study(sampler=sampler, directions=directions)
     study.add_trials([_told(spec, each) for each in trials])
-    asked = study.ask()
-    return list(walk(spec["parameters"], lambda place, each: _axis(each).chosen(asked, place)))
+    with np.errstate(all="ignore"):  # ranges that doubles hardly hold are searched coarsely
+        asked = study.ask()
+        return list(walk(spec["parameters"], lambda place, each: _axis(each).chosen(asked, place)))
 
 
 def _direction(metric: Document) -> Literal["minimize", "maximize"]:

@@ -23,6 +23,7 @@ from vertex_emulator.tuning.parameters import (
 
 PATH = "studySpec"
 MAX_DISCRETE_VALUES = 1000
+MAX_INTEGER = 2**53
 LOGARITHMIC = ("UNIT_LOG_SCALE", "UNIT_REVERSE_LOG_SCALE")
 STOPPING = ("medianAutomatedStoppingSpec", "decayCurveStoppingSpec")
 REFUSED = {
@@ -117,6 +118,11 @@ def _check_range(spec: Spec, path: str) -> None:
     if low > high:
         raise invalid_argument(
             f"{path}: expected a minValue that is not above the maxValue, got {low} and {high}."
+        )
+    if kind_of(spec) == "integerValueSpec" and max(-low, high) > MAX_INTEGER:
+        raise not_emulated(
+            f"{path}: a trial's values are doubles, which hold whole numbers up to 2^53, got"
+            f" {low} to {high}."
         )
     _check_scale(spec, path, low)
 
