@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 import requests
+from custom_jobs import create, entries, spec
+from custom_jobs import run as run_job
 from google.api_core import exceptions
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import aiplatform, aiplatform_v1
@@ -27,7 +29,7 @@ def sdk(clients: Clients) -> Iterator[None]:
 
     def checked(session: Any, request: Any, **options: Any) -> Any:
         response = send(session, request, **options)
-        if response.url.startswith(clients.url):
+        if response.url.startswith(f"{clients.url}/v1/"):
             check_contract(response)
         return response
 
@@ -190,6 +192,45 @@ def test_what_a_run_read_and_wrote(experiment: str, clients: Clients) -> None:
     assert execution.get_input_artifacts() == []
     again = aiplatform.start_execution(resource_id=execution.name, resume=True)
     assert again.state.name == "RUNNING"
+
+
+def test_a_job_is_a_run(experiment: str, clients: Clients) -> None:
+    """One that names its run, one that gets one, and those that name what is not there."""
+    names = "AIP_EXPERIMENT_NAME", "AIP_EXPERIMENT_RUN_NAME"
+    code = f"import os; print(*map(os.environ.get, {names}))"
+    run = aiplatform.start_run("run-1")
+    aiplatform.end_run()
+    job = spec(code)
+    job["job_spec"] |= {
+        "experiment": f"{CONTEXTS}/{experiment}",
+        "experiment_run": run.resource_name,
+    }
+    name = run_job(clients, job).name
+    assert f"{CONTEXTS}/{experiment} {run.resource_name}" in [
+        entry.get("textPayload") for entry in entries(clients, name)
+    ]
+    found = aiplatform.ExperimentRun.get("run-1", experiment=experiment)
+    assert [each.resource_name for each in found.get_logged_custom_jobs()] == [name]
+
+    job["job_spec"]["experiment_run"] = ""
+    made = create(clients, job)
+    number = made.rpartition("/")[2]
+    assert number in {each.name for each in aiplatform.ExperimentRun.list(experiment=experiment)}
+    given = clients.jobs.get_custom_job(name=made).job_spec.experiment_run
+    assert given == f"{CONTEXTS}/{experiment}-{number}"
+
+    own, other = f"{CONTEXTS}/{experiment}", f"{CONTEXTS}/any-experiment"
+    aiplatform.Experiment.get_or_create("any-experiment")
+    for named, its_run, sentence in (
+        ("none", "", "jobSpec.experiment: The Context does not exist"),
+        (run.resource_name, "", "jobSpec.experiment: expected a context of system.Experiment"),
+        ("", run.resource_name, "jobSpec.experimentRun: expected jobSpec.experiment"),
+        (own, own, "jobSpec.experimentRun: expected a context of system.ExperimentRun"),
+        (other, run.resource_name, "jobSpec.experimentRun: .* is no run of"),
+    ):
+        job["job_spec"] |= {"experiment": named, "experiment_run": its_run}
+        with pytest.raises(exceptions.GoogleAPICallError, match=sentence):
+            create(clients, job)
 
 
 def test_a_run_has_a_tensorboard_of_its_own(experiment: str) -> None:

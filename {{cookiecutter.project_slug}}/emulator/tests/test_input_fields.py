@@ -13,6 +13,7 @@ import pytest
 from google.cloud import aiplatform_v1
 
 from vertex_emulator.errors import ApiError
+from vertex_emulator.metadata.job_runs import JobRuns
 from vertex_emulator.object_store.objects import Objects
 from vertex_emulator.state.database import Database
 from vertex_emulator.state.documents import Documents
@@ -115,7 +116,8 @@ class Emulator:
         objects.write("bucket", "model/1/saved_model.pb", io.BytesIO(b""), "text/plain")
         operations = Operations(self.documents)
         self.models = models.Models(database, self.documents, objects, operations)
-        self.jobs = jobs.Jobs(self.documents, Mock(), operations, Mock())
+        runs = JobRuns(database, self.documents, operations)
+        self.jobs = jobs.Jobs(self.documents, Mock(), operations, Mock(), runs)
         self.pipelines = pipelines.Pipelines(
             database,
             self.documents,

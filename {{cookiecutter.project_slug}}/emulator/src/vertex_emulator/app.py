@@ -24,6 +24,7 @@ from vertex_emulator.gateway.gateway import Gateway
 from vertex_emulator.guard import Guard
 from vertex_emulator.logs import routes as logs_routes
 from vertex_emulator.metadata import routes as metadata_routes
+from vertex_emulator.metadata.job_runs import JobRuns
 from vertex_emulator.monitoring import routes as monitoring_routes
 from vertex_emulator.monitoring.sampler import Sampler
 from vertex_emulator.monitoring.series import Series
@@ -97,7 +98,7 @@ def create_app(
     runner = JobRunner(documents, entries, objects, trials, data_dir / "jobs", url=url, roots=roots)
     operations = Operations(documents)
     models = Models(database, documents, objects, operations)
-    jobs = Jobs(documents, entries, operations, runner)
+    jobs = Jobs(documents, entries, operations, runner, JobRuns(database, documents, operations))
     exports = DatasetExports(documents, objects)
     pipeline_runner = PipelineRunner(database, documents, jobs=jobs, models=models, exports=exports)
     servers = ModelServers(data_dir / "servers", url)

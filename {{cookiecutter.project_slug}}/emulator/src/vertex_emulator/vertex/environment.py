@@ -165,6 +165,10 @@ def variables(
         "CLOUD_ML_PROJECT_ID": job["name"].split("/")[1],
         "CLOUD_ML_JOB_ID": job["name"].rpartition("/")[2],
     }
+    names = {"AIP_EXPERIMENT_NAME": "experiment", "AIP_EXPERIMENT_RUN_NAME": "experimentRun"}
+    environment |= {
+        name: job["jobSpec"][field] for name, field in names.items() if field in job["jobSpec"]
+    }
     base = job["jobSpec"].get("baseOutputDirectory", {}).get("outputUriPrefix")
     if base:
         base = base.rstrip("/")

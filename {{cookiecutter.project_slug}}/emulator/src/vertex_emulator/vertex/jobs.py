@@ -8,6 +8,7 @@ from typing import Any
 
 from vertex_emulator import filters
 from vertex_emulator.errors import failed_precondition, invalid_argument, not_emulated
+from vertex_emulator.metadata.job_runs import JobRuns
 from vertex_emulator.state.documents import Document, Documents
 from vertex_emulator.state.log_entries import Entries
 from vertex_emulator.times import now
@@ -47,27 +48,33 @@ class Jobs:
     """The `customJobs` collection."""
 
     def __init__(
-        self, documents: Documents, entries: Entries, operations: Operations, runner: JobRunner
+        self,
+        documents: Documents,
+        entries: Entries,
+        operations: Operations,
+        runner: JobRunner,
+        runs: JobRuns,
     ) -> None:
         self._documents = documents
         self._entries = entries
         self._operations = operations
         self._runner = runner
+        self._runs = runs
 
     def create(self, location: str, body: Any) -> Document:
         """Queues a job; `location` is `projects/P/locations/L`.
 
         Raises:
             ApiError: 400 INVALID_ARGUMENT for a malformed job; 400 UNIMPLEMENTED for a container
-                without a command, as the emulator has no containers.
+                without a command, as the emulator has no containers; 404 NOT_FOUND for an unknown
+                experiment.
         """
         job = taken(normalise("CustomJob", body), OUTPUT_ONLY, {})
         check_display_name(job)
         check_labels(job)
         check_spec(job.get("jobSpec", {}), "jobSpec")
         moment = now()
-        document = job | {
-            "name": f"{location}/customJobs/{new_id()}",
+        document = self._runs.joined(job | {"name": f"{location}/customJobs/{new_id()}"}) | {
             "state": "JOB_STATE_QUEUED",
             "createTime": moment,
             "updateTime": moment,
