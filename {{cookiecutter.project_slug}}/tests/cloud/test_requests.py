@@ -188,3 +188,12 @@ def test_a_wrong_request_of_a_command_is_caught(method: str, path: str, body: An
     request = requests.Request(method, f"http://127.0.0.1:9{path}", json=body).prepare()
     with pytest.raises((AssertionError, KeyError)):
         checked_send(requests.Session(), request)
+
+
+def test_a_request_may_have_an_enum_by_its_number_as_googles_clients_send_it() -> None:
+    """An answer has names."""
+    api, kind = validator("aiplatform.v1"), "GoogleCloudAiplatformV1StudySpecMetricSpec"
+    api.check(kind, {"metricId": "auc", "goal": 1}, is_request=True)
+    for payload, is_request in (({"goal": 1}, False), ({"goal": "UP"}, True)):
+        with pytest.raises(AssertionError):
+            api.check(kind, payload, is_request=is_request)

@@ -1,7 +1,8 @@
-"""Checks answers against Google's own description of its APIs.
+"""Checks answers and requests against Google's own description of its APIs.
 
 google-api-python-client ships the discovery documents; their schemas become JSON Schema here:
-no field that Google does not name, 64-bit integers as strings, times in RFC 3339, enums by name.
+no field that Google does not name, 64-bit integers as strings, times in RFC 3339, enums by name;
+in a request also by number, as Google's clients send them (https://protobuf.dev/programming-guides/json).
 """
 
 import functools
@@ -43,25 +44,35 @@ class Validator:
 
     def __init__(self, document: dict[str, Any]) -> None:
         self._definitions = {
-            name: _translated(schema) for name, schema in document["schemas"].items()
+            is_request: {
+                name: _translated(schema, is_request=is_request)
+                for name, schema in document["schemas"].items()
+            }
+            for is_request in (False, True)
         }
         self._methods = list(_methods(document, document["servicePath"]))
         self._common = {*document["parameters"], "$alt"}  # as the clients spell it
-        self._compiled: dict[str, jsonschema.Draft202012Validator] = {}
+        self._compiled: dict[tuple[str, bool], jsonschema.Draft202012Validator] = {}
 
-    def check(self, schema_name: str, payload: Any) -> None:
+    def check(self, schema_name: str, payload: Any, *, is_request: bool = False) -> None:
         """Checks a payload against a schema of the API.
+
+        Args:
+            schema_name: of the API.
+            payload: decoded JSON.
+            is_request: whether a client sends it, who may give an enum by its number.
 
         Raises:
             AssertionError: it does not fit; the message tells where and why.
         """
-        if schema_name not in self._compiled:
-            self._compiled[schema_name] = jsonschema.Draft202012Validator(
-                {"$ref": f"#/$defs/{schema_name}", "$defs": self._definitions}
+        key = schema_name, is_request
+        if key not in self._compiled:
+            self._compiled[key] = jsonschema.Draft202012Validator(
+                {"$ref": f"#/$defs/{schema_name}", "$defs": self._definitions[is_request]}
             )
         problems = [
             f"{schema_name} at {error.json_path}: {error.message}"
-            for error in self._compiled[schema_name].iter_errors(payload)
+            for error in self._compiled[key].iter_errors(payload)
         ]
         assert not problems, "\n".join(problems)
 
@@ -110,7 +121,7 @@ class Validator:
         unknown = set(query) - method.parameters - self._common
         assert not unknown, f"{http_method} {path} has no parameters {unknown}"
         if method.request is not None:
-            self.check(method.request, {} if body is None else body)
+            self.check(method.request, {} if body is None else body, is_request=True)
         else:
             assert body is None, f"{http_method} {path} takes no body"
 
@@ -126,7 +137,7 @@ def validator(document_name: str) -> Validator:
     return Validator(json.loads((folder / f"{document_name}.json").read_text()))
 
 
-def _translated(schema: dict[str, Any]) -> dict[str, Any]:
+def _translated(schema: dict[str, Any], *, is_request: bool) -> dict[str, Any]:
     """Turns one discovery schema (an early draft of JSON Schema) into today's JSON Schema."""
     if "$ref" in schema:
         return {"$ref": f"#/$defs/{schema['$ref']}"}
@@ -135,19 +146,25 @@ def _translated(schema: dict[str, Any]) -> dict[str, Any]:
         translated: dict[str, Any] = {
             "type": "object",
             "properties": {
-                name: _translated(field) for name, field in schema.get("properties", {}).items()
+                name: _translated(field, is_request=is_request)
+                for name, field in schema.get("properties", {}).items()
             },
             "additionalProperties": False,
         }
         if "additionalProperties" in schema:
-            translated["additionalProperties"] = _translated(schema["additionalProperties"])
+            translated["additionalProperties"] = _translated(
+                schema["additionalProperties"], is_request=is_request
+            )
         return translated
     if kind == "array":
-        return {"type": "array", "items": _translated(schema["items"])}
+        return {"type": "array", "items": _translated(schema["items"], is_request=is_request)}
     if schema.get("format") in _FORMATS:
         return _FORMATS[schema["format"]]
     typed = {} if kind in {None, "any"} else {"type": kind}
-    return typed | ({"enum": schema["enum"]} if "enum" in schema else {})
+    if "enum" not in schema:
+        return typed
+    named = typed | {"enum": schema["enum"]}
+    return {"anyOf": [named, {"type": "integer", "minimum": 0}]} if is_request else named
 
 
 @dataclass(frozen=True)
