@@ -30,7 +30,14 @@ NAMED = {"table": "NAME", "metric": "NAME", "class_weights": "X,X"}
 
 CONFIGS: dict[str, dict[str, Any]] = {
     "default": {},
-    "accurate": {"members": 16, "bins": 48, "epochs": 60, "patience": 12, "learning_rate": 0.002},
+    "accurate": {
+        "hidden_units": (256, 128),
+        "members": 16,
+        "bins": 48,
+        "epochs": 60,
+        "patience": 12,
+        "learning_rate": 0.002,
+    },
     "tiny": {
         "epochs": 2,
         "batch_size": 32,
