@@ -98,8 +98,8 @@ class Comparison:
 
     Attributes:
         path: of the field, its parts joined with dots.
-        operator: `=`, `!=`; `~` and `!~`, as these with `*` for any characters; `:`; and of moments
-            `<`, `<=`, `>` and `>=`, too.
+        operator: `=`, `!=`; `~` and `!~`, as these with `*` for any characters; `:`; `regexp` and
+            `not regexp`; and of moments `<`, `<=`, `>` and `>=`, too.
         value: what the field is compared with.
     """
 
@@ -396,7 +396,7 @@ class _Parser:
         if operator == ":":
             return Comparison(name, ":", wanted) if key is _same or wanted == "*" else OPAQUE
         if operator in ("=~", "!~"):
-            return OPAQUE
+            return Comparison(name, "regexp" if operator == "=~" else "not regexp", wanted)
         target = key(wanted)
         if isinstance(target, datetime):
             return Comparison(name, operator, target)

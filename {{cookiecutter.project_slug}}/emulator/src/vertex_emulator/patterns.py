@@ -56,3 +56,13 @@ def compile_pattern(pattern: str, where: str) -> Pattern:
 def wildcards(text: str) -> Pattern:
     """Compiles a text in which `*` stands for any characters and all else for itself."""
     return compile_pattern("(?s)" + ".*".join(map(re2.escape, text.split("*"))), "filter")
+
+
+def has_match(pattern: str, text: str | None) -> bool:
+    """Whether a text has a match; SQLite's `REGEXP` calls this for each row."""
+    return text is not None and _compiled(pattern).search(text) is not None
+
+
+@functools.lru_cache(256)
+def _compiled(pattern: str) -> Pattern:
+    return compile_pattern(pattern, "filter")

@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from vertex_emulator.disk import reporting_full_disk
+from vertex_emulator.patterns import has_match
 
 
 class Database:
@@ -36,6 +37,7 @@ class Database:
                 self._path, isolation_level=None, timeout=60, check_same_thread=False
             )
             connection.row_factory = sqlite3.Row
+            connection.create_function("regexp", 2, has_match, deterministic=True)
             connection.execute("PRAGMA synchronous = NORMAL")
             connection.execute("PRAGMA foreign_keys = ON")
             self._local.connection = connection

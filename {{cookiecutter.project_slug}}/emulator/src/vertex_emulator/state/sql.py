@@ -103,6 +103,8 @@ def _label(column: str, key: str, operator: str, value: str) -> Part | None:
 
 
 def _text(column: str, operator: str, value: str) -> Part | None:
+    if operator in ("regexp", "not regexp"):
+        return Part(f"({column} IS NOT NULL AND {column} {operator.upper()} ?)", (value,))
     if operator in ("=", "!="):
         return Part(f"({column} {operator} ?) IS TRUE", (value,))
     if operator in ("~", "!~") or (operator == ":" and "*" in value):
