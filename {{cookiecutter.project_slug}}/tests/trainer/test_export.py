@@ -346,3 +346,22 @@ def _with_dependencies(file: Any) -> list[Any]:
     """Returns a file after those that it needs, each once."""
     found = [each for needed in file.dependencies for each in _with_dependencies(needed)]
     return list({each.name: each for each in [*found, file]}.values())
+
+
+def test_training_rows_lie_beside_the_model_for_explanations(
+    trained: Trained, tmp_path: Path
+) -> None:
+    settings, table = trained.settings, TABLES[trained.settings.table]
+    rows = read_table(settings.train_data, table)
+    written = json.loads(Path(settings.model_dir, "background.json").read_text(encoding="utf-8"))
+    known = {
+        json.dumps({c.name: rows.features[c.name][place] for c in table.columns}, default=str)
+        for place in range(len(rows))
+    }
+    for row in written["rows"]:
+        whole = {c.name: row.get(c.name, c.missing) for c in table.columns}
+        typed = {name: rows.features[name].dtype.type(value) for name, value in whole.items()}
+        assert json.dumps(typed, default=str) in known
+    assert len(written["rows"]) == settings.background_rows
+    export.write_background(table, rows, tmp_path, count=0, seed=0)
+    assert list(tmp_path.iterdir()) == []
