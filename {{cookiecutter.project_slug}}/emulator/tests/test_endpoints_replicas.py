@@ -89,6 +89,10 @@ def test_the_first_request_waits_for_a_replica(
     emulator, clients, endpoint, model = scaled
     resources = {"minReplicaCount": 0, "scaleToZeroSpec": {"idleScaledownPeriod": "0.5s"}}
     deployed = deploy(clients, endpoint, model, "v1beta1", resources)
+    for api, has in (("v1", False), ("v1beta1", True)):  # v1 has no such field
+        answer = requests.get(f"{emulator.url}/{api}/{endpoint}", timeout=60)
+        [shown] = answer.json()["deployedModels"]
+        assert ("scaleToZeroSpec" in shown["dedicatedResources"]) == has
     for x in (1.0, 2.0):
         eventually(lambda: not running_pids(emulator, deployed))
         answer = predict(clients, endpoint, {"instances": [{"x": x}]})

@@ -11,6 +11,7 @@ from vertex_emulator.testing.discovery import validator
 # The API of a path, by the beginning that no other has.
 APIS = {
     "/v1/": "aiplatform.v1",
+    "/v1beta1/": "aiplatform.v1beta1",
     "/v2/": "logging.v2",
     "/v3/": "monitoring.v3",
     "/storage/v1/": "storage.v1",

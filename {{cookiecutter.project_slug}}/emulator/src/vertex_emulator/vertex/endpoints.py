@@ -80,6 +80,8 @@ LANGUAGE = filters.Language(
     fields=frozenset({"displayName", "endpoint", "labels", "createTime", "name"}),
     times=frozenset({"createTime"}),
 )
+BETA = "v1beta1"
+ONLY_IN_BETA = ("initialReplicaCount", "scaleToZeroSpec")  # of dedicatedResources
 
 
 class Endpoints:
@@ -143,18 +145,19 @@ class Endpoints:
             document["name"], "CreateEndpointOperationMetadata", "Endpoint", document
         )
 
-    def get(self, name: str) -> Document:
+    def get(self, name: str, api: str = BETA) -> Document:
         """Returns an endpoint. Raises ApiError 404 NOT_FOUND."""
-        return require(self._documents, "Endpoint", name)
+        return _as_in(api, require(self._documents, "Endpoint", name))
 
-    def list_page(self, location: str, query: dict[str, str]) -> dict[str, Any]:
+    def list_page(self, location: str, query: dict[str, str], api: str = BETA) -> dict[str, Any]:
         """Returns a page of endpoints, newest first. Raises ApiError 400 for a bad query."""
         scan = newest(self._documents, "endpoint", location)
         if query.get("orderBy"):
             scan = in_order(self._documents.list("endpoint", location), query["orderBy"])
-        return listing("endpoints", scan, query, LANGUAGE, seen=_seen)
+        page = listing("endpoints", scan, query, LANGUAGE, seen=_seen)
+        return page | {"endpoints": [_as_in(api, each) for each in page["endpoints"]]}
 
-    def patch(self, name: str, mask: str | None, body: Any) -> Document:
+    def patch(self, name: str, mask: str | None, body: Any, api: str = BETA) -> Document:
         """Changes the fields of `updateMask`, the traffic split among them.
 
         Raises:
@@ -174,7 +177,7 @@ class Endpoints:
             if "trafficSplit" in fields:
                 _check_split(endpoint.get("trafficSplit", {}), _deployed_ids(endpoint))
 
-        return self._update(name, change)
+        return _as_in(api, self._update(name, change))
 
     def delete(self, name: str) -> Document:
         """Deletes an endpoint; returns the operation.
@@ -353,11 +356,26 @@ def _normalise_deployment(message: str, body: Any, api: str) -> Document:
         to_zero = "scaleToZeroSpec" in given or given.get("minReplicaCount") == 0
     except (TypeError, KeyError, AttributeError):
         to_zero = False
-    if not to_zero or api != "v1beta1":
+    if not to_zero or api != BETA:
         return normalise(message, body)
     request = normalise(message, body, api)
     request["deployedModel"]["dedicatedResources"].setdefault("scaleToZeroSpec", {})
     return request
+
+
+def _as_in(api: str, endpoint: Document) -> Document:
+    """Returns an endpoint with the fields that the version of the API has."""
+    if api == BETA or "deployedModels" not in endpoint:
+        return endpoint
+    deployed = [dict(each) for each in endpoint["deployedModels"]]
+    for each in deployed:
+        if "dedicatedResources" in each:  # a readMask may leave it out
+            each["dedicatedResources"] = {
+                field: value
+                for field, value in each["dedicatedResources"].items()
+                if field not in ONLY_IN_BETA
+            }
+    return endpoint | {"deployedModels": deployed}
 
 
 def _seen(endpoint: Document) -> Document:
