@@ -27,6 +27,7 @@ PERMISSIONS_OF_PROJECT = (
     "aiplatform.customJobs.create",
     "aiplatform.endpoints.deploy",
     "aiplatform.endpoints.predict",
+    "aiplatform.hyperparameterTuningJobs.create",
     "aiplatform.models.upload",
     "logging.logEntries.list",
     "monitoring.timeSeries.list",
