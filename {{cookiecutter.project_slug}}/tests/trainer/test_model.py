@@ -14,6 +14,7 @@ from trainer.tabular import model
 from trainer.tabular.preprocess import Preprocessor
 from trainer.tabular.settings import Settings
 from trainer.tabular.statistics import Statistics
+from trainer.tabular.steps import Steps
 
 FILES = {"train_data": "a", "eval_data": "b", "test_data": "c"}
 
@@ -166,3 +167,50 @@ def test_a_number_is_its_place_in_bins() -> None:
     scaled = tf.constant([[-3.0, 0.0], [-0.5, 0.0], [1.0, 0.0], [9.0, 0.0]])
     (places,) = model._in_bins(scaled, statistics)  # of one bin the number itself says as much
     np.testing.assert_allclose(places, np.array([[0, 0], [0.5, 0], [1, 0.5], [1, 1]]))
+
+
+def test_a_network_learns_from_all_rows_but_those_of_its_fold() -> None:
+    settings = Settings.tiny(**FILES, table="penguins", members=2, folds=3)
+    places = tf.constant(np.tile(np.arange(6.0), (4, 1))[:, :, None])
+    folds = tf.constant([0, 2, 1, 2])
+    found = model.left_out(places, folds, settings).numpy()[:, :, 0]
+    assert found.tolist() == [[0, 1], [4, 5], [2, 3], [4, 5]]
+    others = model.learning(places, folds, settings).numpy()[:, :, 0]
+    assert others.tolist() == [[2, 3, 4, 5], [0, 1, 2, 3], [0, 1, 4, 5], [0, 1, 2, 3]]
+
+    network = build(settings, class_rows=(1, 1, 1))
+    numbers = np.ones((4, network.inputs[0].shape[1]), np.float32)
+    codes = np.ones((4, network.inputs[1].shape[1]), np.int32)
+    with tf.GradientTape() as tape:
+        outputs = model.learning(network([numbers, codes]), tf.zeros([4], tf.int32), settings)
+        loss = tf.reduce_sum(tf.square(outputs - 1))
+    variables = [weight.value for weight in network.trainable_variables]
+    moved = [tf.convert_to_tensor(each).numpy().any() for each in tape.gradient(loss, variables)]
+    of_each = len(moved) // 3
+    assert not any(moved[:of_each])
+    assert any(moved[of_each : 2 * of_each])
+    assert any(moved[2 * of_each :])
+
+
+def test_what_predicts_is_an_average_of_the_weights() -> None:
+    settings = Settings.tiny(**FILES, table="penguins", averaging=0.2)
+    statistics = statistics_of("penguins", class_rows=(1, 1, 1))
+    head = model.make_head(TABLES["penguins"], statistics, settings)
+    network = build(settings, class_rows=(1, 1, 1))
+    strategy = tf.distribute.get_strategy()
+    steps = Steps(settings, strategy, network, head, batch=4, learning_rate=0.1)
+    vector, average, *_ = steps.variables
+    numbers = np.random.default_rng(0).normal(size=(4, network.inputs[0].shape[1]))
+    codes = np.ones((4, network.inputs[1].shape[1]), np.int32)
+    labels = np.array([0, 1, 2, 1], np.int32)
+    rows = [tf.constant(each) for each in (numbers.astype(np.float32), codes, labels, 0 * labels)]
+    batches = tf.tile([[0, 1, 2, 3]], [settings.steps_per_execution, 1])
+    expected = average.numpy()
+    for taken in (1, 2, 3):
+        steps.take(batches, tf.constant(1), *rows)
+        kept = min(0.2, taken / (taken + 10))
+        expected = kept * expected + (1 - kept) * vector.numpy()
+        np.testing.assert_allclose(average.numpy(), expected, rtol=1e-4, atol=1e-6)
+    steps.update_model()
+    first = np.ravel(network.trainable_variables[0])
+    np.testing.assert_array_equal(first, average.numpy()[: len(first)])
