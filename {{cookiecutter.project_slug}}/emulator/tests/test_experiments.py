@@ -15,6 +15,7 @@ from google.cloud import aiplatform, aiplatform_v1
 from raw_requests import ask
 
 from vertex_emulator.testing.clients import PROJECT, REGION, Clients, check_contract
+from vertex_emulator.testing.plugin import write_credentials
 
 STORE = f"projects/{PROJECT}/locations/{REGION}/metadataStores/default"
 CONTEXTS = f"{STORE}/contexts"
@@ -23,7 +24,7 @@ _numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="module", autouse=True)
-def sdk(clients: Clients) -> Iterator[None]:
+def sdk(clients: Clients, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Points the SDK at the emulator; each answer is as Google describes it."""
     send = requests.Session.send
 
@@ -35,6 +36,8 @@ def sdk(clients: Clients) -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(requests.Session, "send", checked)
+        credentials = write_credentials(tmp_path_factory.mktemp("credentials"))
+        patch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(credentials))
         aiplatform.init(
             project=PROJECT,
             location=REGION,
@@ -239,9 +242,12 @@ def test_a_run_has_a_tensorboard_of_its_own(experiment: str) -> None:
     with pytest.raises(RuntimeError, match="backing tensorboard"):
         aiplatform.log_time_series_metrics({"loss": 1.0})
     board = aiplatform.Tensorboard.create(display_name="own", labels={"made": "here"})
+    aiplatform.init(experiment="with-own-curves", experiment_tensorboard=board)
+    backing = aiplatform.Experiment("with-own-curves").get_backing_tensorboard_resource()
+    assert backing.resource_name == board.resource_name
     run.assign_backing_tensorboard(board)
     run.log_time_series_metrics({"loss": 0.5}, step=7)
-    aiplatform.end_run()
+    run.end_run()
     aiplatform.init(experiment=experiment)
     assert list(run.get_time_series_data_frame()["step"]) == [7]
     [found] = aiplatform.Tensorboard.list(filter='display_name="own" AND labels.made="here"')

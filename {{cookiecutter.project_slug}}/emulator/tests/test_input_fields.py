@@ -13,10 +13,17 @@ import pytest
 from google.cloud import aiplatform_v1
 
 from vertex_emulator.errors import ApiError
+from vertex_emulator.metadata.contexts import Contexts
+from vertex_emulator.metadata.executions import Artifacts, Executions
 from vertex_emulator.metadata.job_runs import JobRuns
+from vertex_emulator.metadata.nodes import ARTIFACT, CONTEXT, EXECUTION
+from vertex_emulator.metadata.stores import Stores
 from vertex_emulator.object_store.objects import Objects
 from vertex_emulator.state.database import Database
 from vertex_emulator.state.documents import Documents
+from vertex_emulator.tensorboards import instances, levels
+from vertex_emulator.tensorboards.instances import Tensorboards
+from vertex_emulator.tensorboards.points import Points
 from vertex_emulator.vertex import (
     batch_jobs,
     dataset_export,
@@ -29,6 +36,7 @@ from vertex_emulator.vertex import (
 )
 from vertex_emulator.vertex.messages import read_mask
 from vertex_emulator.vertex.operations import Operations
+from vertex_emulator.vertex.resources import new_id
 from vertex_emulator.vertex.trials import Trials
 
 LOCATION = "projects/p/locations/l"
@@ -91,7 +99,14 @@ ELSEWHERE = {
     "Model": {"versionAliases"},  # with `default` beside them
     "DeployedModel": {"id", "model"},
     "TrainingPipeline": {"modelToUpload"},  # as a Model, of which it must be one
-}
+    **{  # a new etag
+        message: {"etag"}
+        for message in (
+            "Context", "Execution", "Artifact", "Tensorboard", "TensorboardExperiment",
+            "TensorboardRun", "TensorboardTimeSeries",
+        )
+    },
+}  # fmt: skip
 # Lists of messages, messages that stand for any JSON, and maps are leaves.
 SAMPLES: dict[str, Any] = {
     "TYPE_STRING": "text", "TYPE_BOOL": True, "TYPE_INT32": 1, "TYPE_INT64": "1",
@@ -156,6 +171,35 @@ class Emulator:
         created = self.endpoints.create(LOCATION, {}, {"displayName": "e"})
         self.endpoint = created["response"]["name"]
 
+        self.nodes = {
+            "Context": Contexts(database, self.documents, operations),
+            "Execution": Executions(database, self.documents, operations),
+            "Artifact": Artifacts(database, self.documents, operations),
+        }
+        stores = Stores(database, self.documents, operations)
+        self.store = stores.create(LOCATION, {}, {})["response"]["name"]
+        points = Points(database)
+        self.boards = Tensorboards(database, self.documents, objects, operations, points)
+        self.curves = {
+            level.message: levels.Collection(level, database, self.documents, operations, points)
+            for level in (levels.EXPERIMENT, levels.RUN, levels.TIME_SERIES)
+        }
+        board = self.create_tensorboard({"displayName": "b"})["name"]
+        trained = self.create_curve("TensorboardExperiment", {}, board)["name"]
+        run = self.create_curve("TensorboardRun", {}, trained)["name"]
+        self.parents = {
+            "TensorboardExperiment": board, "TensorboardRun": trained, "TensorboardTimeSeries": run,
+        }  # fmt: skip
+
+    def create_tensorboard(self, tensorboard: Any) -> Any:
+        return self.boards.create(LOCATION, tensorboard)["response"]
+
+    def create_curve(self, message: str, resource: Any, parent: str = "") -> Any:
+        collection = self.curves[message]
+        query = {collection.level.id_parameter: new_id()}
+        named = {"displayName": new_id()} | resource
+        return collection.create(parent or self.parents[message], query, named)
+
     def upload(self, model: Any) -> Any:
         made = self.models.upload(LOCATION, {"model": model})["response"]
         return self.models.get(made["model"])
@@ -187,6 +231,14 @@ class Emulator:
         return self.endpoints._operations.get(name)["response"]["deployedModel"]
 
 
+def node(message: str) -> Callable[[Emulator, Any], Any]:
+    return lambda emulator, given: emulator.nodes[message].create(emulator.store, {}, given)
+
+
+def curve(message: str) -> Callable[[Emulator, Any], Any]:
+    return lambda emulator, given: emulator.create_curve(message, given)
+
+
 CALLS: dict[str, tuple[Callable[[Emulator, Any], Any], Any]] = {
     "Model": (Emulator.upload, MODEL),
     "Endpoint": (Emulator.create_endpoint, {"displayName": "e"}),
@@ -196,6 +248,13 @@ CALLS: dict[str, tuple[Callable[[Emulator, Any], Any], Any]] = {
     "TrainingPipeline": (Emulator.create_pipeline, PIPELINE),
     "BatchPredictionJob": (Emulator.create_batch_job, BATCH),
     "DeployedModel": (Emulator.deploy, {"dedicatedResources": RESOURCES}),
+    "Context": (node("Context"), {"schemaTitle": "system.Experiment"}),
+    "Execution": (node("Execution"), {"schemaTitle": "system.Run"}),
+    "Artifact": (node("Artifact"), {"schemaTitle": "system.Artifact"}),
+    "Tensorboard": (Emulator.create_tensorboard, {"displayName": "b"}),
+    "TensorboardExperiment": (curve("TensorboardExperiment"), {}),
+    "TensorboardRun": (curve("TensorboardRun"), {}),
+    "TensorboardTimeSeries": (curve("TensorboardTimeSeries"), {"valueType": "SCALAR"}),
 }
 OUTPUT_ONLY = {
     "Model": models.OUTPUT_ONLY,
@@ -206,6 +265,13 @@ OUTPUT_ONLY = {
     "TrainingPipeline": pipelines.OUTPUT_ONLY,
     "BatchPredictionJob": batch_jobs.OUTPUT_ONLY,
     "DeployedModel": endpoints.DEPLOYED_OUTPUT_ONLY,
+    "Context": CONTEXT.output_only,
+    "Execution": EXECUTION.output_only,
+    "Artifact": ARTIFACT.output_only,
+    "Tensorboard": instances.OUTPUT_ONLY,
+    "TensorboardExperiment": levels.EXPERIMENT.output_only,
+    "TensorboardRun": levels.RUN.output_only,
+    "TensorboardTimeSeries": levels.TIME_SERIES.output_only,
 }
 
 
