@@ -24,6 +24,7 @@ playwright = pytest.importorskip("playwright.sync_api", reason="playwright is no
 BROWSER = os.environ.get("CONSOLE_BROWSER") or shutil.which("chromium")
 pytestmark = pytest.mark.skipif(BROWSER is None, reason="there is no chromium")
 expect: Any = playwright.expect
+expect.set_options(timeout=60_000)  # of a machine that other tests keep busy
 
 # What the browser says of answers that are no success, and of a card that wants more than to show.
 EXPECTED = re.compile("status of|ERR_CONNECTION_REFUSED|Blocked script|violates the following")

@@ -75,12 +75,13 @@ function logLine(line) {
   const time = document.createElement("time");
   time.dateTime = time.title = line.moment;
   time.textContent = line.clock;
-  item.append(time, span("severity", line.severity), span("replica", line.replica), span("text", line.text));
+  const text = span("text", line.text);
   if (line.left) {
     const left = document.createElement("em");
     left.textContent = line.left;
-    item.append(left);
+    text.append(" ", left);
   }
+  item.append(time, span("severity", line.severity), span("replica", line.replica), text);
   return item;
 }
 
@@ -119,8 +120,8 @@ const colour = (index) => styles.getPropertyValue(`--c${index % COLOURS}`).trim(
 
 const clock = (seconds) => new Date(seconds * 1000).toISOString().slice(11, 19);
 
-// One point, or several of the same moment, lie in the middle of a minute.
-const around = (low, high) => (low === high ? [low - 30, high + 30] : [low, high]);
+// What is of one moment lies in the middle of a minute; within a second it lies in two, which have labels.
+const around = (low, high) => (low === high ? [low - 30, high + 30] : high - low < 1 ? [low - 1, high + 1] : [low, high]);
 
 // The places of scattered points have room at both ends.
 function extent(chart, x, low, high) {
