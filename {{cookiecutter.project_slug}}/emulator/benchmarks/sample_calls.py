@@ -122,13 +122,13 @@ def train_on_a_managed_table(world: World) -> None:
     job = aiplatform.CustomTrainingJob(
         display_name=world.name("job"),
         script_path=world.script(TABLE_SCRIPT),
-        container_uri=f"{TRAINING}/tf-cpu.2-8:latest",
-        requirements=["pandas"],
-        model_serving_container_image_uri=f"{PREDICTION}/sklearn-cpu.1-6:latest",
+        container_uri=f"{TRAINING}/tf-cpu.2-9:latest",
+        requirements=["gcsfs", "pandas"],
+        model_serving_container_image_uri=f"{PREDICTION}/tf2-cpu.2-9:latest",
     )
-    model = job.run(table, replica_count=1, model_display_name=world.name("model"), args=[])
+    model = job.run(table, replica_count=1, model_display_name=world.name("model"))
     endpoint = model.deploy(machine_type=MACHINE)
-    assert endpoint.predict(instances=[[1, 1]]).predictions == ["high"]
+    assert len(endpoint.predict([[0.5], [1.5]]).predictions) == 2
     endpoint.undeploy_all()
     endpoint.delete()
     table.delete()
@@ -422,6 +422,25 @@ def cancel_a_tuning(world: World) -> None:
 
 
 @sample(
+    "builder: upload_tensorboard_log_one_time_sample",
+    "builder: upload_tensorboard_log_continuously_sample",
+)
+def upload_curves(world: World) -> None:
+    board = aiplatform.Tensorboard.create(display_name=world.name("board"))
+    logs = {"tensorboard_id": board.name, "logdir": str(world.event_files)}
+    aiplatform.upload_tb_log(tensorboard_experiment_name=world.name("once"), **logs)
+    aiplatform.start_upload_tb_log(tensorboard_experiment_name=world.name("always"), **logs)
+    try:
+        time.sleep(5)  # it looks for new files now and then
+    finally:
+        aiplatform.end_upload_tb_log()
+    found = aiplatform.TensorboardExperiment.list(tensorboard_name=board.resource_name)
+    assert len(found) == 2
+    for each in found:
+        assert aiplatform.TensorboardRun.list(tensorboard_experiment_name=each.resource_name)
+
+
+@sample(
     "builder: init_sample",
     "builder: experiment_tracking/create_experiment_sample",
     "builder: experiment_tracking/create_experiment_default_tensorboard_sample",
@@ -597,9 +616,6 @@ def keep_lineage(world: World) -> None:
 
 # What needs no other service, and is not called here.
 NOT_RUN = {
-    "builder: upload_tensorboard_log_one_time_sample": "not emulated: a TensorBoard's own bucket",
-    "builder: upload_tensorboard_log_continuously_sample": "not emulated: a TensorBoard's own"
-    " bucket",
     "builder: create_training_pipeline_custom_training_managed_dataset_sample": "not emulated:"
     " images",
     "builder: create_custom_job_with_experiment_autologging_sample": "not tried: wants MLflow",

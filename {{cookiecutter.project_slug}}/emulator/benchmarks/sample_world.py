@@ -51,10 +51,16 @@ TABLE_SCRIPT = """
 import os
 import pandas as pd
 import tensorflow as tf
-parts = [pd.read_csv(tf.io.gfile.GFile(path))
-         for path in tf.io.gfile.glob(os.environ["AIP_TRAINING_DATA_URI"])]
-assert len(pd.concat(parts)) > 30
-""" + SKLEARN_SCRIPT.lstrip()
+def rows(split):
+    files = tf.data.Dataset.list_files([os.environ[f"AIP_{split}_DATA_URI"]])
+    table = pd.concat([pd.read_csv(file.numpy().decode()) for file in files])
+    return table[["x"]].values, table["y"].values
+model = tf.keras.Sequential([tf.keras.layers.Dense(4), tf.keras.layers.Dense(1)])
+model.compile(loss="mse", optimizer="adam")
+model.fit(*rows("TRAINING"), epochs=1, validation_data=rows("VALIDATION"))
+print(model.evaluate(*rows("TEST")))
+tf.saved_model.save(model, os.environ["AIP_MODEL_DIR"])
+"""
 TUNING_SCRIPT = """
 import argparse, hypertune
 parser = argparse.ArgumentParser()
@@ -145,12 +151,24 @@ class World:
         return f"gs://{BUCKET}/tensorflow/model"
 
     @cached_property
+    def event_files(self) -> Path:
+        """A folder with the curves of `tensorflow_export`."""
+        self.tensorflow_export  # noqa: B018, it writes them
+        for blob in self.bucket.list_blobs(prefix="tensorflow/logs/"):
+            if blob.name.endswith("/"):  # TensorFlow's own mark of a folder
+                continue
+            file = self.folder / "curves" / blob.name.removeprefix("tensorflow/logs/")
+            file.parent.mkdir(parents=True, exist_ok=True)
+            blob.download_to_filename(file)
+        return self.folder / "curves"
+
+    @cached_property
     def rows(self) -> str:
         return self.put("rows.jsonl", "[0, 0]\n[1, 1]\n")
 
     @cached_property
     def table(self) -> str:
-        lines = "".join(f"{number},{number % 2}\n" for number in range(50))
+        lines = "".join(f"{number / 2},{number % 2}\n" for number in range(1, 50))
         return self.put("table.csv", f"x,y\n{lines}")
 
     def experiment(self, **options: Any) -> str:
