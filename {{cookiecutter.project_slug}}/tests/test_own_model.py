@@ -127,12 +127,12 @@ def test_a_model_of_images_goes_the_whole_road(digits: OwnProject) -> None:
 
 
 def test_flags_of_a_script_are_searched(digits: OwnProject) -> None:
-    searched = ("--search", "learning-rate=0.001..0.01:log", "--trials", "1", "--parallel", "1")
+    searched = ("--search", "learning-rate=0.001..0.01:log", "--trials", "1")
     shown = digits.run("tune", *searched, "--", "--epochs", "2")
     assert re.search(r"Trial 1: val_accuracy 0\.\d+ with --learning-rate=0\.00\d+, the best", shown)
     assert re.search(r"it has accuracy 0\.\d+, the defaults have 0\.\d+: ", shown)
     assert "nox -s submit -- -- --epochs 2 --learning-rate=0.00" in shown
-    assert "expected the name of a metric" in digits.refusal("tune", "--metric", "", *searched)
+    assert "expected a name without spaces" in digits.refusal("tune", "--metric", "a b", *searched)
 
 
 def test_what_an_own_model_does_not_take_is_one_sentence(digits: OwnProject) -> None:

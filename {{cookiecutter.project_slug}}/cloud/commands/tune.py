@@ -18,10 +18,16 @@ from cloud.console import err, out, say, text
 from cloud.training import experiments, job_flags, job_logs, job_request, outcome, trials, tuning
 from cloud.training.tuning import TuningSettings
 
+PARALLEL = 2  # trials at a time, where nobody says
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--trials", type=int, default=20, help="trainings; default: 20")
-    parser.add_argument("--parallel", type=int, default=2, help="trainings at a time; default: 2")
+    parser.add_argument(
+        "--parallel",
+        type=int,
+        help=f"trainings at a time; default: {PARALLEL}, where there are so many",
+    )
     parser.add_argument(
         "--search",
         action="append",
@@ -45,8 +51,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--stopping",
         choices=tuning.STOPPING,
-        default="none",
-        help="median ends a trial that is worse than the median of the others at the same epoch",
+        default="median",
+        help="median, the default, ends a trial that is worse than the median of the others at the"
+        " same epoch; none lets every trial end by itself",
     )
     parser.add_argument(
         "--max-failed",
@@ -68,7 +75,7 @@ def run(client: Client, options: argparse.Namespace) -> int:
     say(f"Target: {client.target}")
     settings = TuningSettings(
         trials=options.trials,
-        parallel=options.parallel,
+        parallel=min(PARALLEL, options.trials) if options.parallel is None else options.parallel,
         max_failed=options.max_failed,
         algorithm=options.algorithm,
         stopping=options.stopping,

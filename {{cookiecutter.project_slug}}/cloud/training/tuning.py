@@ -49,7 +49,7 @@ class TuningSettings:
     parallel: int
     max_failed: int = 0
     algorithm: str = "bayesian"
-    stopping: str = "none"
+    stopping: str = "median"
     metric: str | None = None
     goal: str | None = None
     search: Sequence[str] = ()
