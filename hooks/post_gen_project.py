@@ -38,6 +38,7 @@ TRAINER_OF_TABLES = (
     "trainer/README.md",
     "benchmarks",
     "docs/course.md",
+    "docs/cours.md",
 )
 OWN_TESTS = ("conftest.py", "test_own_model.py")
 # Scores on a table's test rows, which a script of one's own has none of.

@@ -19,6 +19,7 @@ from cloud.command_line import parse
 from cloud.commands import COMMANDS
 
 PAGE = ROOT / "docs" / "course.md"
+IN_FRENCH = ROOT / "docs" / "cours.md"
 FENCE = re.compile(
     r"^```(console|output|console cloud|console client)\n(.*?)^```$", re.DOTALL | re.MULTILINE
 )
@@ -158,3 +159,13 @@ def test_the_course_uses_every_command_but_demo_and_adopt() -> None:
 def test_the_page_links_to_files_that_exist() -> None:
     for name in re.findall(r"`((?:tests|trainer|cloud)/[\w./]+\.py)`", PAGE.read_text()):
         assert Path(ROOT, name).is_file(), name
+
+
+def test_the_page_in_french_has_the_same_lessons_commands_and_outputs() -> None:
+    pages = [page.read_text(encoding="utf-8") for page in (PAGE, IN_FRENCH)]
+    fences = [[fence[0] for fence in FENCE.finditer(page)] for page in pages]
+    assert fences[0] == fences[1]
+    headings = [re.findall(r"^(##+ \d*)", page, re.MULTILINE) for page in pages]
+    assert headings[0] == headings[1]
+    named = [set(re.findall(r"`((?:nox -s|gcloud) [^`]+)`", page)) for page in pages]
+    assert named[0] == named[1]
