@@ -17,6 +17,7 @@ from cloud.resources.resource import Resource, is_labelled
 APIS = (
     "aiplatform.googleapis.com",
     "artifactregistry.googleapis.com",
+    "bigquery.googleapis.com",  # logged requests lie there
     "cloudbilling.googleapis.com",
     "compute.googleapis.com",
     "iam.googleapis.com",
