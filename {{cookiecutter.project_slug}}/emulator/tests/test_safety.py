@@ -77,12 +77,12 @@ def test_deep_nesting_is_refused(clients: Clients, depth: int) -> None:
 @pytest.mark.parametrize(
     "path",
     [
-        "/v1/{location}/trainingPipelines",
+        "/v1/{location}/featurestores",
         "/v1/{location}/endpoints/1:explain",
         "/v1/{location}/customJobs/",
         "/v1/{location}/customJobs/%0A",
         "/v1/projects/p",
-        "/v1beta1/{location}/tensorboards",
+        "/v1beta1/{location}/schedules",
         "/v2/projects/p/sinks",
     ],
 )
