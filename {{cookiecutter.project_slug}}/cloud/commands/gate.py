@@ -11,11 +11,11 @@ from google.api_core import exceptions
 
 from cloud import lookup
 from cloud.client import Client
-from cloud.commands.jobs import CARD
 from cloud.console import Column, next_commands, out, say, table
 from cloud.errors import UserError
 from cloud.serving import evaluations
 from cloud.serving.evaluations import Evaluation
+from cloud.serving.model_folder import CARD
 from cloud.training import trials
 from table_schema.metrics import NAMES
 

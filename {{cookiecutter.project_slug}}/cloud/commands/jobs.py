@@ -31,6 +31,7 @@ from cloud.console import (
 )
 from cloud.errors import UserError
 from cloud.serving import evaluations
+from cloud.serving.model_folder import CARD
 from cloud.training import charts, experiments, job_logs, job_request, outcome, trials
 from table_schema.columns import SPLITS
 from table_schema.metrics import NAMES
@@ -44,7 +45,6 @@ STYLES = {
 SHOWN_METRICS = 2  # more make the table too wide for a terminal
 WATCH_SECONDS = 2.0
 SETTINGS_WIDTH = 60
-CARD = "model_card.html"  # as the trainer writes it beside its SavedModel
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -9,6 +9,7 @@ from cloud.console import say, step
 from cloud.errors import UserError
 
 SAVED_MODEL = "saved_model.pb"
+CARD = "model_card.html"  # as the trainer writes it beside its SavedModel
 VERSION = "1"
 
 
