@@ -11,7 +11,10 @@ import pytest
 from bake import PROJECT, copy_template, run_cookiecutter
 
 COMMANDS = "cloud/commands/__init__.py"
-OLD_PURPOSE, NEW_PURPOSE = "list the jobs of this project", "list the jobs, or show one"
+OLD_PURPOSE, NEW_PURPOSE = (
+    "go back to the version before",
+    "go back to the previous default version",
+)
 NEW_FILE = ".editorconfig"
 
 pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
