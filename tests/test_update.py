@@ -91,7 +91,7 @@ def test_an_update_keeps_what_the_owner_changed(template: Path, project: Path) -
     assert known["context"]["cookiecutter"]["project_name"] == "Our birds"
 
     change(project / "pyproject.toml", 'region = "us-central1"', 'region = "europe-west1"')
-    change(project / "trainer/tabular/plan.py", "STEPS = 4_000", "STEPS = 5_000")
+    change(project / "trainer/tabular/plan.py", "FOLDS = 5", "FOLDS = 4")
     change(project / "trainer/tables/penguins.toml", "epochs = 40", "epochs = 41")
     (project / "trainer/tables/eggs.toml").write_text("# a table of our own\n", encoding="utf-8")
     change(project / COMMANDS, '"demo": "run every', '"demo": "ours: run every')
