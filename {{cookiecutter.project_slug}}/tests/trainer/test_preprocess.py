@@ -110,7 +110,7 @@ def test_blocks_on_disk_are_what_is_in_memory(statistics: Statistics, tmp_path: 
     expected = preprocessor.encode(make_rows())
     found = preprocessor.encode_blocks([make_rows()] * 3, 12, tmp_path)
     for array, values in zip(found.arrays, expected.arrays, strict=True):
-        assert isinstance(array, np.memmap)
+        assert isinstance(array, np.memmap) or array.strides == (0,)
         np.testing.assert_array_equal(array, np.concatenate([values] * 3))
 
 
