@@ -226,6 +226,24 @@ def test_requests_fit_googles_description(clients: Clients, batch_models: dict[s
     }
 
 
+def test_the_emulator_ends_while_replicas_start(batch_exports: Path, tmp_path: Path) -> None:
+    running = start(tmp_path / "data")
+    try:
+        clients = Clients(running.url)
+        clients.storage.create_bucket("batch-bucket", location="us-central1")
+        model = upload_export(clients, batch_exports / "price", "gs://batch-bucket/m").model
+        put(clients, "in/1.jsonl", jsonl(flights(100)))
+        job = create(clients, job_of(model, ["gs://batch-bucket/in/*"]))
+        while not running_pids(running, job.name.rpartition("/")[2]):
+            time.sleep(0.01)
+        running.stop()
+        running = start(tmp_path / "data")
+        job = wait(Clients(running.url), job.name)
+        assert (job.state.name, counts(job)) == ("JOB_STATE_SUCCEEDED", (100, 0, 0))
+    finally:
+        running.stop()
+
+
 def test_a_killed_job_goes_on(batch_exports: Path, tmp_path: Path) -> None:
     """The emulator or a replica killed with -9 at random moments: each row once, in order."""
     rows = flights(50_000)
@@ -254,8 +272,9 @@ def test_a_killed_job_goes_on(batch_exports: Path, tmp_path: Path) -> None:
             time.sleep(chance.uniform(0, 0.3))
             reached = counts(job)[0]
             if kill % 3 == 2:
-                victim = min(running_pids(running, job.name.rpartition("/")[2]))
-                psutil.Process(victim).kill()
+                while not (victims := running_pids(running, job.name.rpartition("/")[2])):
+                    time.sleep(0.01)  # another takes the place of one that is gone
+                psutil.Process(min(victims)).kill()
                 continue
             running.process.kill()
             running.process.wait()

@@ -187,6 +187,8 @@ class BatchRunner:
             total = sum(self._count(source, job) for source in sources)  # while they start
             self._check(name)
             for server in servers:
+                while not server.ready.wait(SAVE_SECONDS):
+                    self._check(name)  # at the emulator's end nobody gives it the model any more
                 server.wait()
             self._documents.update(name, to_running)
             self._say(name, output.reached, total)
