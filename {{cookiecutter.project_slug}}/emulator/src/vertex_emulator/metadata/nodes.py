@@ -26,10 +26,9 @@ from vertex_emulator.vertex.resources import (
     MAX_NAME_CHARACTERS,
     ORDERS,
     check_labels,
-    in_order,
     listing,
     new_id,
-    newest,
+    ordered,
     require,
     taken,
 )
@@ -143,10 +142,10 @@ class Nodes:
         """
         require(self._documents, "MetadataStore", parent)
         kind = self._kind
-        scan = newest(self._documents, kind.message, parent, derived=("metadata",))
-        if query.get("orderBy"):
-            found = self._documents.list(kind.message, parent)
-            scan = in_order(found, query["orderBy"], NODE_ORDERS)
+        order = query.get("orderBy")
+        scan = ordered(
+            self._documents, kind.message, parent, order, NODE_ORDERS, derived=("metadata",)
+        )
         return listing(kind.collection, scan, query, kind.language, shown=shown, seen=_seen)
 
     def patch(self, name: str, query: dict[str, str], mask: str | None, body: Any) -> Document:

@@ -18,10 +18,9 @@ from vertex_emulator.vertex.operations import Operations
 from vertex_emulator.vertex.resources import (
     check_display_name,
     check_labels,
-    in_order,
     listing,
     new_id,
-    newest,
+    ordered,
     require,
     taken,
 )
@@ -79,9 +78,7 @@ class Tensorboards:
 
     def list_page(self, location: str, query: dict[str, str]) -> dict[str, Any]:
         """Returns a page of TensorBoards, newest first where the query names no order."""
-        scan = newest(self._documents, TENSORBOARD, location)
-        if query.get("orderBy"):
-            scan = in_order(self._documents.list(TENSORBOARD, location), query["orderBy"])
+        scan = ordered(self._documents, TENSORBOARD, location, query.get("orderBy"))
         return listing("tensorboards", scan, query, LANGUAGE, shown=self._shown, seen=_seen)
 
     def patch(self, name: str, mask: str | None, body: Any) -> Document:

@@ -19,10 +19,9 @@ from vertex_emulator.vertex.operations import Operations
 from vertex_emulator.vertex.resources import (
     check_display_name,
     check_labels,
-    in_order,
     listing,
     new_id,
-    newest,
+    ordered,
     require,
     taken,
 )
@@ -171,9 +170,7 @@ class Collection:
         """
         level = self.level
         require(self._documents, level.parent, parent)
-        scan = newest(self._documents, level.message, parent)
-        if query.get("orderBy"):
-            scan = in_order(self._documents.list(level.message, parent), query["orderBy"])
+        scan = ordered(self._documents, level.message, parent, query.get("orderBy"))
         return listing(level.items, scan, query, LANGUAGE)
 
     def patch(self, name: str, mask: str | None, body: Any) -> Document:

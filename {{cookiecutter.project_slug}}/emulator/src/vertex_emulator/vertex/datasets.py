@@ -16,11 +16,10 @@ from vertex_emulator.vertex.operations import Operations
 from vertex_emulator.vertex.resources import (
     check_display_name,
     check_labels,
-    in_order,
     listing,
     mask_fields,
     new_id,
-    newest,
+    ordered,
     require,
     taken,
 )
@@ -84,9 +83,7 @@ class Datasets:
 
     def list_page(self, location: str, query: dict[str, str]) -> dict[str, Any]:
         """Returns a page of data sets, newest first. Raises ApiError 400 for a bad query."""
-        scan = newest(self._documents, KIND, location)
-        if query.get("orderBy"):
-            scan = in_order(self._documents.list(KIND, location), query["orderBy"])
+        scan = ordered(self._documents, KIND, location, query.get("orderBy"))
         return listing("datasets", scan, query, LANGUAGE)
 
     def patch(self, name: str, mask: str | None, body: Any) -> Document:

@@ -27,11 +27,10 @@ from vertex_emulator.vertex.request_log import RequestLogs, check_config
 from vertex_emulator.vertex.resources import (
     check_display_name,
     check_labels,
-    in_order,
     listing,
     mask_fields,
     new_id,
-    newest,
+    ordered,
     require,
     taken,
     unversioned,
@@ -151,9 +150,7 @@ class Endpoints:
 
     def list_page(self, location: str, query: dict[str, str], api: str = BETA) -> dict[str, Any]:
         """Returns a page of endpoints, newest first. Raises ApiError 400 for a bad query."""
-        scan = newest(self._documents, "endpoint", location)
-        if query.get("orderBy"):
-            scan = in_order(self._documents.list("endpoint", location), query["orderBy"])
+        scan = ordered(self._documents, "endpoint", location, query.get("orderBy"))
         page = listing("endpoints", scan, query, LANGUAGE, seen=_seen)
         return page | {"endpoints": [_as_in(api, each) for each in page["endpoints"]]}
 

@@ -186,7 +186,7 @@ def listing(
 
     Args:
         key: the field of the answer that holds the items.
-        scan: `newest` or `in_order`.
+        scan: `newest`, `in_order` or `ordered`.
         query: the request's.
         language: of the filter.
         shown: makes of a stored document what the answer shows.
@@ -222,6 +222,27 @@ def newest(documents: Documents, kind: str, location: str, derived: Collection[s
             yield ("", number), document
 
     return scan
+
+
+def ordered(
+    documents: Documents,
+    kind: str,
+    parent: str,
+    order: str | None,
+    fields: Mapping[str, str] = ORDERS,
+    *,
+    derived: Collection[str] = (),
+) -> Scan:
+    """A list in the order that a query names, newest first where it names none.
+
+    The arguments are those of `newest` and `in_order`.
+
+    Raises:
+        ApiError: 400 UNIMPLEMENTED for an order that is not among the fields.
+    """
+    if order:
+        return in_order(documents.list(kind, parent), order, fields)
+    return newest(documents, kind, parent, derived)
 
 
 def in_order(found: Iterable[Document], order: str, fields: Mapping[str, str] = ORDERS) -> Scan:
