@@ -213,6 +213,15 @@ def test_drift_of_logged_requests_and_of_a_file_is_found(project: Project) -> No
     assert not document["is_found"]
     assert sum(each["rows"] for each in document["periods"]) == document["rows"]
 
+    printed = project.run("evaluate", "--labels", str(rows), "--since", "1d")
+    assert "The predictions are as good as the trainer measured" in printed
+    [written] = (project.folder / "runs" / "evaluate").glob("*.json")
+    [version] = json.loads(written.read_text(encoding="utf-8"))["versions"]
+    assert version["total"]["labelled"] == document["rows"]
+    for name, score in version["trained"]["scores"].items():
+        tolerance = 1e-3 if name == "ece" else 1e-6
+        assert version["total"]["scores"][name] == pytest.approx(score, abs=tolerance)
+
     header, *lines = (line.split(",") for line in rows.read_text().splitlines())
     place = header.index("dep_delay")
     for line in lines:

@@ -1,7 +1,6 @@
 """drift: compares the rows that came with those that the model learned from."""
 
 import argparse
-import time
 import webbrowser
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,7 +9,7 @@ from cloud import lookup
 from cloud.client import Client
 from cloud.console import Cell, Column, counted, next_commands, out, say, step, table, text
 from cloud.errors import UserError
-from cloud.monitoring import columns, predictions, report, request_log, training_rows
+from cloud.monitoring import columns, predictions, report, request_log, since, training_rows
 from cloud.monitoring.columns import SHARE, Limits
 from cloud.monitoring.distances import THRESHOLD
 from cloud.monitoring.report import Drift
@@ -18,9 +17,6 @@ from cloud.monitoring.request_log import Logged
 from cloud.serving import contract, instances
 from cloud.serving.contract import TableContract
 from cloud.serving.instances import Instance
-
-# The first rows may still be on their way.
-WAIT_SECONDS = 4.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,9 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="rows as 'predict' and 'batch' take them; default: the requests that were logged",
     )
     parser.add_argument("--allow-missing", action="store_true", help=instances.ALLOW_MISSING)
-    parser.add_argument(
-        "--days", type=float, help="of the logged requests, those of so many days; default: all"
-    )
+    since.add_argument(parser)
     parser.add_argument(
         "--threshold",
         type=float,
@@ -90,10 +84,9 @@ def check(options: argparse.Namespace) -> None:
     for name, value in (("threshold", options.threshold), ("share", options.share)):
         if not 0 <= value <= 1:
             raise UserError(f"--{name}: expected 0 to 1, got {value:g}.")
-    if options.days is not None and not options.days > 0:
-        raise UserError(f"--days: expected more than 0, got {options.days:g}.")
-    if options.days is not None and options.file is not None:
-        raise UserError("--days: chooses of the logged requests, got --file; give one.")
+    since.parse(options.since)
+    if options.since is not None and options.file is not None:
+        raise UserError("--since: chooses of the logged requests, got --file; give one.")
 
 
 def rows_of(
@@ -108,19 +101,8 @@ def rows_of(
         found = taken.read(options.file, allow_missing=options.allow_missing)
         return str(options.file), found, []
     endpoint = lookup.serving_endpoint(client)
+    logged = request_log.wait_for(client, endpoint, since.parse(options.since))
     place = request_log.place(client, endpoint)
-    deadline = time.monotonic() + WAIT_SECONDS
-    with step("Reading the logged requests"):
-        while not (logged := request_log.read(client, endpoint, options.days)):
-            if time.monotonic() > deadline:
-                break
-            time.sleep(client.poll_seconds)
-    if not logged:
-        raise UserError(
-            f"Expected logged requests in {place}, found none. Switch logging on with"
-            " 'nox -s promote -- default --log-requests 1', ask for predictions, and wait some"
-            " seconds, on Google Cloud some minutes; or give rows with --file."
-        )
     return place, [each.instance for each in logged], logged
 
 

@@ -1,14 +1,18 @@
-"""evaluate: a version's scores on the test rows through the endpoint, beside the trainer's own."""
+"""evaluate: a version's scores through the endpoint, beside the trainer's own.
+
+On the test rows, or with --labels on what the endpoint was really asked, once the truth is known.
+"""
 
 import argparse
+from pathlib import Path
 
 from cloud import lookup
 from cloud.client import Client
 from cloud.console import Cell, Column, counted, out, say, step, table
 from cloud.errors import UserError
-from cloud.serving import contract, evaluations, instances, prediction
+from cloud.monitoring import later, since
+from cloud.serving import contract, evaluations, instances, prediction, scoring
 from cloud.serving.instances import Row
-from cloud.serving.prediction import Prediction
 from table_schema.columns import Label, Table
 from table_schema.metrics import NAMES
 
@@ -21,12 +25,36 @@ BINNED_TOLERANCE = {"ece": 1e-3}
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "version", nargs="?", help="number, alias or newest; default: the default version"
+        "version",
+        nargs="?",
+        help="number, alias or newest; default: the default version, and with --labels all that"
+        " answered",
     )
+    parser.add_argument(
+        "--labels",
+        type=Path,
+        metavar="FILE",
+        help="score the logged requests in place of the test rows: rows as 'batch --file' takes"
+        " them, with their labels; they are found by their features, or with --rows by their key",
+    )
+    parser.add_argument(
+        "--rows",
+        type=Path,
+        metavar="FILE",
+        help="rows with key and features, where the file of --labels has key and label alone",
+    )
+    since.add_argument(parser)
 
 
 def run(client: Client, options: argparse.Namespace) -> int:
     """Prints the scores; exits 1 where they are not the trainer's."""
+    if options.labels is not None:
+        return later.run(client, options)
+    for flag in ("since", "rows"):
+        if vars(options)[flag] is not None:
+            raise UserError(
+                f"--{flag}: is for logged requests, whose labels come in a file; add --labels FILE."
+            )
     version = lookup.version(client, options.version or "default")
     trained = evaluations.read(client, version.artifact_uri)
     taken = contract.of_version(client, version)
@@ -41,7 +69,8 @@ def run(client: Client, options: argparse.Namespace) -> int:
     found = [instances.of_row(data_table, row) for row in rows]
     with step(f"Predicting {counted(len(found), 'row')} with version {version.version_id}"):
         answers = prediction.of_version(client, version.version_id, taken, found)
-    scores = score(data_table, answers, truths, trained.threshold if trained is not None else 0.5)
+    threshold = trained.threshold if trained is not None else 0.5
+    scores = scoring.score(data_table.label, answers, truths, threshold)
     return show(version.version_id, scores, trained)
 
 
@@ -77,33 +106,6 @@ def labels(label: Label, rows: list[Row]) -> list[float]:
                 f" {text!r}; make the file again with 'nox -s data'."
             ) from error
     return found
-
-
-def score(
-    data_table: Table, answers: list[Prediction], truths: list[float], threshold: float
-) -> dict[str, float]:
-    """Scores predictions as the trainer does.
-
-    Args:
-        data_table: the table.
-        answers: the model's outputs, one a row.
-        truths: as `labels` returns them.
-        threshold: the probability of the second of two classes from which up it is the answer.
-    """
-    import numpy as np
-
-    from table_schema import metrics
-
-    kind, named = data_table.label.kind, [prediction.outputs(each) for each in answers]
-    if kind == "regression":
-        values = np.array([each["value"] for each in named], np.float32)
-        return dict(metrics.score(values, np.array(truths, np.float32)))
-    if kind == "binary":
-        second = np.array([each["probability"] for each in named], np.float32)
-        probabilities = np.stack([1 - second, second], axis=1)
-    else:
-        probabilities = np.array([each["probabilities"] for each in named], np.float32)
-    return dict(metrics.score(probabilities, np.array(truths, np.int32), threshold))
 
 
 def show(number: str, scores: dict[str, float], trained: evaluations.Evaluation | None) -> int:

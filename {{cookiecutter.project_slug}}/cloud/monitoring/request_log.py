@@ -8,16 +8,17 @@ Source: https://cloud.google.com/vertex-ai/docs/predictions/online-prediction-lo
 import argparse
 import json
 import re
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from google.api_core import exceptions
 
 from cloud import rest
 from cloud.client import Client
-from cloud.console import say
+from cloud.console import say, step
 from cloud.errors import UserError
 from cloud.serving.instances import Instance
 
@@ -26,8 +27,10 @@ CONFIG = "predict_request_response_logging_config"
 FLAG = "--log-requests"
 MOST_ROWS = 100_000  # of requests, the newest
 PAGE_ROWS = 5_000  # of an answer of BigQuery
+WAIT_SECONDS = 4.0  # for the first rows, which may still be on their way
 QUERY = """
-SELECT FORMAT_TIMESTAMP('%FT%H:%M:%E6SZ', logging_time), request_payload, response_payload
+SELECT FORMAT_TIMESTAMP('%FT%H:%M:%E6SZ', logging_time), deployed_model_id, request_payload,
+response_payload
 FROM `{table}` WHERE logging_time >= @since ORDER BY logging_time DESC LIMIT {rows}
 """
 
@@ -38,11 +41,13 @@ class Logged:
 
     Attributes:
         time: when it was answered.
+        deployed_id: of the deployed model that answered.
         instance: what the endpoint was asked.
         prediction: what it answered.
     """
 
     time: datetime
+    deployed_id: str
     instance: Instance
     prediction: Any
 
@@ -95,26 +100,50 @@ def _dataset(endpoint: Any) -> str:
     return f"logging_{name}_{endpoint.name.rpartition('/')[2]}"
 
 
-def read(client: Client, endpoint: Any, days: float | None) -> list[Logged]:
-    """Returns what was logged, the oldest first; of very much the newest.
+def read(client: Client, endpoint: Any, since: datetime) -> list[Logged]:
+    """Returns what was logged, the oldest first; of very many requests the newest.
 
     Args:
         client: of the target.
         endpoint: the `Endpoint`.
-        days: back from now; None for all.
+        since: from when on.
 
     Raises:
         UserError: BigQuery refuses.
     """
-    since = datetime.now(UTC) - timedelta(days=days) if days else datetime.fromtimestamp(0, UTC)
     reader = _of_objects if client.is_emulator else _of_bigquery
-    found = [each for row in reader(client, endpoint, since) for each in _predictions(row)]
+    rows = list(reader(client, endpoint, since))
+    if len(rows) == MOST_ROWS:
+        begin = min(row["logging_time"] for row in rows)
+        say(f"Only the newest {MOST_ROWS:,} requests are read, those since {begin}.", "yellow")
+    found = [each for row in rows for each in _predictions(row)]
     return sorted(found, key=lambda each: each.time)
+
+
+def wait_for(client: Client, endpoint: Any, since: datetime) -> list[Logged]:
+    """Does what `read` does, and waits some seconds for the first rows.
+
+    Raises:
+        UserError: there are none.
+    """
+    deadline = time.monotonic() + WAIT_SECONDS
+    with step("Reading the logged requests"):
+        while not (found := read(client, endpoint, since)):
+            if time.monotonic() > deadline:
+                break
+            time.sleep(client.poll_seconds)
+    if not found:
+        raise UserError(
+            f"Expected logged requests in {place(client, endpoint)}, found none. Switch logging on"
+            " with 'nox -s promote -- default --log-requests 1', ask for predictions, and wait some"
+            " seconds, on Google Cloud some minutes."
+        )
+    return found
 
 
 def _predictions(row: dict[str, Any]) -> Iterator[Logged]:
     """Yields the predictions of a request; none of one that is no JSON of instances."""
-    time = datetime.fromisoformat(row["logging_time"])
+    moment, deployed_id = datetime.fromisoformat(row["logging_time"]), row["deployed_model_id"]
     try:
         asked = [json.loads(each) for each in row["request_payload"]]
         answered = [json.loads(each) for each in row["response_payload"]]
@@ -126,7 +155,7 @@ def _predictions(row: dict[str, Any]) -> Iterator[Logged]:
         answered = answered[0].get("predictions", []) if isinstance(answered[0], dict) else []
     for instance, prediction in zip(asked, answered, strict=False):
         if isinstance(instance, dict):
-            yield Logged(time, instance, prediction)
+            yield Logged(moment, deployed_id, instance, prediction)
 
 
 def _of_objects(client: Client, endpoint: Any, since: datetime) -> Iterator[dict[str, Any]]:
@@ -140,9 +169,9 @@ def _of_objects(client: Client, endpoint: Any, since: datetime) -> Iterator[dict
         lines = blob.download_as_text().splitlines()
         for line in reversed(lines):
             row = json.loads(line)
-            count += 1
-            if count > MOST_ROWS or datetime.fromisoformat(row["logging_time"]) < since:
+            if count == MOST_ROWS or datetime.fromisoformat(row["logging_time"]) < since:
                 return
+            count += 1
             yield row
 
 
@@ -182,9 +211,10 @@ def _of_bigquery(client: Client, endpoint: Any, since: datetime) -> Iterator[dic
 
 
 def _of_cells(row: dict[str, Any]) -> dict[str, Any]:
-    time, asked, answered = (cell["v"] for cell in row["f"])
+    moment, deployed_id, asked, answered = (cell["v"] for cell in row["f"])
     return {
-        "logging_time": time,
+        "logging_time": moment,
+        "deployed_model_id": deployed_id,
         "request_payload": [each["v"] for each in asked],
         "response_payload": [each["v"] for each in answered],
     }

@@ -27,7 +27,13 @@ APIS = (
 )
 ROLES_OF_PROJECT = ("roles/aiplatform.user", "roles/logging.logWriter")
 KEPT_DAYS = 30
-FOLDERS = ("batch/", "data/", "jobs/", "packages/")  # what the commands write into the bucket
+FOLDERS = (
+    "batch/",
+    "data/",
+    "deployed/",
+    "jobs/",
+    "packages/",
+)  # what the commands write into the bucket
 
 
 class Apis(Resource):

@@ -14,7 +14,7 @@ from cloud.client import VERTEX, Client
 from cloud.console import say, step
 from cloud.datasets import files
 from cloud.errors import UserError
-from cloud.serving import instances, traffic
+from cloud.serving import deployed_ids, instances, traffic
 from cloud.serving.contract import Contract
 from cloud.serving.instances import Instance
 from cloud.serving.plain_instances import MadeUp
@@ -122,6 +122,7 @@ def serve(
     """
     deployed = of_version(endpoint, version)
     deployed_id = deployed.id if deployed else _deploy(client, endpoint, version, runs_on)
+    deployed_ids.note(client, deployed_id, version.version_id)
     split = traffic.shares(endpoint)
     if split.get(deployed_id, 0) < PROBE_SHARE:
         _prove(client, endpoint.name, split, deployed_id, instance)

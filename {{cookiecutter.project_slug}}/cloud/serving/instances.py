@@ -50,7 +50,7 @@ def of_json(table: Table, found: Instance) -> Instance:
         UserError: a text is no date or time where the column has them.
     """
     described = {column.name for column in table.columns} | _without_features(table)
-    found = _named(table, found)
+    found = named_columns(table, found)
     others = {name: value for name, value in found.items() if name not in described}
     return _features(table, found, values.of_json) | others
 
@@ -62,7 +62,7 @@ def _without_features(table: Table) -> set[str]:
     return {table.label.name, table.label.heading} | left_out | key
 
 
-def _named(table: Table, row: dict[str, Any]) -> dict[str, Any]:
+def named_columns(table: Table, row: dict[str, Any]) -> dict[str, Any]:
     """Returns a row with names in place of headings: it may have either."""
     names = {column.heading: column.name for column in table.columns if column.name not in row}
     return {names.get(heading, heading): value for heading, value in row.items()}
@@ -141,13 +141,13 @@ def read(path: Path, table: Table, *, allow_missing: bool = False) -> list[Insta
         UserError: it cannot be read, is of another kind, holds no instance, or names a feature
             nowhere.
     """
-    if _is_own(path, table):
+    if is_own(path, table):
         from cloud.datasets import conversion  # imports pyarrow, which few requests need
 
         rows = own_rows(path, table)
         readers = conversion.column_readers(table)
         found = [_of_own_row(path, table, readers, each) for each in rows]
-        named = set(_named(table, rows[0][1])) if rows else set()
+        named = set(named_columns(table, rows[0][1])) if rows else set()
         _check_names(path, table, named, allow_missing=allow_missing)
         return found
     kinds = {".csv": _read_csv, ".json": _read_json, ".jsonl": _read_jsonl}
@@ -166,7 +166,7 @@ def kind_of(path: Path) -> str:
     return path.with_suffix("").suffix if path.suffix == ".gz" else path.suffix
 
 
-def _is_own(path: Path, table: Table) -> bool:
+def is_own(path: Path, table: Table) -> bool:
     """Whether a file is written as a person's own files are, and not as those of a data set."""
     is_json = any(each in (".json", ".jsonl") for each in path.suffixes)
     return table.source is not None and not is_json and not files.is_made(path)
@@ -191,7 +191,7 @@ def _of_own_row(
     path: Path, table: Table, readers: Mapping[str, Any], placed: tuple[str, Row]
 ) -> Instance:
     place, row = placed
-    found = _named(table, row)
+    found = named_columns(table, row)
     canonical = {}
     for column in table.columns:
         if column.name not in found:
@@ -206,7 +206,7 @@ def _of_own_row(
 
 def rows_of(path: Path, table: Table) -> list[Row] | None:
     """Returns the rows of a file as they are, by heading; None of a file of JSON."""
-    if _is_own(path, table):
+    if is_own(path, table):
         return [row for _place, row in own_rows(path, table)]
     return csv_rows(path) if ".csv" in path.suffixes else None
 
@@ -382,7 +382,7 @@ def _objects(path: Path, values_by_place: Iterable[tuple[str, Any]], table: Tabl
     named: set[str] = set()
     for place, value in values_by_place:
         check_object(path, place, value)
-        named |= _named(table, value).keys()
+        named |= named_columns(table, value).keys()
         try:
             found.append(of_json(table, value))
         except UserError as error:

@@ -13,7 +13,7 @@ from fake_google_cloud import Cloud, CloudClient, serving
 from scipy.spatial import distance
 
 from cloud import config
-from cloud.monitoring import columns, distances, predictions, report, request_log
+from cloud.monitoring import columns, distances, predictions, report, request_log, since
 from cloud.monitoring.columns import Comparison, Limits
 from cloud.monitoring.request_log import Logged
 from cloud.serving.instances import Instance, whole
@@ -141,7 +141,7 @@ def test_texts_of_a_file_are_counted_as_instances_are() -> None:
 def logged(labels: list[str]) -> list[Logged]:
     begin = datetime(2026, 11, 1, tzinfo=UTC)
     return [
-        Logged(begin + timedelta(hours=hour), {}, {"label": label, "probability": 0.5})
+        Logged(begin + timedelta(hours=hour), "1", {}, {"label": label, "probability": 0.5})
         for hour, label in enumerate(labels)
     ]
 
@@ -177,23 +177,28 @@ def test_the_report_escapes_what_it_is_given() -> None:
 def test_logged_requests_are_read_from_bigquery() -> None:
     cloud = Cloud()
     cloud.rows = [
-        ["2026-11-02T10:00:00.000001Z", ['{"a": 2}', '{"a": 3}'], ['{"label": "x"}', '"y"']],
-        ["2026-11-01T10:00:00.000000Z", ['{"instances": [{"a": 1}]}'], ['{"predictions": [7]}']],
-        ["2026-11-01T09:00:00.000000Z", ["not JSON"], ["{}"]],
+        ["2026-11-02T10:00:00.000001Z", "7", ['{"a": 2}', '{"a": 3}'], ['{"label": "x"}', '"y"']],
+        [
+            "2026-11-01T10:00:00.000000Z",
+            "5",
+            ['{"instances": [{"a": 1}]}'],
+            ['{"predictions": [7]}'],
+        ],
+        ["2026-11-01T09:00:00.000000Z", "5", ["not JSON"], ["{}"]],
     ]
     endpoint = SimpleNamespace(name="projects/1/locations/l/endpoints/5", display_name="my model")
     with serving(cloud) as url:
         values = config.load(environment={"CLOUD_TARGET": "cloud", "CLOUD_PROJECT": "p-roject"})
         client = CloudClient(values, url)
-        found = request_log.read(client, endpoint, days=None)
+        found = request_log.read(client, endpoint, since.parse(None))
         assert request_log.place(client, endpoint) == (
             "bq://p-roject.logging_my_model_5.request_response_logging"
         )
         cloud.rows = None
-        assert request_log.read(client, endpoint, days=1) == []
-    assert [(each.instance["a"], each.prediction) for each in found] == [
-        (1, 7),
-        (2, {"label": "x"}),
-        (3, "y"),
+        assert request_log.read(client, endpoint, since.parse("1d")) == []
+    assert [(each.deployed_id, each.instance["a"], each.prediction) for each in found] == [
+        ("5", 1, 7),
+        ("7", 2, {"label": "x"}),
+        ("7", 3, "y"),
     ]
     assert cloud.problems == []

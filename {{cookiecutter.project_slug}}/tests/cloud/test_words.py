@@ -10,7 +10,7 @@ import pytest
 from cloud.commands import evaluate
 from cloud.commands.jobs import differing_settings
 from cloud.console import format_duration
-from cloud.serving import batch_results, evaluations, prediction_text
+from cloud.serving import batch_results, evaluations, prediction_text, scoring
 from cloud.serving.batch_results import Results
 from cloud.serving.contract import TableContract
 from cloud.serving.instances import of_row, whole
@@ -120,7 +120,7 @@ def test_bare_numbers_are_scored_and_joined(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     table = TABLES["flights_delay"]
-    scores = evaluate.score(table, [1.0, 2.0, 6.0], [1.0, 4.0, 4.0], 0.5)
+    scores = scoring.score(table.label, [1.0, 2.0, 6.0], [1.0, 4.0, 4.0], 0.5)
     assert scores["mae"] == pytest.approx(4 / 3)
     results = Results({"0": 1.5, "2": 2.5}, {"1": "no number"}, ["no key"])
     rows = {"0": {"carrier": "B6"}, "1": {"carrier": "?"}, "2": {"carrier": "AA"}}
