@@ -1,10 +1,11 @@
-"""Checks each answer as soon as it is given: a local extension of Cookiecutter.
+"""Two local extensions of Cookiecutter: each answer is checked at once, and the template is found.
 
-The rules are in hooks/pre_gen_project.py. Cookiecutter runs that hook only after it has made the
-new project's folder, and prints a traceback around the hook's own words. `cookiecutter.json`
-therefore sends the answers so far through this filter after each question, so that a refusal comes
-before the next question, is its sentences and nothing else, and leaves no folder behind. The hook
-stays the guard where nothing is asked: on a replay of stored answers.
+The rules of answers are in hooks/pre_gen_project.py. Cookiecutter runs that hook only after it has
+made the new project's folder, and prints a traceback around the hook's own words.
+`cookiecutter.json` therefore sends the answers so far through `refuse_bad_answers` after
+each question, so that a refusal comes before the next question, is its sentences and nothing else,
+and leaves no folder behind. The hook stays the guard where nothing is asked: on a replay of stored
+answers.
 """
 
 from __future__ import annotations
@@ -49,6 +50,17 @@ def refuse_bad_answers(answers: dict[str, Any]) -> str:
         again = quoted(["cookiecutter", str(given["template"]), *good])
         lines += ["This command keeps your other answers:", f"    {again}"]
     raise FailedHookException("\n".join(lines))
+
+
+@simple_filter  # type: ignore[untyped-decorator]
+def with_template_folder(answers: dict[str, Any]) -> dict[str, Any]:
+    """Return what a hook is told: the answers, and as `_template_folder` where the template is.
+
+    That is "" where cruft bakes for an update. `_repo_dir` is relative to where Cookiecutter was
+    started, as the template was typed. A hook is rendered in the template's folder, and runs in the
+    project's.
+    """
+    return {**answers, "_template_folder": str(Path.cwd()) if "_repo_dir" in answers else ""}
 
 
 def quoted(words: list[str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -58,9 +59,12 @@ def tests(session: nox.Session) -> None:
     """Check and test the template, then bake a project and run its lint and all its tests."""
     install_tools(session)
     check_template(session)
-    session.run("pytest", *session.posargs)
     project = bake(session, "build/tests")
-    run_own_sessions(session, project, "lint", "tests")
+    run_own_sessions(session, project, "lint")
+    # Updated projects go their road in the environment that the session before has made.
+    python = project / ".venv" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    session.run("pytest", *session.posargs, env={"CLOUD_PYTHON": str(python)})
+    run_own_sessions(session, project, "tests")
     for others in ("course", "emulator"):
         run_own_sessions(session, project, "tests", "--", others)
 

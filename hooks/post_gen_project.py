@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 
 # Rendered by Cookiecutter; see pre_gen_project.py for why an answer cannot break out of it.
-ANSWERS = r"""{{ cookiecutter | tojson }}"""
+ANSWERS = r"""{{ cookiecutter | with_template_folder | tojson }}"""
 
 
 ADOPT = "nox -s adopt -- FILE.csv --label COLUMN"
@@ -80,23 +80,25 @@ def begin_with_own_model(project: Path) -> None:
         workflow.write_text(steps, encoding="utf-8")
 
 
-def remember_template(project: Path, answers: dict[str, object]) -> None:
+def remember_template(project: Path, answers: dict[str, str]) -> None:
     """Writes what `nox -s update` needs: the template, its commit, and the answers.
 
     The file is cruft's, https://cruft.github.io/cruft/. A template that is in no repository of git
     has no newer version to come, and leaves none.
     """
-    template = str(answers.get("_repo_dir") or "")  # cruft itself, which bakes too, gives none
-    commit = template and _git(template, "rev-parse", "HEAD")
+    template = answers["_template_folder"]
+    commit = _git(template, "rev-parse", "HEAD")
     if not commit or _git(template, "rev-parse", "--show-prefix"):
         return
     given = {name: answer for name, answer in answers.items() if not name.startswith("_")}
     state = {
-        "template": _git(template, "remote", "get-url", "origin") or str(Path(template).resolve()),
+        "template": _git(template, "remote", "get-url", "origin") or template,
         "commit": commit,
         "checkout": answers.get("_checkout"),
         "context": {"cookiecutter": given},
         "directory": None,
+        # A script of one's own begins as a copy of the example, and then changes by itself.
+        "skip": ["trainer/task.py"] if answers["data_set"] == "keras" else [],
     }
     text = json.dumps(state, ensure_ascii=False, indent=2)
     (project / ".cruft.json").write_text(f"{text}\n", encoding="utf-8")
@@ -120,6 +122,8 @@ if __name__ == "__main__":
         sys.stdout.reconfigure(errors="backslashreplace")
     if answers["data_set"] == "keras":
         begin_with_own_model(Path.cwd())
-    remember_template(Path.cwd(), answers)
-    commands = next_commands(Path.cwd(), answers["data_set"])
-    print(f"{answers['project_name']} is ready. Next:", *commands, sep="\n    ")
+    # What cruft bakes, to compare it, no person ever sees.
+    if answers["_template_folder"]:
+        remember_template(Path.cwd(), answers)
+        commands = next_commands(Path.cwd(), answers["data_set"])
+        print(f"{answers['project_name']} is ready. Next:", *commands, sep="\n    ")

@@ -193,22 +193,45 @@ def update(session: nox.Session) -> None:
             "This project does not know its template: expected .cruft.json, which is written when a"
             " project is baked from a repository. 'cruft link URL' writes it, of the package cruft."
         )
+    if not is_committed():
+        session.error(
+            "An update is merged into what is committed: expected a repository of git with nothing"
+            " uncommitted, as 'git status' shows it. Commit your work first."
+        )
     python = Path(
         install(session, CRUFT, environment=UPDATE_ENVIRONMENT, constraints=None, takes="seconds")
     )
     template = json.loads(Path(".cruft.json").read_text(encoding="utf-8"))["template"]
     ask = [] if sys.stdin.isatty() else ["--skip-apply-ask"]
     with tempfile.TemporaryDirectory() as clone:
-        session.run("git", "clone", "--quiet", "--depth=1", template, clone, external=True)
+        cloning = "git", "clone", "--quiet", "--depth=1", template, clone
+        session.run(*cloning, silent=True, external=True)
         # Cookiecutter finds the template's extension there; cruft does not look for it.
         paths = {"PYTHONPATH": clone}
         session.run(str(python), "-m", "cruft", "update", *ask, *session.posargs, env=paths)
-    conflicts = "git", "diff", "--name-only", "--diff-filter=U"
-    left = str(session.run(*conflicts, silent=True, external=True)).split("\n")
-    left += [str(path) for path in Path().rglob("*.rej") if ".venv" not in path.parts[0]]
-    if any(left):
-        session.error("Both you and the template changed these; edit them: " + " ".join(left))
+    conflicts = "git", "diff", "--name-only", "--relative", "--diff-filter=U"
+    both = str(session.run(*conflicts, silent=True, external=True)).splitlines()
+    if both:
+        session.error(
+            "You and the template changed the same lines of these; choose between the two, from"
+            f" '<<<<<<< ours' to '>>>>>>> theirs', then 'git add' them: {' '.join(both)}"
+        )
+    rejected = [str(path) for path in Path().rglob("*.rej") if ".venv" not in path.parts[0]]
+    if rejected:
+        session.error(
+            "What the template changes did not fit your lines; these files hold it, each beside"
+            f" yours: bring it over, then remove them: {' '.join(rejected)}"
+        )
     session.log("Look at it with 'git diff HEAD', and try it: nox -s lint tests")
+
+
+def is_committed() -> bool:
+    """Whether this folder is in a repository of git, with no file that is not committed."""
+    if shutil.which("git") is None:
+        return False
+    asked = ["git", "status", "--porcelain"]
+    status = subprocess.run(asked, capture_output=True, check=False, encoding="utf-8")
+    return status.returncode == 0 and not status.stdout
 
 
 @nox.session
