@@ -18,7 +18,9 @@ from conftest import HOSTILE
 from google.api_core import exceptions
 from times_model import deploy, predict, upload_export
 
+from vertex_emulator.console.charts import COLOURS
 from vertex_emulator.console.deployment import with_share
+from vertex_emulator.console.rendering import FOLDER
 from vertex_emulator.console.routes import prefers_html
 from vertex_emulator.console.saved_model import MalformedError, signature, warm_up_row
 from vertex_emulator.console.texts import printable, span
@@ -299,7 +301,7 @@ def test_a_log_is_followed_from_where_a_page_ended(clients: Clients, noisy: str)
 def test_numbers_of_a_log_are_charts(clients: Clients, noisy: str) -> None:
     found = requests.get(f"{clients.url}/-/{noisy}/charts", timeout=60).json()
     [loss] = [chart for chart in found if chart["title"] == "loss"]
-    assert loss["lines"] == [{"label": "loss", "values": [1.0, 0.5, 1 / 3]}]
+    assert loss["lines"] == [{"label": "loss", "values": [1.0, 0.5, 1 / 3], "colour": 0, "dash": 0}]
     assert loss["moments"] == sorted(loss["moments"])
 
 
@@ -597,3 +599,35 @@ def test_long_text_is_cut_and_says_so() -> None:
 )
 def test_spans_have_two_units(seconds: float, words: str) -> None:
     assert span(seconds) == words
+
+
+def luminance(colour: str) -> float:
+    """Source: https://www.w3.org/TR/WCAG22/#dfn-relative-luminance."""
+    digits = colour if len(colour) == 6 else "".join(each * 2 for each in colour)
+    parts = [int(digits[place : place + 2], 16) / 255 for place in (0, 2, 4)]
+    red, green, blue = (x / 12.92 if x <= 0.04045 else ((x + 0.055) / 1.055) ** 2.4 for x in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def contrast(one: str, other: str) -> float:
+    low, high = sorted((luminance(one), luminance(other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_colours_have_contrast(scheme: str) -> None:
+    """WCAG 2.2, level AA: 4.5 of text, 3 of what else has to be seen."""
+    roots = re.findall(
+        r":root \{(.*?)\}", (FOLDER / "static" / "console.css").read_text(), re.DOTALL
+    )
+    light, dark = (dict(re.findall(r"--([\w-]+): #(\w+);", root)) for root in roots)
+    colours = light | (dark if scheme == "dark" else {})
+    grounds = ("page", "card", "field")
+    lines = [f"c{number}" for number in range(COLOURS)]
+    texts = [(ink, ground) for ink in ("ink", "quiet", "link", "bad", "wait") for ground in grounds]
+    texts += [(state, f"{state}-ground") for state in ("good", "bad", "busy", "wait")]
+    texts += [("on-accent", "accent"), *((line, "card") for line in lines)]
+    seen = [(mark, ground) for mark in ("accent", "frame") for ground in grounds]
+    for pairs, least in ((texts, 4.5), (seen, 3.0)):
+        for one, other in pairs:
+            assert contrast(colours[one], colours[other]) >= least, (one, other)

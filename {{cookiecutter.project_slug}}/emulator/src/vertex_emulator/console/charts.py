@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 WIDTH, HEIGHT = 120, 24  # of a sparkline, in its own units
+COLOURS = 6  # that the style sheet has
 
 Points = Sequence[tuple[float, float]]  # seconds since the epoch, value
 
@@ -24,6 +25,8 @@ class Chart:
         scattered: whether the points of the one line are apart, and may share their place.
         log: whether `across` has a logarithmic scale.
         words: what stands at 0, 1, … of `across`, where that is no number.
+        looks: colour and dashes of a line by its label, both counted from 0; without, each line has
+            the next colour.
     """
 
     title: str
@@ -35,21 +38,23 @@ class Chart:
     scattered: bool = False
     log: bool = False
     words: Sequence[str] = ()
+    looks: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
     def document(self) -> dict[str, Any]:
         """Returns the chart with one list of moments for all lines, as uPlot takes them."""
         if self.scattered:
-            [(label, points)] = self.lines.items()
+            [points] = self.lines.values()
             columns = zip(*sorted(points), strict=True)
             moments, values = (list(column) for column in columns)
-            lines = [{"label": label, "values": values}]
+            found: list[list[float | None]] = [values]
         else:
             moments = sorted({each for points in self.lines.values() for each, _value in points})
-            known = {label: dict(points) for label, points in self.lines.items()}
-            lines = [
-                {"label": label, "values": [values.get(each) for each in moments]}
-                for label, values in known.items()
-            ]
+            known = [dict(points) for points in self.lines.values()]
+            found = [[values.get(each) for each in moments] for values in known]
+        lines = []
+        for label, line in zip(self.lines, found, strict=True):
+            colour, dash = self.look(label)
+            lines.append({"label": label, "values": line, "colour": colour, "dash": dash})
         return {
             "title": self.title,
             "unit": self.unit,
@@ -63,10 +68,18 @@ class Chart:
             "lines": lines,
         }
 
-    def paths(self, width: int = 600, height: int = 120) -> list[str]:
-        """Returns each line as the points of an SVG polyline."""
+    def look(self, label: str) -> tuple[int, int]:
+        """Returns the colour and the dashes of a line."""
+        colour, dash = self.looks.get(label) or (list(self.lines).index(label), 0)
+        return colour % COLOURS, dash
+
+    def paths(self, width: int = 600, height: int = 120) -> dict[str, str]:
+        """Returns each line as the points of an SVG polyline, by its label."""
         everything = [point for points in self.lines.values() for point in points]
-        return [polyline(points, everything, width, height) for points in self.lines.values()]
+        return {
+            label: polyline(points, everything, width, height)
+            for label, points in self.lines.items()
+        }
 
     def dots(self, width: int = 600, height: int = 120) -> str:
         """Returns scattered points as an SVG path of dots, which fill the picture."""

@@ -8,6 +8,45 @@ import orjson
 Body = dict[str, Any]
 
 
+BATCH_JOB = {
+    "displayName": "NAME",
+    "inputConfig": {
+        "instancesFormat": "jsonl",
+        "gcsSource": {"uris": ["gs://BUCKET/FILE.jsonl"]},
+    },
+    "outputConfig": {
+        "predictionsFormat": "jsonl",
+        "gcsDestination": {"outputUriPrefix": "gs://BUCKET/FOLDER"},
+    },
+    "dedicatedResources": {"machineSpec": {"machineType": "n1-standard-4"}},
+}
+
+
+def first(url: str, location: str, model: str = "") -> dict[str, str]:
+    """Returns Google's own commands that make the first of each kind, by the step's key.
+
+    Args:
+        url: the emulator's address.
+        location: `projects/P/locations/L`.
+        model: resource name of a model that there is, or "".
+    """
+    project, region = location.split("/")[1], location.split("/")[3]
+    place = f"--project={project} --region={region}"
+    batch = BATCH_JOB | {"model": model or f"{location}/models/MODEL"}
+    return {
+        "data": f"gcloud storage buckets create gs://NAME --project={project}",
+        "job": f"gcloud ai custom-jobs create {place} --display-name=NAME --config=FILE",
+        "tuning": f"gcloud ai hp-tuning-jobs create {place} --display-name=NAME --config=FILE",
+        "model": f"gcloud ai models upload {place} --display-name=NAME --artifact-uri=gs://…",
+        "version": f"gcloud ai models upload {place} --parent-model=MODEL …",
+        "endpoint": f"gcloud ai endpoints create {place} --display-name=NAME",
+        "prediction": (
+            f"gcloud ai endpoints deploy-model ENDPOINT {place} --model=MODEL --display-name=NAME"
+        ),
+        "batch": curl(f"{url}/v1/{location}/batchPredictionJobs", batch),
+    }
+
+
 def curl(url: str, body: Body | None = None, method: str = "POST") -> str:
     """Returns the shell command that sends a request, its body on lines of its own."""
     words = ["curl", "-s", "-X", method, url]

@@ -4,6 +4,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from vertex_emulator.console import commands
 from vertex_emulator.gateway.gateway import Gateway
 from vertex_emulator.monitoring.series import Series
 from vertex_emulator.object_store.objects import Objects
@@ -47,6 +48,12 @@ class Console:
     url: str
     commands: Mapping[str, str] = field(default_factory=dict)
     token: str = field(default_factory=secrets.token_urlsafe)
+
+    def next_command(self, step: str, location: str) -> str:
+        """Returns the command that makes the first of a kind: the project's, else Google's."""
+        models = self.models.list_page(location, {"pageSize": "1"})["models"]
+        googles = commands.first(self.url, location, models[0]["name"] if models else "")
+        return self.commands.get(step) or googles[step]
 
     def locations(self) -> list[str]:
         """Returns the locations that hold something, `projects/P/locations/L`, newest first."""

@@ -32,6 +32,9 @@ from vertex_emulator.state.documents import Document
 WINDOW = 30 * 60 * 1_000_000  # of the charts, in microseconds
 MINUTE, MOMENT = 60_000_000, 12_000_000  # microseconds; the last two samples are in a moment
 SHARE = "share."  # begins the names of the form's fields
+# What lines of one version show, in the order of their dashes.
+SIDES = {"there": REPLICAS, "wanted": TARGET_REPLICAS}
+QUANTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 
 
 def show_list(console: Console, request: Request) -> Response:
@@ -107,7 +110,7 @@ def _now(console: Console, endpoint: Document) -> dict[str, dict[str, float]]:
     """Returns the newest of each deployed model: replicas there and wanted, answers a minute."""
     end = time.time_ns() // 1000
     found: dict[str, dict[str, float]] = defaultdict(dict)
-    for key, metric in (("there", REPLICAS), ("wanted", TARGET_REPLICAS)):
+    for key, metric in SIDES.items():
         for deployed, samples in _samples(console, endpoint, metric, end - MINUTE, end).items():
             found[deployed][key] = _point(samples[-1])[1]
     counted = _samples(console, endpoint, PREDICTIONS, end - MINUTE, end)
@@ -146,7 +149,7 @@ def _charts(console: Console, endpoint: Document) -> Iterator[Chart]:
 
     replicas = {
         f"{label}, {word}": [_point(each) for each in points]
-        for word, metric in (("there", REPLICAS), ("wanted", TARGET_REPLICAS))
+        for word, metric in SIDES.items()
         for label, points in samples(metric).items()
     }
     # Every sample counts the replicas; what did not happen between two has no sample of its own.
@@ -161,21 +164,28 @@ def _charts(console: Console, endpoint: Document) -> Iterator[Chart]:
         return {k: whole(k, list(map(_rate, v)), 0.0) for k, v in samples(metric).items()}
 
     latencies = {
-        f"{label}, p{round(100 * share)}": whole(
+        f"{label}, {word}": whole(
             label, [(each.moment / 1e6, quantile(each.value, share)) for each in points], math.nan
         )
         for label, points in samples(LATENCIES, latency_type="total").items()
-        for share in (0.5, 0.95, 0.99)
+        for word, share in QUANTILES.items()
     }
     batches = {k: whole(k, list(map(_point, v)), math.nan) for k, v in samples(BATCH_ROWS).items()}
     busy = {k: whole(k, v, 0.0) for k, v in _sums(samples(SERVING_CPU)).items()}
+    # A version has the colour of its row in the table, in every chart.
+    looks = {
+        f"{label}, {word}" if word else label: (index, dash)
+        for index, label in enumerate(labels.values())
+        for words in ([""], SIDES, QUANTILES)
+        for dash, word in enumerate(words)
+    }
     charts = [
-        Chart("Replicas", "", replicas, 1.0),
-        Chart("Requests", "/s", rates(PREDICTIONS)),
-        Chart("Errors", "/s", rates(ERRORS)),
-        Chart("Latency", "ms", latencies, gaps=True),
-        Chart("Rows in a call of the model", "", batches, gaps=True),
-        Chart("CPU of all replicas", "%", busy),
+        Chart("Replicas", "", replicas, 1.0, looks=looks),
+        Chart("Requests", "/s", rates(PREDICTIONS), looks=looks),
+        Chart("Errors", "/s", rates(ERRORS), looks=looks),
+        Chart("Latency", "ms", latencies, gaps=True, looks=looks),
+        Chart("Rows in a call of the model", "", batches, gaps=True, looks=looks),
+        Chart("CPU of all replicas", "%", busy, looks=looks),
     ]
     yield from (chart for chart in charts if chart.lines)
 

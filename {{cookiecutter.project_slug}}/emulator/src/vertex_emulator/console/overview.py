@@ -6,24 +6,12 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from vertex_emulator.console import commands, scores
+from vertex_emulator.console import scores
 from vertex_emulator.console.console import Console
 from vertex_emulator.console.rendering import path_of, render
 from vertex_emulator.state.documents import Document
 
 NEWEST = {"pageSize": "1"}
-BATCH_JOB = {
-    "displayName": "NAME",
-    "inputConfig": {
-        "instancesFormat": "jsonl",
-        "gcsSource": {"uris": ["gs://BUCKET/FILE.jsonl"]},
-    },
-    "outputConfig": {
-        "predictionsFormat": "jsonl",
-        "gcsDestination": {"outputUriPrefix": "gs://BUCKET/FOLDER"},
-    },
-    "dedicatedResources": {"machineSpec": {"machineType": "n1-standard-4"}},
-}
 
 
 @dataclass(frozen=True)
@@ -36,7 +24,6 @@ class Step:
         number: how many there are, in words; "" where there is none.
         newest: name of the newest, or "".
         path: address of the page that shows it.
-        command: what makes the first one, or the next.
         state: of the newest, where it has one.
     """
 
@@ -45,7 +32,6 @@ class Step:
     number: str
     newest: str
     path: str
-    command: str
     state: str = ""
 
 
@@ -60,15 +46,13 @@ def show(console: Console, request: Request) -> Response:
         "overview.html",
         steps=steps,
         following=following,
-        command=console.commands.get(following.key, following.command) if following else "",
+        command=console.next_command(following.key, location) if following else "",
         url=console.url,
     )
 
 
 def _steps(console: Console, location: str) -> list[Step]:
-    project, region = location.split("/")[1], location.split("/")[3]
-    place = f"--project={project} --region={region}"
-    buckets = console.objects.buckets.in_project(project)
+    buckets = console.objects.buckets.in_project(location.split("/")[1])
     states = console.documents.states("customJob", location)
     job = _newest(console.jobs.list_page(location, NEWEST)["customJobs"])
     model = _newest(console.models.list_page(location, NEWEST)["models"])
@@ -88,7 +72,6 @@ def _steps(console: Console, location: str) -> list[Step]:
             path_of(f"{location}/buckets/{buckets[0].name}")
             if len(buckets) == 1
             else path_of(f"{location}/buckets"),
-            f"gcloud storage buckets create gs://NAME --project={project}",
         ),
         Step(
             "job",
@@ -96,7 +79,6 @@ def _steps(console: Console, location: str) -> list[Step]:
             _count(sum(states.values()), "job"),
             job.get("displayName", ""),
             path_of(job["name"]) if job else path_of(f"{location}/customJobs"),
-            f"gcloud ai custom-jobs create {place} --display-name=NAME --config=FILE",
             job.get("state", ""),
         ),
         Step(
@@ -105,7 +87,6 @@ def _steps(console: Console, location: str) -> list[Step]:
             _count(_number(console.models.list_page(location, {})), "model"),
             model.get("displayName", ""),
             model_path,
-            f"gcloud ai models upload {place} --display-name=NAME --artifact-uri=gs://…",
         ),
         Step(
             "version",
@@ -113,7 +94,6 @@ def _steps(console: Console, location: str) -> list[Step]:
             f"default: {model['versionId']}" if model else "",
             best,
             model_path,
-            f"gcloud ai models upload {place} --parent-model=MODEL …",
         ),
         Step(
             "endpoint",
@@ -121,7 +101,6 @@ def _steps(console: Console, location: str) -> list[Step]:
             _count(_number(console.endpoints.list_page(location, {})), "endpoint"),
             endpoint.get("displayName", ""),
             path_of(endpoint["name"]) if endpoint else path_of(f"{location}/endpoints"),
-            f"gcloud ai endpoints create {place} --display-name=NAME",
         ),
         Step(
             "prediction",
@@ -129,7 +108,6 @@ def _steps(console: Console, location: str) -> list[Step]:
             _count(len(deployed), "deployed version"),
             "Try it" if deployed else "",
             predict_path or path_of(f"{location}/endpoints"),
-            f"gcloud ai endpoints deploy-model ENDPOINT {place} --model=MODEL --display-name=NAME",
         ),
         Step(
             "batch",
@@ -137,10 +115,6 @@ def _steps(console: Console, location: str) -> list[Step]:
             _count(sum(batch.values()), "job"),
             "",
             path_of(f"{location}/batchPredictionJobs"),
-            commands.curl(
-                f"{console.url}/v1/{location}/batchPredictionJobs",
-                BATCH_JOB | {"model": model.get("name", f"{location}/models/MODEL")},
-            ),
         ),
     ]
 

@@ -2,9 +2,10 @@
 // of text: values go through textContent and attributes.
 "use strict";
 
-const LIVE_SECONDS = 3, LOG_SECONDS = 1, CHART_SECONDS = 5;
+const LIVE_SECONDS = 3, LOG_SECONDS = 1, CHART_SECONDS = 5, WATCH_SECONDS = 10;
 const MOST_LINES = 2000; // of a log, so that hours of following take no more memory
 const COLOURS = 6;
+const DASHES = [[], [5, 4], [1, 4]], BORDERS = ["solid", "dashed", "dotted"]; // as of the style sheet
 
 const gone = document.getElementById("gone");
 
@@ -31,23 +32,31 @@ function repeatedly(seconds, work) {
   setTimeout(step, seconds * 1000);
 }
 
-// Parts of the page that follow what the server has: the same page is asked for again.
+// Parts of the page that follow what the server has: the same page is asked for again. What a person
+// has opened in a part stays so until the server's own text of it changes.
 function followLiveParts() {
+  const live = () => [...document.querySelectorAll("[data-live]")];
+  const served = new Map(live().map((part) => [part.id, part.innerHTML]));
   repeatedly(LIVE_SECONDS, async () => {
-    const parts = [...document.querySelectorAll("[data-live]")];
-    if (!parts.length) return true;
+    const parts = live();
+    if (!parts.length) { watchEmulator(); return true; }
     const answer = await ask(location.href, { headers: { accept: "text/html" } });
     if (!answer.ok && answer.status !== 400) {
       if (answer.status === 404) location.reload(); // deleted while shown: the page says so
       return false;
     }
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+    renewTokens(fresh);
+    const isNew = (part) => !document.getElementById(part.id);
+    const isTyping = document.activeElement.matches("input, select, textarea");
+    if (!isTyping && [...fresh.querySelectorAll("[data-live]")].some(isNew)) location.reload();
     for (const part of parts) {
       const next = fresh.getElementById(part.id);
       if (!next) { part.remove(); continue; }
       const active = part.contains(document.activeElement) ? document.activeElement : null;
       if (active?.matches("input:not([type=checkbox]), select, textarea")) continue;
-      if (part.innerHTML !== next.innerHTML) {
+      if (served.get(part.id) !== next.innerHTML) {
+        served.set(part.id, next.innerHTML);
         const held = active && (active.id ? `#${CSS.escape(active.id)}`
           : active.matches("a") ? `a[href="${CSS.escape(active.getAttribute("href"))}"]` : active.tagName);
         const ticked = new Set([...part.querySelectorAll("input:checked")].map((each) => each.id));
@@ -56,6 +65,26 @@ function followLiveParts() {
         if (held) part.querySelector(held)?.focus();
       }
       if (!next.hasAttribute("data-live")) part.removeAttribute("data-live");
+    }
+    return false;
+  });
+}
+
+// Forms hold a token of one run of the emulator; after a restart they need the new one.
+function renewTokens(fresh) {
+  const token = fresh.querySelector("input[name=token]")?.value;
+  if (!token) return;
+  for (const field of document.querySelectorAll("input[name=token]")) field.value = token;
+}
+
+// A page on which nothing moves asks too whether the emulator is there.
+function watchEmulator() {
+  repeatedly(WATCH_SECONDS, async () => {
+    const was = gone.hidden;
+    await ask("/", { headers: { accept: "application/json" } });
+    if (!was) {
+      const answer = await ask(location.href, { headers: { accept: "text/html" } });
+      renewTokens(new DOMParser().parseFromString(await answer.text(), "text/html"));
     }
     return false;
   });
@@ -182,12 +211,12 @@ function plot(place, chart, x) {
     series: [
       { label: x || "UTC", ...(x ? {} : { value: (_plot, moment) => (moment ? clock(moment) : "--") }) },
       ...chart.lines.map((line, index) => ({
-        label: line.label, stroke: colour(index), width: 1.6, spanGaps: !chart.gaps,
+        label: line.label, stroke: colour(line.colour ?? index), dash: DASHES[line.dash ?? 0], width: 1.6, spanGaps: !chart.gaps,
         ...(chart.scattered ? { paths: () => null } : {}),
         points: chart.scattered ? { show: true, size: 7, fill: colour(index) } : chart.gaps ? { show: true, size: 4 } : { show: chart.moments.length < 3 }, // one between gaps is no line
       })),
     ],
-    legend: { live: true },
+    legend: { live: true, markers: { dash: (_plot, index) => BORDERS[chart.lines[index - 1]?.dash ?? 0] } },
   };
   const made = new uPlot(options, [chart.moments, ...chart.lines.map((line) => line.values)], place);
   made.over.addEventListener("mouseleave", () => showNewest(made));
@@ -237,14 +266,14 @@ function drawCharts(place) {
 }
 
 function offerCopies() {
-  for (const button of document.querySelectorAll(".copy")) {
-    button.hidden = false;
-    button.addEventListener("click", async () => {
-      await navigator.clipboard.writeText(button.parentElement.querySelector("pre").textContent);
-      button.textContent = "Copied";
-      setTimeout(() => { button.textContent = "Copy"; }, 1500);
-    });
-  }
+  document.documentElement.classList.add("scripted"); // the style sheet shows what needs script
+  document.addEventListener("click", async (event) => {
+    const button = event.target.closest(".copy");
+    if (!button) return;
+    await navigator.clipboard.writeText(button.parentElement.querySelector("pre").textContent);
+    button.textContent = "Copied";
+    setTimeout(() => { button.textContent = "Copy"; }, 1500);
+  });
 }
 
 // Sliders whose values stay 100 in all: what one takes, the others give by their size.
@@ -399,8 +428,8 @@ function tryModel(form) {
   }
 }
 
-offerCopies();
 followLiveParts();
+offerCopies();
 document.querySelectorAll(".log[data-follow]").forEach(followLog);
 document.querySelectorAll("[data-charts]").forEach(drawCharts);
 document.querySelectorAll("[data-split]").forEach(splitTraffic);
