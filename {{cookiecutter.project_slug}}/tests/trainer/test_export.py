@@ -21,8 +21,9 @@ from table_schema.tables import TABLES
 from trainer import saving
 from trainer.tabular import export, run
 from trainer.tabular.data import Rows, Source
+from trainer.tabular.heads import make_head
 from trainer.tabular.loop import Loop
-from trainer.tabular.model import build, make_head
+from trainer.tabular.model import build
 from trainer.tabular.preprocess import Preprocessor
 from trainer.tabular.settings import Settings
 from trainer.tabular.statistics import measure

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from table_schema.tables import TABLES
 from trainer.errors import UserError
-from trainer.tabular import model
+from trainer.tabular import heads, model
 from trainer.tabular.preprocess import Preprocessor
 from trainer.tabular.settings import Settings
 from trainer.tabular.statistics import Statistics
@@ -40,7 +40,7 @@ def statistics_of(table_name: str, **values: Any) -> Statistics:
 def build(settings: Settings, **values: Any) -> Any:
     statistics = statistics_of(settings.table, **values)
     preprocessor = Preprocessor(TABLES[settings.table], statistics)
-    head = model.make_head(TABLES[settings.table], statistics, settings)
+    head = heads.make_head(TABLES[settings.table], statistics, settings)
     return model.build(preprocessor, head, settings)
 
 
@@ -74,7 +74,7 @@ def test_l2_is_the_weighted_sum_of_squares() -> None:
 
 
 def test_two_classes_are_logistic_regression() -> None:
-    head = model.ClassesHead(("no", "yes"), (1.0, 1.0))
+    head = heads.ClassesHead(("no", "yes"), (1.0, 1.0))
     logits = tf.constant([[[0.3]], [[-2.0]]])
     second = 1 / (1 + np.exp(-logits.numpy()[:, 0, 0]))
     np.testing.assert_allclose(head.predictions(logits)[:, 1], second, rtol=1e-6)
@@ -90,7 +90,7 @@ def test_class_weights_multiply_the_losses_of_their_rows() -> None:
     def losses(given: str) -> Any:
         statistics = statistics_of("penguins", class_rows=(50, 30, 20))
         weighted = dataclasses.replace(settings, class_weights=given)
-        return model.make_head(TABLES["penguins"], statistics, weighted).losses(logits, labels)
+        return heads.make_head(TABLES["penguins"], statistics, weighted).losses(logits, labels)
 
     plain = losses("").numpy()
     np.testing.assert_allclose(losses("1,2,5"), plain * [2, 1, 5], rtol=1e-6)
@@ -101,7 +101,7 @@ def test_class_weights_multiply_the_losses_of_their_rows() -> None:
 
 
 def test_a_number_is_learned_in_its_own_deviations_and_told_in_its_unit() -> None:
-    head = model.NumberHead(mean=10, scale=4)
+    head = heads.NumberHead(mean=10, scale=4)
     outputs = tf.constant([[[0.5]], [[-1.0]]])
     np.testing.assert_allclose(head.predictions(outputs), [12, 6])
     np.testing.assert_allclose(head.losses(outputs, tf.constant([14.0, 6.0])), [0.25, 0])
@@ -110,19 +110,19 @@ def test_a_number_is_learned_in_its_own_deviations_and_told_in_its_unit() -> Non
 def test_a_number_has_no_class_weights() -> None:
     settings = Settings.tiny(**FILES, table="flights_delay", class_weights="balanced")
     with pytest.raises(UserError, match="--class-weights: 'arr_delay' is a number"):
-        model.make_head(TABLES["flights_delay"], statistics_of("flights_delay"), settings)
+        heads.make_head(TABLES["flights_delay"], statistics_of("flights_delay"), settings)
 
 
 def test_the_members_predict_apart_and_their_mean_is_the_prediction() -> None:
     probabilities = np.array([[0.2, 0.6], [0.9, 0.7]])  # rows, members
     logits = tf.constant(np.log(probabilities / (1 - probabilities))[:, :, None], tf.float32)
-    head = model.ClassesHead(("no", "yes"), (1.0, 1.0))
+    head = heads.ClassesHead(("no", "yes"), (1.0, 1.0))
     np.testing.assert_allclose(head.predictions(logits)[:, 1], [0.4, 0.8], rtol=1e-5)
     losses = head.losses(logits, tf.constant([1, 0]))
     expected = -np.log([[0.2, 0.6], [0.1, 0.3]]).mean(axis=1)
     np.testing.assert_allclose(losses, expected, rtol=1e-5)
 
-    number = model.NumberHead(mean=10, scale=4)
+    number = heads.NumberHead(mean=10, scale=4)
     outputs = tf.constant([[[0.5], [-1.0]]])
     np.testing.assert_allclose(number.predictions(outputs), [9])
     np.testing.assert_allclose(number.losses(outputs, tf.constant([10.0])), [(0.25 + 1) / 2])
@@ -195,7 +195,7 @@ def test_a_network_learns_from_all_rows_but_those_of_its_fold() -> None:
 def test_what_predicts_is_an_average_of_the_weights() -> None:
     settings = Settings.tiny(**FILES, table="penguins", averaging=0.2)
     statistics = statistics_of("penguins", class_rows=(1, 1, 1))
-    head = model.make_head(TABLES["penguins"], statistics, settings)
+    head = heads.make_head(TABLES["penguins"], statistics, settings)
     network = build(settings, class_rows=(1, 1, 1))
     strategy = tf.distribute.get_strategy()
     steps = Steps(settings, strategy, network, head, batch=4, learning_rate=0.1)

@@ -15,7 +15,7 @@ from table_schema import values
 from table_schema.columns import Column, Kind, Label, Table
 from trainer.errors import UserError
 from trainer.tabular.data import Source, join
-from trainer.tabular.formats import trimmed
+from trainer.tabular.records import trimmed
 
 ERROR = "error"
 KINDS: tuple[Kind, ...] = ("number", "integer", "category", "boolean")

@@ -13,7 +13,8 @@ from table_schema.columns import Table
 from trainer import console
 from trainer.errors import StopRequestedError, UserError
 from trainer.tabular import data_files
-from trainer.tabular.formats import BadRecordError, Format, open_format
+from trainer.tabular.formats import Format, open_format
+from trainer.tabular.records import BadRecordError
 
 Array = np.ndarray[Any, Any]
 # A model: float [rows, classes] or [rows], as `table_schema/metrics.py` scores them.

@@ -21,9 +21,9 @@ from trainer.console import say
 from trainer.files import NO_ROOM, whole
 from trainer.saving import BATCHING, BATCHING_FILE
 from trainer.tabular.data import Rows, take
-from trainer.tabular.formats import example_features
-from trainer.tabular.model import Head
+from trainer.tabular.heads import Head
 from trainer.tabular.preprocess import DTYPES, Preprocessor
+from trainer.tabular.tf_records import example_features
 
 Tensor = Any
 
@@ -143,7 +143,7 @@ def write_contract(
             }
             for column in table.columns
         ],
-        outputs=_outputs(table.label, getattr(head, "threshold", 0.5)),
+        outputs=_outputs(table.label, head.threshold),
         sample={name: value for name, value in sample.items() if value is not None},
         rows_joined=rows_joined,
         table=tables.document(table),

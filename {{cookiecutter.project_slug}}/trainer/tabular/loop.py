@@ -15,7 +15,8 @@ from trainer import console, trials
 from trainer.errors import StopRequestedError, UserError, WorkerLostError
 from trainer.tabular.checkpoint import Checkpoints, Progress
 from trainer.tabular.data import Array
-from trainer.tabular.model import Head, left_out
+from trainer.tabular.heads import Head
+from trainer.tabular.model import left_out
 from trainer.tabular.preprocess import Encoded
 from trainer.tabular.settings import Settings
 from trainer.tabular.shuffle import Shuffle

@@ -31,8 +31,8 @@ from trainer.tabular.calibration import temperature
 from trainer.tabular.checkpoint import Checkpoints, Progress
 from trainer.tabular.data import Array, Rows, Source, join, read, sampled
 from trainer.tabular.evaluation import best_threshold, curves, evaluate
+from trainer.tabular.heads import ClassesHead, Head, make_head
 from trainer.tabular.loop import Loop
-from trainer.tabular.model import Head
 from trainer.tabular.plan import plan
 from trainer.tabular.preprocess import Encoded, Preprocessor
 from trainer.tabular.settings import Settings, as_flag, as_text, data_field
@@ -70,7 +70,7 @@ def run(settings: Settings, stop: threading.Event) -> dict[str, Any]:
     settings = _decided(settings, table, data)
     data = _with_what_is_learned(data, table, settings)
     preprocessor = Preprocessor(table, data.statistics)
-    head = model.make_head(table, data.statistics, settings)
+    head = make_head(table, data.statistics, settings)
     with local_folders(settings.folders, chief) as folders:
         train, sample = _encode(data, preprocessor, settings, folders.scratch)
         with strategy.scope():
@@ -101,12 +101,12 @@ def run(settings: Settings, stop: threading.Event) -> dict[str, Any]:
             sample,
             data.evaluation,
             data.test,
-            threshold=getattr(head, "threshold", 0.5),
+            threshold=head.threshold,
             class_rows=data.statistics.class_rows,
             seed=settings.seed,
             explain=settings.explain == 1,
         )
-        findings["temperature"] = getattr(head, "temperature", 1.0)
+        findings["temperature"] = head.temperature
         findings["cross_validation"] = _cross_validated(settings, table, chosen_on, unseen, data)
         findings["boosting"] = {}
         if settings.boosting_rows:
@@ -239,7 +239,7 @@ def _calibrate(head: Head, settings: Settings, predictions: Array, labels: Array
     Returns:
         The predictions at that temperature.
     """
-    if not isinstance(head, model.ClassesHead):
+    if not isinstance(head, ClassesHead):
         return predictions
     if not settings.class_weights:  # probabilities of weighted classes are off on purpose
         head.temperature = temperature(predictions, labels)

@@ -6,7 +6,8 @@ import keras
 import tensorflow as tf
 
 from trainer.errors import UserError
-from trainer.tabular.model import Head, learning
+from trainer.tabular.heads import Head
+from trainer.tabular.model import learning
 from trainer.tabular.settings import Settings
 from trainer.tabular.weights import Weights
 from trainer.tabular.workers import count_workers
