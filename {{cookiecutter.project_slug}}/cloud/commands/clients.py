@@ -39,7 +39,7 @@ def run(client: Client, options: argparse.Namespace) -> int:
     folder = client.config.clients_folder
     folder.mkdir(parents=True, exist_ok=True)
     model, gaps = client.config.model, taken.table is not None
-    written, refused = writing.write(folder, found, model=model, url=url, gaps=gaps)
+    written = writing.write(folder, found, model=model, url=url, gaps=gaps)
     described = openapi.document(
         taken, found, model=model, url=url, is_cloud=not client.is_emulator
     )
@@ -47,13 +47,13 @@ def run(client: Client, options: argparse.Namespace) -> int:
     document.write_text(
         json.dumps(described, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
     )
-    app = page.write(folder, found, model=model)
+    text = page.render(found, taken.outputs, model=model, gaps=gaps)
+    app = folder / page.FILE
+    app.write_text(text, encoding="utf-8", newline="\n")
     for path in (*written, document, app):
         say(f"Wrote {path}")
-    for sentence in refused:
-        say(sentence, "yellow")
     if options.serve:
-        page.serve(client, url, folder, options.port)
+        page.serve(client, url, text, options.port)
         return 0
     shown = found[0].name if found else "NAME"
     next_commands(

@@ -11,7 +11,7 @@ from cloud.serving.contract import Contract, PlainContract
 from cloud.serving.instances import Instance
 from cloud.serving.plain_instances import Input
 from cloud.serving.training_values import TrainingValues
-from table_schema.columns import NUMBER_MISSING_IN_JSON, Column
+from table_schema.columns import MISSING, NUMBER_MISSING_IN_JSON, Column
 
 # `file` is base64 in JSON, {"b64": "…"}, as TensorFlow Serving takes bytes, documented at
 # https://www.tensorflow.org/tfx/serving/api_rest#encoding_binary_values; `json` is a list.
@@ -22,6 +22,13 @@ TYPES |= {kind: kind for kind in ("number", "integer", "boolean")}
 LONGEST_EXAMPLE = 16_000
 SHOWN = 8
 MOST_CHOICES = 200
+# What an instance of a table has in place of a value that is missing.
+GAPS: dict[Type, Any] = {
+    "number": NUMBER_MISSING_IN_JSON,
+    "integer": MISSING["integer"],
+    "text": MISSING["text"],
+}
+MAX_SAFE_INTEGER = 2**53 - 1  # of JavaScript, whose numbers are doubles
 
 
 @dataclass(frozen=True)
@@ -104,3 +111,8 @@ def _short(kind: Type, value: Any) -> Any:
 def one_line(text: str) -> str:
     """Returns a text that is safe in a comment that ends with its line, in any language."""
     return " ".join(CONTROLS.sub(" ", text).replace("\ufeff", "").split())
+
+
+def is_exact_in_javascript(field: Field) -> bool:
+    """Whether a number of JavaScript can be a field's example."""
+    return field.type != "integer" or abs(field.example or 0) <= MAX_SAFE_INTEGER

@@ -4,8 +4,9 @@ A page must hold no credentials, and Vertex AI answers no page of another origin
 the server that it comes from, which passes the request on with the credentials of whoever runs it.
 """
 
+import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -15,49 +16,56 @@ import requests
 from cloud.client import Client
 from cloud.console import say
 from cloud.errors import UserError
-from cloud.languages.fields import Field
+from cloud.languages.fields import GAPS, Field, is_exact_in_javascript
 
 PORT = 8090
-FILE, SCRIPT = "app.html", "client.mjs"
-TYPES = {FILE: "text/html; charset=utf-8", SCRIPT: "text/javascript; charset=utf-8"}
+FILE = "app.html"
+CONTENT_TYPE = "text/html; charset=utf-8"
 MOST_BYTES = 10_000_000  # what a dedicated endpoint takes; a shared one takes less
+SECONDS = 60  # as a shared endpoint waits for its model
 # The page loads nothing of other hosts, and no page of others shows it in a frame.
 POLICY = "default-src 'self' 'unsafe-inline'; frame-ancestors 'none'"
 TEMPLATE = Path(__file__).with_name("templates") / f"{FILE}.jinja"
 
 
-def write(folder: Path, fields: Sequence[Field], *, model: str) -> Path:
-    """Writes the page beside the client in JavaScript, which it uses.
+def render(fields: Sequence[Field], outputs: Mapping[str, str], *, model: str, gaps: bool) -> str:
+    """Returns the page.
 
     Args:
-        folder: of the clients.
         fields: of an instance.
+        outputs: what the model answers, each with what it is.
         model: its name.
+        gaps: whether a value may be missing, as it may of a table's.
     """
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
-    choices = {each.name: each.choices for each in fields if each.choices}
-    path = folder / FILE
-    path.write_text(template.render(model=model, choices=choices), encoding="utf-8", newline="\n")
-    return path
+    known = [
+        each if is_exact_in_javascript(each) else dataclasses.replace(each, example=None)
+        for each in fields
+    ]
+    return environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
+        model=model,
+        fields=list(map(dataclasses.asdict, known)),
+        outputs=dict(outputs),
+        gaps=GAPS if gaps else {},
+    )
 
 
-def serve(client: Client, url: str, folder: Path, port: int) -> None:
+def serve(client: Client, url: str, page: str, port: int) -> None:
     """Serves the page on loopback until it is interrupted.
 
     Args:
         client: of the target.
         url: where the endpoint takes predictions.
-        folder: of the clients.
+        page: its text.
         port: 0 for any.
 
     Raises:
         UserError: the port is not free.
     """
     try:
-        server = Server(client, url, folder, port)
+        server = Server(client, url, page, port)
     except OSError as error:
         raise UserError(
             f"--port: {port} cannot be used ({error.strerror}); give another, or 0 for any."
@@ -68,15 +76,15 @@ def serve(client: Client, url: str, folder: Path, port: int) -> None:
 
 
 class Server(ThreadingHTTPServer):
-    """Serves the page and the client in JavaScript, and passes predictions on."""
+    """Serves the page, and passes predictions on."""
 
     daemon_threads = True
 
-    def __init__(self, client: Client, url: str, folder: Path, port: int) -> None:
+    def __init__(self, client: Client, url: str, page: str, port: int) -> None:
         super().__init__(("127.0.0.1", port), _Handler)
         self.client = client
         self.url = url
-        self.folder = folder
+        self.page = page.encode()
         self.hosts = [f"{name}:{self.server_port}" for name in ("127.0.0.1", "localhost")]
 
 
@@ -84,12 +92,11 @@ class _Handler(BaseHTTPRequestHandler):
     server: Server
 
     def do_GET(self) -> None:
-        """Answers the page or the script."""
-        name = self.path.lstrip("/") or FILE
-        if not self._is_own() or name not in TYPES:
+        """Answers the page."""
+        if self._is_own() and self.path in ("/", f"/{FILE}"):
+            self._answer(200, self.server.page, CONTENT_TYPE)
+        else:
             self._answer(404, b"There is nothing here.", "text/plain")
-            return
-        self._answer(200, (self.server.folder / name).read_bytes(), TYPES[name])
 
     def do_POST(self) -> None:
         """Passes a request for predictions on, and the endpoint's answer back."""
@@ -104,9 +111,11 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(length))
         headers = {"Content-Type": "application/json"}
         try:
-            found = self.server.client.session.post(self.server.url, data=body, headers=headers)
-        except requests.RequestException as error:
-            self._refuse(502, f"The endpoint {self.server.url} does not answer: {error}")
+            found = self.server.client.session.post(
+                self.server.url, data=body, headers=headers, timeout=SECONDS
+            )
+        except requests.RequestException:
+            self._refuse(502, f"The endpoint {self.server.url} does not answer.")
             return
         self._answer(found.status_code, found.content, "application/json")
 

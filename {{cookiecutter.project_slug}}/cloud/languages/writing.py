@@ -1,21 +1,23 @@
 """The clients: a template for each language, filled with the fields of an instance."""
 
 import json
-import re
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import jinja2
 
-from cloud.languages.fields import Field, Type, one_line
+from cloud.languages.fields import GAPS, Field, Type, is_exact_in_javascript, one_line
 
 TEMPLATES = Path(__file__).with_name("templates")
-# What encoding/json takes as a name in a field's tag: isValidTag of its encode.go.
-GO_NAME = re.compile(r"(?!-$)[\w!#$%&()*+\-./:;<=>?@\[\]^{|}~ ]+")
-MAX_SAFE_INTEGER = 2**53 - 1  # of JavaScript, whose numbers are doubles
+# Values that a client sends as JSON; all else is a text, also where a number is wanted, so that
+# the endpoint's answer says what it expects under which name.
+NUMBER = r"-?(0|[1-9][0-9]{digits})(\.[0-9]+)?([eE][-+]?[0-9]+)?"
+LITERALS = {"boolean": "true|false", "json": r"\[.*\]"}
+
+WORDS: dict[Type, str] = {"number": "a number", "integer": "an integer", "text": "a text"}
 
 
 @dataclass(frozen=True)
@@ -25,46 +27,48 @@ class Language:
     Attributes:
         file: of the client.
         name: of the language.
-        types: what each type of a field is called.
         text: writes a text.
-        value: writes an example of a field.
+        value: writes the example of a field.
         comment: makes a line of text safe in a comment.
     """
 
     file: str
     name: str
-    types: Mapping[Type, str]
     text: Callable[[str], str]
     value: Callable[[Field], str]
     comment: Callable[[str], str] = one_line
 
 
 def _json(value: Any) -> str:
-    """Returns JSON, whose texts are texts of JavaScript and Go as well."""
+    """Returns JSON, whose texts are texts of Python, JavaScript and Go as well."""
     return json.dumps(value, ensure_ascii=False).replace("\ufeff", r"\ufeff")
 
 
-def _bytes(content: str) -> dict[str, str]:
-    return {"b64": content}
+def _example(field: Field) -> Any:
+    """Returns an example as it is sent, where there is one."""
+    is_bytes = field.type == "file" and field.example is not None
+    return {"b64": field.example} if is_bytes else field.example
 
 
 def _python(field: Field) -> str:
     if field.type == "text":
         return _json(field.example)
-    return repr(_bytes(field.example) if field.type == "file" and field.example else field.example)
+    written = repr(_example(field))
+    return written.replace("e+", "e") if field.type == "number" else written
 
 
 def _shell(field: Field) -> str:
-    if field.type in ("text", "file"):
-        return shlex.quote(field.example or "")
-    return shlex.quote("" if field.example is None else json.dumps(field.example))
+    is_written = field.type in ("text", "file")
+    return shlex.quote((field.example or "") if is_written else json.dumps(field.example))
 
 
 def _javascript(field: Field) -> str:
-    value = field.example
-    if field.type == "integer" and abs(value or 0) > MAX_SAFE_INTEGER:
-        return "null"
-    return _json(_bytes(value) if field.type == "file" and value else value)
+    return _json(_example(field)) if is_exact_in_javascript(field) else "null"
+
+
+def _javascript_text(text: str) -> str:
+    # As a bare key, it would be the object's prototype.
+    return '["__proto__"]' if text == "__proto__" else _json(text)
 
 
 def _java_text(text: str) -> str:
@@ -79,9 +83,10 @@ def _java_comment(text: str) -> str:
 
 def _java(field: Field) -> str:
     value = field.example
-    if field.type in ("file", "json"):
-        content = _bytes(value) if field.type == "file" else value
-        return f"new Json({_java_text(json.dumps(content) if value is not None else '')})"
+    if value is None or field.type == "json":
+        return f"new StringBuilder({_java_text(json.dumps(value))})"
+    if field.type == "file":
+        return f'Map.of("b64", {_java_text(value)})'
     if field.type == "integer":
         return f"{value}L"
     return repr(float(value)) if field.type == "number" else json.dumps(value)
@@ -89,33 +94,26 @@ def _java(field: Field) -> str:
 
 def _go(field: Field) -> str:
     value = field.example
-    if field.type in ("file", "json"):
-        content = _bytes(value) if field.type == "file" else value
-        return "nil" if value is None else f"json.RawMessage({_json(json.dumps(content))})"
+    if value is None:
+        return "nil"
+    if field.type == "json":
+        return f"json.RawMessage({_json(json.dumps(value))})"
+    if field.type == "file":
+        return f'map[string]any{{"b64": {_json(value)}}}'
     return repr(float(value)) if field.type == "number" else _json(value)
 
 
-def _types(words: str) -> dict[Type, str]:
-    """Returns what a language calls the types, which are given in the order of `Type`."""
-    return dict(zip(get_args(Type), words.split(), strict=True))
-
-
-_NAMES = " ".join(get_args(Type))
-_QUOTED = " ".join(f'"{name}"' for name in get_args(Type))
-_GO = "float64 int64 bool string json.RawMessage json.RawMessage"
 LANGUAGES = (
-    Language("client.sh", "shell", _types(_NAMES), shlex.quote, _shell),
-    Language("client.py", "Python", _types("float int bool str bytes list"), _json, _python),
-    Language("client.mjs", "JavaScript", _types(_QUOTED), _json, _javascript),
-    Language("Client.java", "Java", _types(_NAMES), _java_text, _java, _java_comment),
-    Language("client.go", "Go", _types(_GO), _json, _go),
+    Language("client.sh", "shell", shlex.quote, _shell),
+    Language("client.py", "Python", _json, _python),
+    Language("client.mjs", "JavaScript", _javascript_text, _javascript),
+    Language("Client.java", "Java", _java_text, _java, _java_comment),
+    Language("client.go", "Go", _json, _go),
 )
 
 
-def write(
-    folder: Path, fields: Sequence[Field], *, model: str, url: str, gaps: bool
-) -> tuple[list[Path], list[str]]:
-    """Writes a client for each language.
+def write(folder: Path, fields: Sequence[Field], *, model: str, url: str, gaps: bool) -> list[Path]:
+    """Writes a client for each language, and returns the files.
 
     Args:
         folder: where they go.
@@ -123,25 +121,14 @@ def write(
         model: its name.
         url: where the endpoint takes predictions.
         gaps: whether a value may be missing, as it may of a table's.
-
-    Returns:
-        The files, and for each language that has no client a sentence that says why.
     """
-    written, refused = [], []
+    written = []
     for language in LANGUAGES:
         path = folder / language.file
-        odd = [each.name for each in fields if not GO_NAME.fullmatch(each.name)]
-        if language.name == "Go" and odd:
-            path.unlink(missing_ok=True)
-            refused.append(f"There is no {path.name}, as Go has no tag for the input {odd[0]!r}.")
-            continue
-        path.write_text(
-            render(language, fields, model=model, url=url, gaps=gaps),
-            encoding="utf-8",
-            newline="\n",
-        )
+        text = render(language, fields, model=model, url=url, gaps=gaps)
+        path.write_text(text, encoding="utf-8", newline="\n")
         written.append(path)
-    return written, refused
+    return written
 
 
 def render(language: Language, fields: Sequence[Field], *, model: str, url: str, gaps: bool) -> str:
@@ -154,45 +141,42 @@ def render(language: Language, fields: Sequence[Field], *, model: str, url: str,
         keep_trailing_newline=True,
     )
     template = (TEMPLATES / f"{language.file}.jinja").read_text(encoding="utf-8")
-    files = [each.name for each in fields if each.type == "file"]
-    required = [each.name for each in fields if language.value(each) in EMPTY]
-    identifiers = go_identifiers([each.name for each in fields])
     written = [
         {
             "name": language.text(each.name),
-            "type": language.types[each.type],
+            "kind": each.type if each.type in ("text", "file") else "json",
             "example": language.value(each),
             "about": language.comment(each.about),
-            "quoted_about": _json(one_line(each.about)),
-            "identifier": identifier,
         }
-        for each, identifier in zip(fields, identifiers, strict=True)
+        for each in fields
     ]
     return environment.from_string(template).render(
         model=language.comment(model),
         url=language.text(url),
-        gaps=gaps,
-        files=list(map(language.text, files)),
-        required=list(map(language.text, required)),
+        gaps=_gaps(fields) if gaps else "",
+        json=_literals(fields, "*"),
+        exact_json=_literals(fields, "{0,14}"),  # of JavaScript's doubles
+        lists=any(each.type == "json" for each in fields),
+        files=[language.text(each.name) for each in fields if each.type == "file"],
         fields=written,
         widths={key: max((len(each[key]) for each in written), default=0) for key in ALIGNED},
     )
 
 
-ALIGNED = ("identifier", "type", "name")
-# What the languages write for an example that is not there, and so must be given.
-EMPTY = ("None", "null", "nil", 'new Json("")')
+ALIGNED = ("name", "example")  # by gofmt
 
 
-def go_identifiers(names: Sequence[str]) -> list[str]:
-    """Returns an exported name of Go for each name, all different: DepDelay of dep_delay."""
-    found: list[str] = []
-    for name in names:
-        words = re.findall("[A-Za-z0-9]+", name)
-        made = "".join(word[0].upper() + word[1:] for word in words)
-        if not made[:1].isalpha():
-            made = f"X{made}"
-        while made in found:
-            made += "_"
-        found.append(made)
-    return found
+def _literals(fields: Sequence[Field], digits: str) -> str:
+    """Returns a pattern of the values that are sent as JSON, which all languages read alike."""
+    kinds = {each.type for each in fields}
+    others = [text for kind, text in LITERALS.items() if kind in kinds]
+    return "|".join([NUMBER.replace("{digits}", digits), *others])
+
+
+def _gaps(fields: Sequence[Field]) -> str:
+    """Says what a client sends in place of a value that is missing."""
+    kinds = {each.type for each in fields}
+    written = [
+        f"{json.dumps(value)} in {WORDS[kind]}" for kind, value in GAPS.items() if kind in kinds
+    ]
+    return f"A gap is {', '.join(written)}."
