@@ -11,8 +11,10 @@ from typing import Any
 
 import custom_jobs
 import pytest
+import requests
 import times_model
 from batch_prediction import write_exports
+from console_pages import post
 from storage_server import CheckedApp, client_of, running, storage_app
 from times_model import deploy, upload_export
 
@@ -152,4 +154,30 @@ def trained(clients: Clients, console_bucket: str, exports: Path) -> str:
             clients.storage.bucket(console_bucket).blob(path).upload_from_filename(file)
     scores = clients.storage.bucket(console_bucket).blob("trained/model/metrics.json")
     scores.upload_from_string('{"auc": 0.75}', content_type="application/json")
+    return name
+
+
+@pytest.fixture(scope="session")
+def experiment(clients: Clients) -> str:
+    """An experiment of three runs; the one that is best by AUC has a job."""
+    store = f"{clients.location}/metadataStores/default"
+    if requests.get(f"{clients.url}/v1/{store}", timeout=60).status_code == 404:
+        post(clients, f"{clients.location}/metadataStores?metadataStoreId=default", {})
+    job = custom_jobs.spec("pass") | {"display_name": "run-1"}
+    made = custom_jobs.create(clients, job)
+    contexts = f"{store}/contexts"
+    body = {"displayName": "sweep " + HOSTILE, "schemaTitle": "system.Experiment"}
+    name: str = post(clients, f"{contexts}?contextId=console-sweep", body)["name"]
+    children = []
+    for number, auc in enumerate((0.7, 0.9, 0.8)):
+        metadata = {
+            "_params": {"rate": number / 10, "note": HOSTILE, "seed": 7},
+            "_metrics": {"auc": auc, "log_loss": 0.5 - number / 10},
+            "_state": "COMPLETE" if number else "RUNNING",
+            "_custom_jobs": [{"custom_job_resource_name": made}] if number == 1 else [],
+        }
+        run = {"displayName": f"run-{number}", "schemaTitle": "system.ExperimentRun"}
+        path = f"{contexts}?contextId=console-sweep-run-{number}"
+        children.append(post(clients, path, run | {"metadata": metadata})["name"])
+    post(clients, f"{name}:addContextChildren", {"childContexts": children})
     return name

@@ -15,6 +15,7 @@ import custom_jobs
 import pytest
 import requests
 from conftest import HOSTILE
+from console_pages import BROWSER, page, token
 from google.api_core import exceptions
 from times_model import deploy, predict, upload_export
 
@@ -27,7 +28,6 @@ from vertex_emulator.console.texts import printable, span
 from vertex_emulator.testing.clients import Clients
 from vertex_emulator.testing.running import start
 
-BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8"
 SCORES = {"metric": "auc", "test": {"auc": 0.7312, "log_loss": 0.43}}
 NOISY = r"""
 import json, sys
@@ -38,22 +38,6 @@ for epoch in (1, 2, 3):
     print(json.dumps({"severity": "INFO", "message": f"Epoch {epoch}", "loss": 1 / epoch}))
 print(json.dumps({"severity": "WARNING", "message": "careful <i>now</i>"}), flush=True)
 """
-
-
-def page(clients: Clients, path: str, status: int = 200) -> str:
-    answer = requests.get(f"{clients.url}{path}", headers={"accept": BROWSER}, timeout=60)
-    assert answer.status_code == status, answer.text
-    assert answer.headers["content-type"] == "text/html; charset=utf-8"
-    policy = answer.headers["content-security-policy"]
-    assert "script-src 'self';" in policy
-    assert "default-src 'none'" in policy
-    return answer.text
-
-
-def token(text: str) -> str:
-    found = re.search(r'name="token" value="([^"]+)"', text)
-    assert found is not None
-    return found[1]
 
 
 def put(clients: Clients, bucket: str, name: str, content: bytes | str, kind: str) -> None:

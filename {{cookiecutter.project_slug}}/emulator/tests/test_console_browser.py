@@ -178,6 +178,28 @@ def test_a_tuning_is_watched_and_cancelled(view: Any, clients: Clients) -> None:
     expect(view.locator("h2").first).to_have_text("Trials, best first")
 
 
+def test_runs_are_ordered_and_compared(view: Any, experiment: str) -> None:
+    view.goto("/")
+    view.get_by_role("link", name="Experiments", exact=True).click()
+    view.get_by_role("link", name="sweep").click()
+    first = view.locator("#list tbody tr").first
+    expect(first).to_contain_text("run-1")  # the largest AUC
+    view.get_by_role("link", name="log_loss").click()
+    expect(first).to_contain_text("run-2")
+    view.reload()
+    expect(first).to_contain_text("run-2")
+    view.get_by_label("Compare run-2").check()
+    with view.expect_response("**/contexts/*"):  # what the page asks for again
+        pass
+    view.get_by_label("Compare run-0").check()
+    view.get_by_role("button", name="Compare").click()
+    expect(view.get_by_role("row", name="rate")).to_contain_text("0.2")
+    view.go_back()
+    first.get_by_role("link", name="run-2").click()
+    expect(view.locator(".scores")).to_contain_text("0.8")
+    assert view.url.endswith(f"/-/{experiment}-run-2")
+
+
 def test_a_job_deleted_while_shown_is_a_page_that_says_so(view: Any, clients: Clients) -> None:
     name = custom_jobs.create(clients, custom_jobs.spec("import time; time.sleep(600)"))
     custom_jobs.wait(clients, name, "JOB_STATE_RUNNING")
@@ -259,6 +281,7 @@ def test_a_prediction_is_tried_and_traffic_moved(
     expect(view.locator("#varied .u-over")).to_be_visible()
 
 
+@pytest.mark.usefixtures("experiment")
 @pytest.mark.parametrize("width", [360, 1280])
 def test_pages_fit_and_read_in_both_schemes(
     browser: Any,
@@ -276,6 +299,11 @@ def test_pages_fit_and_read_in_both_schemes(
         "/",
         f"{location}/customJobs",
         f"{location}/hyperparameterTuningJobs",
+        f"{location}/trainingPipelines",
+        f"{location}/datasets",
+        f"{location}/metadataStores/default/contexts",
+        f"{location}/metadataStores/default/contexts/console-sweep",
+        f"{location}/metadataStores/default/contexts/console-sweep-run-1",
         f"{location}/models",
         f"{location}/endpoints",
         f"/-/{console_endpoint[0]}",

@@ -29,7 +29,10 @@ from vertex_emulator.pace import Pace
 
 HOST = "127.0.0.1"
 # What the console shows on the way from data to a prediction, and how a job is deployed.
-STEPS = ("data", "job", "tuning", "model", "version", "endpoint", "prediction", "batch", "deploy")
+STEPS = (
+    "data", "job", "tuning", "pipeline", "experiment", "dataset", "model", "version", "endpoint",
+    "prediction", "batch", "deploy",
+)  # fmt: skip
 IN_USE = 75  # EX_TEMPFAIL of sysexits.h: the same command may succeed later
 
 

@@ -24,6 +24,7 @@ from vertex_emulator.gateway.gateway import Gateway
 from vertex_emulator.guard import Guard
 from vertex_emulator.logs import routes as logs_routes
 from vertex_emulator.metadata import routes as metadata_routes
+from vertex_emulator.metadata.contexts import Contexts
 from vertex_emulator.metadata.job_runs import JobRuns
 from vertex_emulator.monitoring import routes as monitoring_routes
 from vertex_emulator.monitoring.sampler import Sampler
@@ -146,6 +147,17 @@ def create_app(
         jobs=jobs,
         batch_jobs=batch_jobs,
         tuning_jobs=tuning_jobs,
+        pipelines=Pipelines(
+            database,
+            documents,
+            operations,
+            jobs=jobs,
+            models=models,
+            exports=exports,
+            runner=pipeline_runner,
+        ),
+        datasets=Datasets(documents, operations),
+        contexts=Contexts(database, documents, operations),
         models=models,
         endpoints=endpoints,
         operations=operations,
@@ -163,16 +175,8 @@ def create_app(
             *vertex_routes.routes(
                 jobs=jobs,
                 batch_jobs=batch_jobs,
-                pipelines=Pipelines(
-                    database,
-                    documents,
-                    operations,
-                    jobs=jobs,
-                    models=models,
-                    exports=exports,
-                    runner=pipeline_runner,
-                ),
-                datasets=Datasets(documents, operations),
+                pipelines=console.pipelines,
+                datasets=console.datasets,
                 tuning_jobs=tuning_jobs,
                 models=models,
                 endpoints=endpoints,

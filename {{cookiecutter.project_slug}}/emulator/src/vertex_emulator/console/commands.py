@@ -5,6 +5,9 @@ from typing import Any
 
 import orjson
 
+from vertex_emulator.vertex.datasets import TABLES
+from vertex_emulator.vertex.pipelines import CUSTOM_TASK
+
 Body = dict[str, Any]
 
 
@@ -20,6 +23,37 @@ BATCH_JOB = {
     },
     "dedicatedResources": {"machineSpec": {"machineType": "n1-standard-4"}},
 }
+
+DATASET = {
+    "displayName": "NAME",
+    "metadataSchemaUri": TABLES[0],
+    "metadata": {"inputConfig": {"gcsSource": {"uri": ["gs://BUCKET/FILE.csv"]}}},
+}
+PIPELINE = {
+    "displayName": "NAME",
+    "trainingTaskDefinition": CUSTOM_TASK,
+    "trainingTaskInputs": {
+        "workerPoolSpecs": [
+            {
+                "machineSpec": {"machineType": "n1-standard-4"},
+                "replicaCount": 1,
+                "containerSpec": {"imageUri": "IMAGE", "command": ["python", "-m", "MODULE"]},
+            }
+        ]
+    },
+}
+# No command of gcloud makes one: Google's SDK does.
+EXPERIMENT = """\
+from google.auth.credentials import AnonymousCredentials
+from google.cloud import aiplatform
+
+aiplatform.init(
+    project="{project}", location="{region}", experiment="NAME", experiment_tensorboard=False,
+    api_endpoint="{url}", api_transport="rest", credentials=AnonymousCredentials(),
+)
+with aiplatform.start_run("RUN"):
+    aiplatform.log_params({{"learning_rate": 0.1}})
+    aiplatform.log_metrics({{"auc": 0.9}})"""
 
 
 def first(url: str, location: str, model: str = "") -> dict[str, str]:
@@ -37,6 +71,9 @@ def first(url: str, location: str, model: str = "") -> dict[str, str]:
         "data": f"gcloud storage buckets create gs://NAME --project={project}",
         "job": f"gcloud ai custom-jobs create {place} --display-name=NAME --config=FILE",
         "tuning": f"gcloud ai hp-tuning-jobs create {place} --display-name=NAME --config=FILE",
+        "pipeline": curl(f"{url}/v1/{location}/trainingPipelines", PIPELINE),
+        "dataset": curl(f"{url}/v1/{location}/datasets", DATASET),
+        "experiment": EXPERIMENT.format(project=project, region=region, url=url),
         "model": f"gcloud ai models upload {place} --display-name=NAME --artifact-uri=gs://…",
         "version": f"gcloud ai models upload {place} --parent-model=MODEL …",
         "endpoint": f"gcloud ai endpoints create {place} --display-name=NAME",

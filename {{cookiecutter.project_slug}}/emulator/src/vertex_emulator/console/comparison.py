@@ -1,4 +1,4 @@
-"""Jobs, or a model's versions, beside each other: what differs, scores, numbers of the logs."""
+"""Jobs, a model's versions, or runs beside each other: what differs, scores, numbers of logs."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -8,7 +8,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from vertex_emulator.console import logs, scores
+from vertex_emulator.console import experiments, logs, scores
 from vertex_emulator.console.charts import Chart
 from vertex_emulator.console.console import Console
 from vertex_emulator.console.rendering import json_response, path_of, render
@@ -55,7 +55,7 @@ def show(console: Console, request: Request) -> Response:
         for job in all_jobs
     ]
     location = request.path_params["location"]
-    return _page(console, request, "jobs", f"{location}/customJobs", found)
+    return _page(console, request, "jobs", ("Jobs", f"{location}/customJobs"), found)
 
 
 def show_versions(console: Console, request: Request) -> Response:
@@ -64,7 +64,26 @@ def show_versions(console: Console, request: Request) -> Response:
     versions = [console.models.get(f"{model}@{each}") for each in _chosen(request, "version")]
     versions.sort(key=lambda each: int(each["versionId"]))  # from what was to what is
     found = [_version(console, each) for each in versions]
-    return _page(console, request, "versions", model, found)
+    return _page(console, request, "versions", ("The model", model), found)
+
+
+def show_runs(console: Console, request: Request) -> Response:
+    """The runs of an experiment that are ticked in its page."""
+    path = request.path_params
+    store = f"{path['location']}/metadataStores/{path['store']}"
+    experiment = console.contexts.stored(f"{store}/contexts/{path['id']}")
+    runs = [console.contexts.stored(f"{store}/contexts/{each}") for each in _chosen(request, "run")]
+    found = [
+        Compared(
+            run.get("displayName") or run["name"].rpartition("/")[2],
+            path_of(run["name"]),
+            experiments.metrics(run),
+            {name: str(value) for name, value in experiments.parameters(run).items()},
+            next(iter(experiments.jobs(console, run)), None),
+        )
+        for run in runs
+    ]
+    return _page(console, request, "runs", ("The experiment", experiment["name"]), found)
 
 
 def charts(console: Console, request: Request) -> Response:
@@ -146,7 +165,11 @@ def _maker(console: Console, version: Document) -> Document | None:
 
 
 def _page(
-    console: Console, request: Request, noun: str, parent: str, compared: list[Compared]
+    console: Console,
+    request: Request,
+    noun: str,
+    parent: tuple[str, str],
+    compared: list[Compared],
 ) -> Response:
     names = dict.fromkeys(name for each in compared for name in each.settings)
     jobs = [each.job for each in compared if each.job is not None]

@@ -6,19 +6,26 @@ from dataclasses import dataclass, field
 
 from vertex_emulator.console import commands
 from vertex_emulator.gateway.gateway import Gateway
+from vertex_emulator.metadata.contexts import Contexts
+from vertex_emulator.metadata.stores import KIND as STORE
 from vertex_emulator.monitoring.series import Series
 from vertex_emulator.object_store.objects import Objects
 from vertex_emulator.state.documents import Documents
 from vertex_emulator.state.log_entries import Entries
 from vertex_emulator.vertex.batch_jobs import BatchJobs
+from vertex_emulator.vertex.datasets import Datasets
 from vertex_emulator.vertex.endpoints import Endpoints
 from vertex_emulator.vertex.jobs import Jobs
 from vertex_emulator.vertex.models import Models
 from vertex_emulator.vertex.operations import Operations
+from vertex_emulator.vertex.pipelines import Pipelines
 from vertex_emulator.vertex.tuning_jobs import TuningJobs
 
 # Kinds of documents that only stand in a location where somebody worked.
-KINDS = ("customJob", "hyperparameterTuningJob", "batchPredictionJob", "model", "endpoint")
+KINDS = (
+    "customJob", "hyperparameterTuningJob", "batchPredictionJob", "model", "endpoint",
+    "trainingPipeline", "dataset", STORE,
+)  # fmt: skip
 REGION = "us-central1"  # of a project that has buckets and nothing else yet
 
 
@@ -37,6 +44,9 @@ class Console:
     jobs: Jobs
     batch_jobs: BatchJobs
     tuning_jobs: TuningJobs
+    pipelines: Pipelines
+    datasets: Datasets
+    contexts: Contexts
     models: Models
     endpoints: Endpoints
     operations: Operations

@@ -12,7 +12,7 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
-from vertex_emulator.console import commands, deployment, logs, scores
+from vertex_emulator.console import commands, deployment, experiments, logs, scores, texts
 from vertex_emulator.console.buckets import folder_path, page_path
 from vertex_emulator.console.charts import Chart, Points, sparkline
 from vertex_emulator.console.console import Console
@@ -60,7 +60,7 @@ def show(console: Console, request: Request) -> Response:
         request_json=orjson.dumps(given, option=orjson.OPT_INDENT_2).decode(),
         gcloud=commands.create_job(job["name"], given),
         curl=commands.curl(f"{console.url}/v1/{_location(job)}/customJobs", given),
-        history=_history(job),
+        history=history(job),
         said=logs.of_service(console, job),
         scores=scores.of_job(console.objects, job),
         card=_card(console, job, folder),
@@ -68,6 +68,7 @@ def show(console: Console, request: Request) -> Response:
         log=logs.first(console, job, request.query_params),
         again=_again(job, folder),
         offer=deployment.offer(console, job),
+        run=experiments.run_of(console, job),
         cancel_command=commands.cancel_job(job["name"]),
         shlex=shlex,
     )
@@ -149,12 +150,12 @@ def _row(console: Console, job: Document) -> dict[str, Any]:
     }
 
 
-def _history(job: Document) -> list[tuple[str, str]]:
+def history(job: Document) -> list[tuple[str, str]]:
     """Returns what became of a job, with its moment."""
     moments = (
         ("created", job["createTime"]),
         ("started", job.get("startTime")),
-        (job["state"].removeprefix("JOB_STATE_").lower(), job.get("endTime")),
+        (texts.state(job["state"]), job.get("endTime")),
     )
     return [(event, moment) for event, moment in moments if moment]
 

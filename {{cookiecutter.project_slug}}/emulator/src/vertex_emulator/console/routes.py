@@ -16,13 +16,16 @@ from vertex_emulator.console import (
     batch_jobs,
     buckets,
     comparison,
+    datasets,
     deployment,
     endpoints,
+    experiments,
     jobs,
     logged_requests,
     logs,
     models,
     overview,
+    pipelines,
     rendering,
     trial,
     tuning,
@@ -39,6 +42,9 @@ MAX_FORM_BYTES = 1024 * 1024
 _LOCATION = rendering.ROOT + "/{location:location}"
 _JOB = _LOCATION + "/customJobs/{id:id}"
 _TUNING = _LOCATION + "/hyperparameterTuningJobs/{id:id}"
+_PIPELINE = _LOCATION + "/trainingPipelines/{id:id}"
+_CONTEXTS = _LOCATION + "/metadataStores/{store:id}/contexts"
+_CONTEXT = _CONTEXTS + "/{id:id}"
 _BATCH_JOB = _LOCATION + "/batchPredictionJobs/{id:id}"
 _MODEL = _LOCATION + "/models/{id:id}"
 _ENDPOINT = _LOCATION + "/endpoints/{id:id}"
@@ -71,6 +77,13 @@ def routes(console: Console, ready: Mapping[str, str]) -> list[BaseRoute]:
         _TUNING: tuning.show,
         _TUNING + "/charts": tuning.charts,
         _TUNING + "/log": logs.show_tuning,
+        _LOCATION + "/trainingPipelines": pipelines.show_list,
+        _PIPELINE: pipelines.show,
+        _CONTEXTS: experiments.show_list,
+        _CONTEXT: experiments.show,
+        _CONTEXT + ":compare": comparison.show_runs,
+        _LOCATION + "/datasets": datasets.show_list,
+        _LOCATION + "/datasets/{id:id}": datasets.show,
         _LOCATION + "/models": models.show_list,
         _MODEL: models.show,
         _MODEL + ":compare": comparison.show_versions,
@@ -89,6 +102,7 @@ def routes(console: Console, ready: Mapping[str, str]) -> list[BaseRoute]:
         _JOB + ":again": jobs.submit_again,
         _JOB + ":deploy": deployment.deploy,
         _TUNING + ":cancel": tuning.cancel,
+        _PIPELINE + ":cancel": pipelines.cancel,
         _BATCH_JOB + ":cancel": batch_jobs.cancel,
         _MODEL + ":mergeVersionAliases": models.add_alias,
         _ENDPOINT + ":split": endpoints.split,

@@ -70,7 +70,7 @@ def size(count: int) -> str:
 
 def state(name: str) -> str:
     """`JOB_STATE_RUNNING` as `running`."""
-    return name.removeprefix("JOB_STATE_").lower().replace("_", " ")
+    return re.sub("^(?:JOB|PIPELINE)_STATE_", "", name).lower().replace("_", " ")
 
 
 def number(value: float) -> str:

@@ -7,6 +7,7 @@ a context, `events` of an execution.
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,9 +15,10 @@ import orjson
 
 from vertex_emulator import filters
 from vertex_emulator.errors import already_exists, failed_precondition, invalid_argument
-from vertex_emulator.filters import Predicate, Token
+from vertex_emulator.filters import Condition, Predicate, Token
 from vertex_emulator.metadata.schemas import VERSION, check_schema
 from vertex_emulator.names import camel
+from vertex_emulator.pages import Position
 from vertex_emulator.state.database import Database
 from vertex_emulator.state.documents import Document, Documents
 from vertex_emulator.vertex import revisions
@@ -25,6 +27,7 @@ from vertex_emulator.vertex.operations import Operations
 from vertex_emulator.vertex.resources import (
     MAX_NAME_CHARACTERS,
     ORDERS,
+    Items,
     check_labels,
     listing,
     new_id,
@@ -140,12 +143,23 @@ class Nodes:
         Raises:
             ApiError: 400 for a bad query; 404 NOT_FOUND for an unknown store.
         """
+        return self.list_of_schema(None, parent, query)
+
+    def list_of_schema(
+        self, title: str | None, parent: str, query: dict[str, str]
+    ) -> dict[str, Any]:
+        """Returns a page of a store's nodes of one `schemaTitle`; None takes all."""
         require(self._documents, "MetadataStore", parent)
         kind = self._kind
         order = query.get("orderBy")
-        scan = ordered(
+        everything = ordered(
             self._documents, kind.message, parent, order, NODE_ORDERS, derived=("metadata",)
         )
+
+        def scan(after: Position | None, needed: Sequence[Condition]) -> Items:
+            found = everything(after, needed)
+            return (each for each in found if title in (None, each[1]["schemaTitle"]))
+
         return listing(kind.collection, scan, query, kind.language, shown=shown, seen=_seen)
 
     def patch(self, name: str, query: dict[str, str], mask: str | None, body: Any) -> Document:
