@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from vertex_emulator.errors import ApiError
-from vertex_emulator.filters import parse
+from vertex_emulator.filters.parsing import parse
 from vertex_emulator.logs.entries import LANGUAGE as LOGS
 from vertex_emulator.vertex.jobs import LANGUAGE as JOBS
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from vertex_emulator.filters import parse
+from vertex_emulator.filters.parsing import parse
 from vertex_emulator.state.database import Database
 from vertex_emulator.state.documents import Document, Documents
 from vertex_emulator.vertex.jobs import LANGUAGE

@@ -14,7 +14,7 @@ from vertex_emulator.console.console import Console
 from vertex_emulator.console.rendering import json_response, path_of, render
 from vertex_emulator.console.scores import Scores
 from vertex_emulator.errors import invalid_argument
-from vertex_emulator.filters import Comparison
+from vertex_emulator.filters.conditions import Comparison
 from vertex_emulator.state.documents import Document
 from vertex_emulator.vertex.resources import unversioned
 

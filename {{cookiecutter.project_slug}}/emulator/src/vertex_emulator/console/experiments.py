@@ -17,7 +17,7 @@ from vertex_emulator.console.listing import listed
 from vertex_emulator.console.rendering import render
 from vertex_emulator.console.scores import numbers
 from vertex_emulator.errors import not_found
-from vertex_emulator.filters import Comparison
+from vertex_emulator.filters.conditions import Comparison
 from vertex_emulator.metadata.job_runs import EXPERIMENT, JOBS
 from vertex_emulator.metadata.nodes import CONTEXT
 from vertex_emulator.metadata.stores import KIND as STORE

@@ -9,13 +9,13 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
-from vertex_emulator import filters
 from vertex_emulator.console.charts import Points
 from vertex_emulator.console.console import Console
 from vertex_emulator.console.rendering import json_response
 from vertex_emulator.console.scores import numbers as numbers_of
 from vertex_emulator.console.texts import printable
 from vertex_emulator.errors import ApiError, invalid_argument
+from vertex_emulator.filters.parsing import parse
 from vertex_emulator.logs.entries import LANGUAGE, list_entries
 from vertex_emulator.logs.entry import TRIAL_LABEL, log_id
 from vertex_emulator.state.documents import Document
@@ -83,7 +83,7 @@ def _show(console: Console, job: Document, request: Request) -> Response:
     if not query.get("after", "").isdecimal():
         raise invalid_argument(f"after: expected a number, got {query.get('after', '')!r}.")
     is_over = job["state"] in ENDED  # seen first: what comes later than this is not lost
-    wanted = filters.parse(_condition(console, job, query), LANGUAGE)
+    wanted = parse(_condition(console, job, query), LANGUAGE)
     all_since = console.entries.since(log_id(_kept(console, job)), int(query["after"]))
     found = itertools.islice(all_since, LINES)
     entries = [entry for _position, entry in found]

@@ -3,8 +3,9 @@
 import re
 from typing import Any
 
-from vertex_emulator import filters
 from vertex_emulator.errors import invalid_argument
+from vertex_emulator.filters.language import Language
+from vertex_emulator.filters.parsing import parse
 from vertex_emulator.logs.entry import RANKS
 from vertex_emulator.logs.functions import FUNCTIONS
 from vertex_emulator.names import camel
@@ -14,7 +15,7 @@ from vertex_emulator.state.log_entries import Entries
 from vertex_emulator.times import text_of
 
 # https://cloud.google.com/logging/docs/reference/v2/rest/v2/LogEntry
-LANGUAGE = filters.Language(
+LANGUAGE = Language(
     fields=frozenset({
         "logName", "resource", "timestamp", "receiveTimestamp", "severity", "insertId",
         "httpRequest", "labels", "metadata", "operation", "trace", "spanId", "traceSampled",
@@ -62,7 +63,7 @@ def list_entries(entries: Entries, body: Any) -> dict[str, Any]:
         raise invalid_argument(
             f"orderBy: expected 'timestamp asc' or 'timestamp desc', got {order!r}."
         )
-    wanted = filters.parse(request.get("filter", ""), LANGUAGE)
+    wanted = parse(request.get("filter", ""), LANGUAGE)
     part = window(request.get("pageSize") or DEFAULT_A_PAGE, request.get("pageToken"), MAX_A_PAGE)
     if part.after is not None and not POSITION.fullmatch(part.after[0]):
         raise invalid_argument("pageToken: expected the nextPageToken of an answer before.")

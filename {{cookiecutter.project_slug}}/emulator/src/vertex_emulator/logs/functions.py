@@ -11,7 +11,9 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-from vertex_emulator.filters import Function, Predicate, Token, at, texts
+from vertex_emulator.filters.comparing import at, texts
+from vertex_emulator.filters.language import Function, Predicate
+from vertex_emulator.filters.tokens import Token
 
 Entry = Mapping[str, Any]
 

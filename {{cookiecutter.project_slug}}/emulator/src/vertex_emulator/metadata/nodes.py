@@ -13,9 +13,10 @@ from typing import Any
 
 import orjson
 
-from vertex_emulator import filters
 from vertex_emulator.errors import already_exists, failed_precondition, invalid_argument
-from vertex_emulator.filters import Condition, Predicate, Token
+from vertex_emulator.filters.conditions import Condition
+from vertex_emulator.filters.language import Function, Language, Predicate
+from vertex_emulator.filters.tokens import Token
 from vertex_emulator.metadata.schemas import VERSION, check_schema
 from vertex_emulator.names import camel
 from vertex_emulator.pages import Position
@@ -62,11 +63,11 @@ class Kind:
     collection: str
     output_only: tuple[str, ...]
     changeable: tuple[str, ...]
-    language: filters.Language
+    language: Language
 
 
-def _language(*fields: str, functions: dict[str, filters.Function] | None = None) -> Any:
-    return filters.Language(
+def _language(*fields: str, functions: dict[str, Function] | None = None) -> Any:
+    return Language(
         fields=frozenset({*NAMED, *fields}),
         times=frozenset({"createTime", "updateTime"}),
         functions=functions or {},

@@ -5,8 +5,8 @@ Source: https://cloud.google.com/vertex-ai/docs/reference/rest/v1/projects.locat
 
 from typing import Any
 
-from vertex_emulator import filters
 from vertex_emulator.errors import already_exists, invalid_argument
+from vertex_emulator.filters.language import Language
 from vertex_emulator.metadata.nodes import ARTIFACT, CONTEXT, EXECUTION, ID_RULE, NODE_ID
 from vertex_emulator.state.database import Database
 from vertex_emulator.state.documents import Document, Documents
@@ -53,7 +53,7 @@ class Stores:
     def list_page(self, location: str, query: dict[str, str]) -> dict[str, Any]:
         """Returns a page of metadata stores, newest first. Raises ApiError 400 for a bad query."""
         scan = newest(self._documents, KIND, location)
-        return listing("metadataStores", scan, query, filters.Language())
+        return listing("metadataStores", scan, query, Language())
 
     def delete(self, name: str) -> Document:
         """Deletes a metadata store with all in it; returns the operation.

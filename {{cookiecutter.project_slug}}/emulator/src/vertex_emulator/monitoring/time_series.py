@@ -12,12 +12,13 @@ from typing import Any
 
 import orjson
 
-from vertex_emulator import filters
 from vertex_emulator.errors import ApiError, invalid_argument, not_emulated
+from vertex_emulator.filters.language import Language
+from vertex_emulator.filters.parsing import parse
 from vertex_emulator.monitoring.series import METRICS, Sample, Series
 from vertex_emulator.pages import Position, Window, page, window
 
-LANGUAGE = filters.Language(fields=frozenset({"metric", "resource", "project"}))
+LANGUAGE = Language(fields=frozenset({"metric", "resource", "project"}))
 # What is not emulated, and the values that ask for nothing.
 NEUTRAL = {
     "aggregation.perSeriesAligner": ("", "ALIGN_NONE"),
@@ -48,7 +49,7 @@ def list_time_series(series: Series, project: str, query: Mapping[str, str]) -> 
     _check_emulated(query)
     # Filters may say label for labels.
     text = re.sub(r"\b(metric|resource)\.label\.", r"\1.labels.", query.get("filter", ""))
-    wanted = filters.parse(text, LANGUAGE)
+    wanted = parse(text, LANGUAGE)
     metric = wanted.required.get("metric.type")
     if metric is None:
         raise invalid_argument(

@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from vertex_emulator.filters import Comparison, Condition
+from vertex_emulator.filters.conditions import Comparison, Condition
 from vertex_emulator.state import sql
 from vertex_emulator.state.database import Database
 

@@ -7,7 +7,7 @@ from datetime import datetime
 
 import orjson
 
-from vertex_emulator.filters import Comparison, Condition, Either, Negation
+from vertex_emulator.filters.conditions import Comparison, Condition, Either, Negation
 from vertex_emulator.times import text_of
 
 MOST_TERMS = 400  # of one expression; SQLite refuses a depth over 1,000

@@ -6,7 +6,7 @@ Source: https://cloud.google.com/vertex-ai/docs/reference/rest/v1/projects.locat
 import uuid
 from typing import Any
 
-from vertex_emulator import filters
+from vertex_emulator.filters.language import Language
 from vertex_emulator.object_store.objects import Objects
 from vertex_emulator.state.database import Database
 from vertex_emulator.state.documents import Document, Documents
@@ -30,7 +30,7 @@ OUTPUT_ONLY = (
     "satisfiesPzi",
 )  # fmt: skip
 CHANGEABLE = ("displayName", "description", "labels", "isDefault", "encryptionSpec")
-LANGUAGE = filters.Language(
+LANGUAGE = Language(
     fields=frozenset({"name", "displayName", "labels", "isDefault", "createTime", "updateTime"}),
     times=frozenset({"createTime", "updateTime"}),
 )

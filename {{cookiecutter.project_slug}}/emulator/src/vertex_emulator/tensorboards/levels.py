@@ -8,8 +8,8 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from vertex_emulator import filters
 from vertex_emulator.errors import already_exists, invalid_argument
+from vertex_emulator.filters.language import Language
 from vertex_emulator.state.database import Database
 from vertex_emulator.state.documents import Document, Documents
 from vertex_emulator.tensorboards.points import Points
@@ -31,7 +31,7 @@ ID_RULE = "1 to 128 of a-z, 0-9 and -, the first no -"
 MAX_PLUGIN_CHARACTERS = 65 * 1024 * 4 // 3  # 65 KB in Base64
 MAX_A_BATCH = 1_000
 OUTPUT_ONLY = ("name", "createTime", "updateTime")
-LANGUAGE = filters.Language(
+LANGUAGE = Language(
     fields=frozenset({"name", "displayName", "labels", "createTime", "updateTime"}),
     times=frozenset({"createTime", "updateTime"}),
 )

@@ -8,9 +8,9 @@ import re
 from dataclasses import asdict
 from typing import Any
 
-from vertex_emulator import filters
 from vertex_emulator.batch.rows import FORMATS
 from vertex_emulator.errors import ApiError, invalid_argument, not_emulated
+from vertex_emulator.filters.language import Language
 from vertex_emulator.object_store.listing import glob_pattern
 from vertex_emulator.object_store.objects import Objects, Ref
 from vertex_emulator.state.documents import Document, Documents
@@ -43,7 +43,7 @@ REFUSED = dict.fromkeys(
     "not emulated; leave it out",
 )
 OWN = ("sources", "modelDisplayName")  # what the emulator remembers beside Google's fields
-LANGUAGE = filters.Language(
+LANGUAGE = Language(
     fields=frozenset({"displayName", "modelDisplayName", "state", "createTime", "labels"}),
     ranks={"state": states.RANKS},
     times=frozenset({"createTime"}),

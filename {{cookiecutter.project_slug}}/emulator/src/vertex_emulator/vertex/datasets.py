@@ -6,9 +6,9 @@ metadata: `gs://google-cloud-aiplatform/schema/dataset/metadata/tabular_1.0.0.ya
 
 from typing import Any
 
-from vertex_emulator import filters
 from vertex_emulator.errors import invalid_argument, missing, not_emulated
 from vertex_emulator.field_masks import keep
+from vertex_emulator.filters.language import Language
 from vertex_emulator.state.documents import Document, Documents
 from vertex_emulator.times import now
 from vertex_emulator.vertex.messages import normalise, read_mask
@@ -36,7 +36,7 @@ REFUSED = {
     "savedQueries": "tables have none; leave it out",
 }
 CHANGEABLE = ("display_name", "description", "labels")
-LANGUAGE = filters.Language(
+LANGUAGE = Language(
     fields=frozenset({"displayName", "metadataSchemaUri", "labels"}),
 )
 

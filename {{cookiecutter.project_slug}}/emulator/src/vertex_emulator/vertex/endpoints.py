@@ -7,7 +7,6 @@ import re
 import threading
 from typing import Any
 
-from vertex_emulator import filters
 from vertex_emulator.errors import (
     ApiError,
     failed_precondition,
@@ -15,6 +14,7 @@ from vertex_emulator.errors import (
     missing,
     not_found,
 )
+from vertex_emulator.filters.language import Language
 from vertex_emulator.gateway.gateway import Gateway
 from vertex_emulator.state.documents import Document, Documents
 from vertex_emulator.times import now
@@ -75,7 +75,7 @@ MUTABLE = (
     "dedicatedResources.requiredReplicaCount", "dedicatedResources.autoscalingMetricSpecs",
     "dedicatedResources.scaleToZeroSpec", "disableContainerLogging",
 )  # fmt: skip
-LANGUAGE = filters.Language(
+LANGUAGE = Language(
     fields=frozenset({"displayName", "endpoint", "labels", "createTime", "name"}),
     times=frozenset({"createTime"}),
 )

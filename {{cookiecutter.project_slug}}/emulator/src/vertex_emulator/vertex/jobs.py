@@ -6,8 +6,8 @@ Source: https://cloud.google.com/vertex-ai/docs/reference/rest/v1/projects.locat
 import re
 from typing import Any
 
-from vertex_emulator import filters
 from vertex_emulator.errors import failed_precondition, invalid_argument, not_emulated
+from vertex_emulator.filters.language import Language
 from vertex_emulator.metadata.job_runs import JobRuns
 from vertex_emulator.state.documents import Document, Documents
 from vertex_emulator.state.log_entries import Entries
@@ -28,7 +28,7 @@ from vertex_emulator.vertex.resources import (
     taken,
 )
 
-LANGUAGE = filters.Language(
+LANGUAGE = Language(
     fields=frozenset(
         {"displayName", "state", "createTime", "startTime", "endTime", "updateTime", "labels"}
     ),

@@ -10,7 +10,6 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from vertex_emulator import filters
 from vertex_emulator.errors import (
     ApiError,
     failed_precondition,
@@ -18,6 +17,7 @@ from vertex_emulator.errors import (
     missing,
     not_found,
 )
+from vertex_emulator.filters.language import Language
 from vertex_emulator.object_store.objects import Objects
 from vertex_emulator.state.database import Database
 from vertex_emulator.state.documents import Document, Documents
@@ -60,7 +60,7 @@ REFUSED = {
     "etag": "the emulator has none; leave it out",
     "defaultCheckpointId": "checkpoints of tuned models are not emulated; leave it out",
 }
-LANGUAGE = filters.Language(
+LANGUAGE = Language(
     fields=frozenset({"displayName", "model", "labels", "createTime", "versionAliases", "name"}),
     times=frozenset({"createTime"}),
 )

@@ -11,9 +11,9 @@ from typing import Any
 
 from google.rpc import code_pb2
 
-from vertex_emulator import filters
 from vertex_emulator.errors import ApiError, invalid_argument, missing
-from vertex_emulator.filters import Condition
+from vertex_emulator.filters.conditions import Condition
+from vertex_emulator.filters.language import Language
 from vertex_emulator.pages import Position
 from vertex_emulator.state.documents import Document, Documents
 from vertex_emulator.times import now
@@ -23,7 +23,7 @@ TYPES = "type.googleapis.com/google.cloud.aiplatform.v1."
 EMPTY = "type.googleapis.com/google.protobuf.Empty"
 DURATION = re.compile(r"[0-9]{1,12}(\.[0-9]{1,9})?s")
 MAX_SECONDS = 60.0  # of one wait; clients ask again
-LANGUAGE = filters.Language(fields=frozenset({"done", "name"}))
+LANGUAGE = Language(fields=frozenset({"done", "name"}))
 
 
 class Operations:

@@ -8,12 +8,12 @@ and https://cloud.google.com/vertex-ai/docs/training/create-training-pipeline.
 
 from typing import Any
 
-from vertex_emulator import filters
-from vertex_emulator.errors import ApiError, failed_precondition, invalid_argument, not_emulated
+from vertex_emulator.errors import ApiError, invalid_argument, not_emulated
+from vertex_emulator.filters.language import Language
 from vertex_emulator.state.database import Database
 from vertex_emulator.state.documents import Document, Documents
 from vertex_emulator.times import now
-from vertex_emulator.vertex import models, pipeline_states
+from vertex_emulator.vertex import models, pipeline_states, states
 from vertex_emulator.vertex.dataset_export import DatasetExports
 from vertex_emulator.vertex.jobs import Jobs, check_spec
 from vertex_emulator.vertex.messages import normalise
@@ -35,7 +35,7 @@ OUTPUT_ONLY = (
     "name", "trainingTaskMetadata", "state", "error", "createTime", "startTime", "endTime",
     "updateTime",
 )  # fmt: skip
-LANGUAGE = filters.Language(
+LANGUAGE = Language(
     fields=frozenset({"displayName", "state", "trainingTaskDefinition", "createTime", "labels"}),
     ranks={"state": pipeline_states.RANKS},
     times=frozenset({"createTime"}),
@@ -127,11 +127,7 @@ class Pipelines:
         Raises:
             ApiError: 404 NOT_FOUND; 400 FAILED_PRECONDITION while the pipeline goes on.
         """
-        state = self.get(name)["state"]
-        if state not in pipeline_states.ENDED:
-            raise failed_precondition(
-                f"The TrainingPipeline {name} is in state {state}; cancel it before deleting it."
-            )
+        states.check_ended("TrainingPipeline", self.get(name), pipeline_states.ENDED)
         self._documents.delete(name)
         return self._operations.finished(name, "DeleteOperationMetadata")
 

@@ -5,10 +5,11 @@ import secrets
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from vertex_emulator import filters
 from vertex_emulator.errors import invalid_argument, missing, not_emulated
 from vertex_emulator.field_masks import keep
-from vertex_emulator.filters import Condition
+from vertex_emulator.filters.conditions import Condition, without
+from vertex_emulator.filters.language import Language
+from vertex_emulator.filters.parsing import parse
 from vertex_emulator.names import camel
 from vertex_emulator.pages import Position, page, window
 from vertex_emulator.state.documents import Document, Documents
@@ -177,7 +178,7 @@ def listing(
     key: str,
     scan: Scan,
     query: dict[str, str],
-    language: filters.Language,
+    language: Language,
     *,
     shown: Callable[[Document], Document] = lambda document: document,
     seen: Callable[[Document], Document] = lambda document: document,
@@ -197,7 +198,7 @@ def listing(
     """
     mask = query.get("readMask")
     paths = read_mask(MESSAGES[key], mask) if mask else [["*"]]
-    wanted = filters.parse(query.get("filter", ""), language)
+    wanted = parse(query.get("filter", ""), language)
     part = window(query.get("pageSize", 0), query.get("pageToken"), MAX_A_PAGE)
     found = scan(part.after, wanted.needed)
     kept = (item for item in found if wanted.matches(seen(item[1])))
@@ -217,7 +218,7 @@ def newest(documents: Documents, kind: str, location: str, derived: Collection[s
     """
 
     def scan(after: Position | None, needed: Sequence[Condition]) -> Items:
-        stored = filters.without(needed, derived)
+        stored = without(needed, derived)
         for number, document in documents.scan(kind, location, after and after[1], stored):
             yield ("", number), document
 

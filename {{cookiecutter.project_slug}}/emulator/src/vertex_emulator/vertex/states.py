@@ -3,6 +3,8 @@
 Source: https://cloud.google.com/vertex-ai/docs/reference/rest/v1/JobState.
 """
 
+from collections.abc import Collection
+
 from vertex_emulator.errors import failed_precondition, missing
 from vertex_emulator.state.documents import Document, Documents
 from vertex_emulator.times import now
@@ -47,13 +49,18 @@ def cancel(documents: Documents, kind: str, name: str) -> None:
         raise missing(kind, name)
 
 
-def check_ended(kind: str, job: Document) -> None:
-    """Refuses a job that goes on.
+def check_ended(kind: str, job: Document, ended: Collection[str] = ENDED) -> None:
+    """Refuses to delete what goes on.
+
+    Args:
+        kind: of the resource, as a message names it.
+        job: the job, or another resource that has states.
+        ended: the states from which it does not move.
 
     Raises:
         ApiError: 400 FAILED_PRECONDITION.
     """
-    if job["state"] not in ENDED:
+    if job["state"] not in ended:
         raise failed_precondition(
             f"The {kind} {job['name']} is in state {job['state']}; cancel it before deleting it."
         )

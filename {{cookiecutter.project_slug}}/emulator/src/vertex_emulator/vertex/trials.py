@@ -4,7 +4,7 @@ import copy
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from vertex_emulator.filters import Comparison
+from vertex_emulator.filters.conditions import Comparison
 from vertex_emulator.state.database import Database
 from vertex_emulator.state.documents import Document, Documents
 from vertex_emulator.times import now
