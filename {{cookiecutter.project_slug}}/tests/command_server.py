@@ -37,13 +37,13 @@ LIBRARIES = (
 CHECKED = "tests.checked_cloud"  # the module that is `cloud` with its requests checked
 
 
-def run(arguments: list[str], environment: dict[str, str]) -> bytes:
-    """Runs `python -m` and arguments with an environment, from the project's folder.
+def run(arguments: list[str], environment: dict[str, str], folder: Path = ROOT) -> bytes:
+    """Runs `python -m` and arguments with an environment, from a project's folder.
 
     Returns:
         JSON of three: the exit code, and what was written to stdout and to stderr.
     """
-    return _ask(_server(), arguments, environment)
+    return _ask(_server(), arguments, environment, folder)
 
 
 def python() -> str:
@@ -56,8 +56,9 @@ def python() -> str:
     return str(executable)
 
 
-def _ask(address: str, arguments: list[str], environment: dict[str, str]) -> bytes:
-    request = json.dumps({"arguments": arguments, "environment": environment})
+def _ask(address: str, arguments: list[str], environment: dict[str, str], folder: Path) -> bytes:
+    asked = {"arguments": arguments, "environment": environment, "folder": str(folder)}
+    request = json.dumps(asked)
     with socket.socket(socket.AF_UNIX) as connection, connection.makefile("rb") as answer:
         connection.connect(address)
         connection.sendall(request.encode() + b"\n")
@@ -106,6 +107,8 @@ class _Command(socketserver.StreamRequestHandler):
         request = json.loads(self.rfile.readline())
         os.environ.clear()
         os.environ.update(request["environment"])
+        os.chdir(request["folder"])
+        sys.path.insert(0, request["folder"])  # its own cloud/, and these tests
         with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
             os.dup2(out.fileno(), 1)
             os.dup2(err.fileno(), 2)
@@ -146,7 +149,9 @@ def main(address: str, *command: str) -> int:
             serve(address)
         return 0
     assert command[:2] == ("-m", "cloud"), command
-    code, out, err = json.loads(_ask(address, [CHECKED, *command[2:]], dict(os.environ)))
+    code, out, err = json.loads(
+        _ask(address, [CHECKED, *command[2:]], dict(os.environ), Path.cwd())
+    )
     sys.stdout.write(out)
     sys.stderr.write(err)
     return int(code)

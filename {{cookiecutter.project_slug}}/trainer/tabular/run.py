@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+import re
 import threading
 import time
 import tomllib
@@ -61,8 +62,22 @@ def run(settings: Settings, stop: threading.Event) -> dict[str, Any]:
 
     Raises:
         StopRequestedError: `stop` was set.
-        UserError: the data, the settings or the folders are at fault.
+        UserError: the data, the settings or the folders are at fault, or the memory is too small.
     """
+    try:
+        return _run(settings, stop)
+    except (MemoryError, tf.errors.ResourceExhaustedError) as error:
+        if isinstance(error, tf.errors.ResourceExhaustedError) and "OOM" not in str(error):
+            raise  # such as a full disk
+        # TensorFlow's sentence stands between the names of its node and of its device.
+        what = re.sub(r"\{\{.*?\}\} | on /job.*", "", str(error)) or type(error).__name__
+        raise UserError(
+            f"The training needs more memory than this machine has ({what}): take fewer"
+            " --hidden-units or a smaller --batch-size, or a machine with more."
+        ) from error
+
+
+def _run(settings: Settings, stop: threading.Event) -> dict[str, Any]:
     strategy, chief = choose_strategy(), is_chief()
     report_devices()
     table = TABLES[settings.table]
