@@ -212,6 +212,8 @@ def test_drift_of_logged_requests_and_of_a_file_is_found(project: Project) -> No
     assert document["rows"] == len(rows.read_text().splitlines()) - 1
     assert not document["is_found"]
     assert sum(each["rows"] for each in document["periods"]) == document["rows"]
+    assert document["training"].keys() == {"no", "yes"}
+    assert "<svg" in report.with_suffix(".html").read_text(encoding="utf-8")
 
     printed = project.run("evaluate", "--labels", str(rows), "--since", "1d")
     assert "The predictions are as good as the trainer measured" in printed

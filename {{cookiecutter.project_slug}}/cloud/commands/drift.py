@@ -17,6 +17,7 @@ from cloud.monitoring.request_log import Logged
 from cloud.serving import contract, instances
 from cloud.serving.contract import TableContract
 from cloud.serving.instances import Instance
+from table_schema.columns import Label
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,7 +38,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--share",
         type=float,
         default=SHARE,
-        help=f"change of the share of gaps, or of unknown values, that is none; default: {SHARE}",
+        help="change of the share of gaps, of unknown values or of a predicted class that is no alarm"
+        f" yet; default: {SHARE}",
     )
     parser.add_argument("--open", action="store_true", help="open the report in a browser")
 
@@ -66,14 +68,15 @@ def run(client: Client, options: argparse.Namespace) -> int:
             made=datetime.now(UTC),
             source=source,
             rows=len(came),
-            training_rows=max(each.total() for each in before.values()),
+            training_rows=max(each.total() for each in before.columns.values()),
             limits=limits,
-            columns=columns.compare(taken.table, before, now, limits),
-            periods=predictions.over_time(taken.table, logged),
-            alarms=predictions.alarms(taken.table, logged, limits),
+            columns=columns.compare(taken.table, before.columns, now, limits),
+            periods=predictions.over_time(taken.table.label, logged),
+            training=predictions.shares(taken.table.label, before.labels),
+            alarms=predictions.alarms(taken.table.label, logged, limits),
         )
     show(found)
-    page = write(client, found, version.artifact_uri)
+    page = write(client, found, taken.table.label, version.artifact_uri)
     if options.open and not webbrowser.open(page.absolute().as_uri()):
         say("There is no browser here; open the file in one.", "dim")
     return int(found.is_found)
@@ -137,12 +140,12 @@ def show(found: Drift) -> None:
         say("No drift.", "green")
 
 
-def write(client: Client, found: Drift, folder: str) -> Path:
+def write(client: Client, found: Drift, label: Label, folder: str) -> Path:
     """Writes the report to this machine, and beside the model card, where the console shows it."""
     path = client.config.runs_folder / "drift" / f"{found.version}-{found.made:%Y%m%d-%H%M%S}"
     path.parent.mkdir(parents=True, exist_ok=True)
     written = {
-        report.HTML: (report.as_html(found), "text/html; charset=utf-8"),
+        report.HTML: (report.as_html(found, label), "text/html; charset=utf-8"),
         report.JSON: (report.as_json(found), "application/json"),
     }
     for name, (content, content_type) in written.items():

@@ -33,7 +33,7 @@ class Limits:
 
     Attributes:
         distance: Jensen-Shannon divergence.
-        share: of gaps, and of unknown values.
+        share: of gaps, of unknown values, and of a class that is predicted.
     """
 
     distance: float = THRESHOLD
@@ -177,11 +177,11 @@ def _as_bins(column: Column, before: Values, now: Values) -> Bins:
     both = [
         {value: rows for value, rows in each.items() if value is not None} for each in (before, now)
     ]
-    binned = _numbers if column.kind in NUMBERS else _categories
+    binned = numbers_in_bins if column.kind in NUMBERS else _categories
     return binned(*both)
 
 
-def _numbers(before: dict[Any, int], now: dict[Any, int]) -> Bins:
+def numbers_in_bins(before: dict[Any, int], now: dict[Any, int]) -> Bins:
     """Bins numbers by the deciles of the training rows, so that no outlier makes one bin of all."""
     if not before:
         return [], np.zeros((2, 0)), (0, 0)

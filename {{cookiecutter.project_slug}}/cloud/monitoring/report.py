@@ -9,8 +9,10 @@ from typing import Any
 
 import jinja2
 
+from cloud.monitoring import pictures
 from cloud.monitoring.columns import Comparison, Limits
 from cloud.monitoring.predictions import Period
+from table_schema.columns import Label
 
 HTML, JSON = "drift.html", "drift.json"
 
@@ -29,6 +31,7 @@ class Drift:
         limits: what is no alarm.
         columns: of the table.
         periods: what was predicted over time; empty where nobody asked the model.
+        training: the shares of the training rows' labels, or the quantiles of numbers.
         alarms: what has changed of the predictions, in sentences.
     """
 
@@ -41,6 +44,7 @@ class Drift:
     limits: Limits
     columns: list[Comparison]
     periods: list[Period]
+    training: dict[str, float]
     alarms: list[str]
 
     @property
@@ -55,11 +59,21 @@ def as_json(found: Drift) -> str:
     return json.dumps(document, indent=2, ensure_ascii=False, default=datetime.isoformat) + "\n"
 
 
-def as_html(found: Drift) -> str:
-    """Returns a page that needs no network."""
+def as_html(found: Drift, label: Label) -> str:
+    """Returns a page that needs no network.
+
+    Args:
+        found: what there is to report.
+        label: what the model predicts.
+    """
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     template = Path(__file__).with_name("report.html").read_text(encoding="utf-8")
     ordered = sorted(found.columns, key=lambda each: (not each.alarms, -(each.distance or 0)))
-    return environment.from_string(template).render(found=found, columns=ordered)
+    return environment.from_string(template).render(
+        found=found,
+        columns=ordered,
+        label=label,
+        picture=pictures.over_time(found.periods, found.training, of_classes=bool(label.classes)),
+    )

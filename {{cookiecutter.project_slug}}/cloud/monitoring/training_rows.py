@@ -1,5 +1,7 @@
-"""How many of the training rows have each value of each column."""
+"""How many of the training rows have each value of each column, and each label."""
 
+from collections import Counter
+from dataclasses import dataclass
 from typing import Any
 
 from cloud.client import Client
@@ -7,10 +9,24 @@ from cloud.datasets import files, packing
 from cloud.errors import UserError
 from cloud.monitoring import columns
 from cloud.monitoring.columns import Values
-from table_schema.columns import Table
+from table_schema import values
+from table_schema.columns import Label, Table
 
 
-def counted(client: Client, table: Table) -> dict[str, Values]:
+@dataclass(frozen=True)
+class TrainingRows:
+    """What the model learned from.
+
+    Attributes:
+        columns: how many rows have each value, by column.
+        labels: how many have each class, or each number.
+    """
+
+    columns: dict[str, Values]
+    labels: Values
+
+
+def counted(client: Client, table: Table) -> TrainingRows:
     """Counts the values in the training file of the bucket, which jobs read.
 
     Raises:
@@ -18,15 +34,27 @@ def counted(client: Client, table: Table) -> dict[str, Values]:
     """
     uri = files.uris(client.config)["train"]
     path = files.fetch(client, uri)
-    names = [column.name for column in table.columns]
+    names = [*(column.name for column in table.columns), table.label.name]
     try:
         with packing.opened(path) as file:
-            return columns.of_texts(table, _texts(file, names))
+            texts = _texts(file, names)
+            return TrainingRows(
+                columns.of_texts(table, texts), _labels(table.label, texts[table.label.name])
+            )
     except (KeyError, ValueError) as error:
         raise UserError(
             f"{uri}: expected the rows that the model was trained on, with the columns of the table"
             f" {table.name!r} ({error})."
         ) from error
+
+
+def _labels(label: Label, texts: dict[str, int]) -> Values:
+    found: Values = Counter()
+    for text, rows in texts.items():
+        value = text.strip() if label.classes else values.read("number", text)
+        if value not in (None, ""):
+            found[value] += rows
+    return found
 
 
 def _texts(file: Any, names: list[str]) -> dict[str, dict[str, int]]:
