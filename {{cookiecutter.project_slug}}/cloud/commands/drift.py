@@ -38,8 +38,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--share",
         type=float,
         default=SHARE,
-        help="change of the share of gaps, of unknown values or of a predicted class that is no alarm"
-        f" yet; default: {SHARE}",
+        help="change of the share of gaps, of unknown values or of a predicted class that is no"
+        f" alarm yet; default: {SHARE}",
     )
     parser.add_argument("--open", action="store_true", help="open the report in a browser")
 
