@@ -167,13 +167,20 @@ def test_a_client_in_another_language_answers_as_predict_does(
     assert "does not answer" in stopped.stderr
 
 
-def test_the_page_asks_the_endpoint_by_its_server(project: Project) -> None:
-    """And another site's page cannot: its requests name another origin, or are no JSON."""
-    body = {"instances": [predicted(project)[1]]}
+@dataclass(frozen=True)
+class Served:
+    """The command that serves the page, and the address where it does."""
+
+    process: subprocess.Popen[str]
+    url: str
+
+
+@pytest.fixture(scope="module")
+def served(demo: Demo) -> Iterator[Served]:
     process = subprocess.Popen(
         [sys.executable, "-m", "cloud", "clients", "--serve", "--port", "0"],
         cwd=ROOT,
-        env=project.environment,
+        env=demo.project.environment,
         stdout=subprocess.PIPE,
         text=True,
     )
@@ -181,21 +188,66 @@ def test_the_page_asks_the_endpoint_by_its_server(project: Project) -> None:
     try:
         with process.stdout:
             lines = iter(process.stdout.readline, "")
-            url = next(
-                found[1] for line in lines if (found := re.search(r"(http:\S+/) until", line))
+            yield Served(
+                process,
+                next(
+                    found[1] for each in lines if (found := re.search(r"(http:\S+/) until", each))
+                ),
             )
-            assert '"name": "dep_delay"' in requests.get(url, timeout=60).text
-            assert requests.get(f"{url}client.py", timeout=60).status_code == 404
-            answer = requests.post(f"{url}predict", json=body, timeout=60)
-            assert 0 <= answer.json()["predictions"][0]["probability"] <= 1
-            for headers in ({"Origin": "http://elsewhere"}, {"Content-Type": "text/plain"}):
-                refused = requests.post(f"{url}predict", json=body, headers=headers, timeout=60)
-                assert refused.status_code == 403
-            named = requests.get(url, headers={"Host": "elsewhere"}, timeout=60)
-            assert named.status_code == 404
     finally:
         process.terminate()
         process.wait(60)
+
+
+def test_the_page_asks_the_endpoint_by_its_server(project: Project, served: Served) -> None:
+    """And another site's page cannot: its requests name another origin, or are no JSON."""
+    url, body = served.url, {"instances": [predicted(project)[1]]}
+    assert '"name": "dep_delay"' in requests.get(url, timeout=60).text
+    assert requests.get(f"{url}client.py", timeout=60).status_code == 404
+    answer = requests.post(f"{url}predict", json=body, timeout=60)
+    assert 0 <= answer.json()["predictions"][0]["probability"] <= 1
+    for headers in ({"Origin": "http://elsewhere"}, {"Content-Type": "text/plain"}):
+        refused = requests.post(f"{url}predict", json=body, headers=headers, timeout=60)
+        assert refused.status_code == 403
+    named = requests.get(url, headers={"Host": "elsewhere"}, timeout=60)
+    assert named.status_code == 404
+
+
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="there is no chromium")
+def test_a_browser_shows_the_page_alone_and_in_the_console(
+    project: Project, served: Served
+) -> None:
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    address = json.loads((project.folder / "emulator" / "address.json").read_text())["url"]
+    store = "v1/projects/test-project/locations/us-central1/endpoints"
+    [endpoint] = requests.get(f"{address}/{store}", timeout=60).json()["endpoints"]
+
+    def ask(page: Any, delay: str, expected: str) -> None:
+        page.get_by_label("dep_delay").fill(delay)
+        page.get_by_role("button", name="Predict").click()
+        playwright.expect(page.locator("output")).to_contain_text(expected, timeout=60_000)
+
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(
+            executable_path=shutil.which("chromium"), args=["--no-sandbox"]
+        )
+        page = browser.new_page()
+        page.goto(f"{address}/-/{endpoint['name']}")
+        page.get_by_role("link", name="Application").click()
+        ask(page.frame_locator("#application"), "60", "0 to 1: whether it arrives")
+        ask(
+            page.frame_locator("#application"),
+            "1e999",
+            "dep_delay: expected a number, got '1e999'.",
+        )
+        page = browser.new_page()
+        page.goto(served.url)
+        ask(page, "", "0 to 1: whether it arrives")  # a gap
+        ask(page, "late", "dep_delay: expected a number, got 'late'.")
+        served.process.terminate()
+        served.process.wait(60)
+        ask(page, "60", "The endpoint does not answer;")
+        browser.close()
 
 
 def test_drift_of_logged_requests_and_of_a_file_is_found(project: Project) -> None:

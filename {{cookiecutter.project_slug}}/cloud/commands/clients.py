@@ -52,6 +52,10 @@ def run(client: Client, options: argparse.Namespace) -> int:
     app.write_text(text, encoding="utf-8", newline="\n")
     for path in (*written, document, app):
         say(f"Wrote {path}")
+    if client.is_emulator:  # its console shows the page; Google's has no place for it
+        beside = f"{version.artifact_uri.rstrip('/')}/{page.FILE}"
+        client.blob(beside).upload_from_string(text, page.CONTENT_TYPE)
+        say("The page is in 'nox -s console', too: Endpoints, the endpoint, Application.", "dim")
     if options.serve:
         page.serve(client, url, text, options.port)
         return 0

@@ -16,6 +16,7 @@ import custom_jobs
 import pytest
 import tunings
 from conftest import HOSTILE
+from google.cloud import storage
 from times_model import deploy, predict, upload_export
 
 from vertex_emulator.testing.clients import Clients
@@ -27,7 +28,9 @@ expect: Any = playwright.expect
 expect.set_options(timeout=60_000)  # of a machine that other tests keep busy
 
 # What the browser says of answers that are no success, and of a card that wants more than to show.
-EXPECTED = re.compile("status of|ERR_CONNECTION_REFUSED|Blocked script|violates the following")
+EXPECTED = re.compile(
+    "status of|ERR_CONNECTION_REFUSED|Blocked script|violates the (following|document)"
+)
 # What is cut off at the right, and no table or text that scrolls holds.
 OUT_OF_SIGHT = """() => [...document.body.querySelectorAll("*")].filter((each) => {
     const box = each.getBoundingClientRect();
@@ -281,6 +284,36 @@ def test_a_prediction_is_tried_and_traffic_moved(
     expect(view.locator("#varied .u-over")).to_be_visible()
 
 
+APPLICATION = """<!doctype html><button>Ask</button><output></output><script>
+  const say = (text) => { document.querySelector("output").textContent += `${text}; `; };
+  document.querySelector("button").onclick = async () => {
+    try { say(parent.document.title); } catch { say("no parent"); }
+    await fetch("/v1/nothing").then(() => say("reached"), () => say("no request"));
+    const { port1, port2 } = new MessageChannel();
+    port1.onmessage = (event) => say(event.data);
+    parent.postMessage('{"instances": [{"x": 4}]}', "*", [port2]);
+  };
+</script>"""
+
+
+def test_an_application_beside_a_model_asks_its_endpoint_alone(
+    view: Any, clients: Clients, console_endpoint: tuple[str, str, str]
+) -> None:
+    endpoint = clients.endpoints.get_endpoint(name=console_endpoint[0])
+    model = clients.models.get_model(name=f"{endpoint.deployed_models[0].model}@1")
+    view.goto(f"/-/{endpoint.name}")
+    assert view.get_by_role("link", name="Application").count() == 0
+    blob = storage.Blob.from_uri(f"{model.artifact_uri}/app.html", client=clients.storage)
+    blob.upload_from_string(APPLICATION, content_type="text/html")
+    view.reload()
+    view.get_by_role("link", name="Application").click()
+    frame = view.frame_locator("#application")
+    frame.get_by_role("button", name="Ask").click()
+    output = frame.locator("output")
+    expect(output).to_contain_text("no parent; no request; ")
+    expect(output).to_contain_text(re.compile(r'"y":(8|12)\.0'))
+
+
 @pytest.mark.usefixtures("experiment")
 @pytest.mark.parametrize("width", [360, 1280])
 def test_pages_fit_and_read_in_both_schemes(
@@ -308,6 +341,7 @@ def test_pages_fit_and_read_in_both_schemes(
         f"{location}/endpoints",
         f"/-/{console_endpoint[0]}",
         f"/-/{console_endpoint[0]}/predict",
+        f"/-/{console_endpoint[0]}/application",
         f"{location}/batchPredictionJobs",
         f"{location}/buckets",
         f"{location}/buckets/console-bucket",

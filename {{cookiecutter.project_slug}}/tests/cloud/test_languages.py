@@ -8,9 +8,11 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import requests
 from conftest import ROOT
 from openapi_spec_validator import validate
 
@@ -230,6 +232,18 @@ def test_the_openapi_document_of_images_and_lists_is_valid() -> None:
         *("array", 28),
         "integer",
     )
+
+
+def test_the_pages_server_says_that_the_endpoint_is_stopped() -> None:
+    asking: Any = SimpleNamespace(session=requests.Session())
+    with page.Server(asking, "http://127.0.0.1:9/v1/e:predict", "", 0) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}/predict"
+        answer = requests.post(url, json={"instances": []}, timeout=60)
+        server.shutdown()
+    assert answer.status_code == 502
+    said = "The endpoint http://127.0.0.1:9/v1/e:predict does not answer."
+    assert answer.json() == {"error": {"code": 502, "message": said}}
 
 
 def test_the_page_escapes_what_it_is_given() -> None:

@@ -11,7 +11,7 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
-from vertex_emulator.console import commands, deployment, logged_requests
+from vertex_emulator.console import application, commands, deployment, logged_requests
 from vertex_emulator.console.charts import Chart, Points
 from vertex_emulator.console.console import Console
 from vertex_emulator.console.listing import listed
@@ -57,6 +57,7 @@ def show(console: Console, request: Request) -> Response:
         request,
         "endpoint.html",
         endpoint=endpoint,
+        application=application.path(console, endpoint),
         deployed=deployed,
         shares=shares,
         going_on=going_on,

@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from vertex_emulator.console import (
+    application,
     batch_jobs,
     buckets,
     comparison,
@@ -91,6 +92,8 @@ def routes(console: Console, ready: Mapping[str, str]) -> list[BaseRoute]:
         _ENDPOINT: endpoints.show,
         _ENDPOINT + "/charts": endpoints.charts,
         _ENDPOINT + "/predict": trial.show,
+        _ENDPOINT + "/application": application.show,
+        _ENDPOINT + "/application/page": application.show_page,
         _LOCATION + "/batchPredictionJobs": batch_jobs.show_list,
         _BATCH_JOB: batch_jobs.show,
         _BUCKETS: buckets.show_list,

@@ -303,6 +303,19 @@ function splitTraffic(form) {
   }
 }
 
+// The application's frame has no origin and may ask nobody: it posts the body of a request with a
+// port, and gets the answer's text through it, or null where there is none.
+function relayPredictions(frame) {
+  addEventListener("message", async ({ source, data, ports: [port] }) => {
+    if (source !== frame.contentWindow || typeof data !== "string" || !port) return;
+    const headers = { "content-type": "application/json" };
+    try {
+      const answer = await ask(frame.dataset.predict, { method: "POST", headers, body: data });
+      port.postMessage(await answer.text());
+    } catch { port.postMessage(null); }
+  });
+}
+
 function shellQuoted(text) { return `'${text.replaceAll("'", `'"'"'`)}'`; }
 
 function tryModel(form) {
@@ -435,3 +448,5 @@ document.querySelectorAll("[data-charts]").forEach(drawCharts);
 document.querySelectorAll("[data-split]").forEach(splitTraffic);
 const trial = document.getElementById("trial");
 if (trial) tryModel(trial);
+const application = document.getElementById("application");
+if (application) relayPredictions(application);
