@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from cloud.adoption.inference import DateOrder, Guess
+from cloud.adoption.inference import Guess
+from cloud.adoption.times import DateOrder
 from table_schema.columns import Column, Dialect, LabelKind, Table
 
 SCORES: dict[LabelKind, str] = {

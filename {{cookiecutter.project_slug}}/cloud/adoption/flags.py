@@ -6,7 +6,7 @@ import sys
 from rich.prompt import Prompt
 
 from cloud.adoption.findings import Wishes
-from cloud.adoption.inference import DAYS_FIRST, MONTHS_FIRST
+from cloud.adoption.times import DAYS_FIRST, MONTHS_FIRST
 from cloud.console import out, say
 from cloud.errors import UserError
 from table_schema.columns import NAME, Dialect

@@ -1,68 +1,25 @@
 """What a column of a person's own file is, told from a sample of its cells."""
 
 import itertools
-import keyword
 import re
-import unicodedata
-from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from functools import cached_property
-from typing import Literal
 
-from cloud.datasets.written import EPOCHS, Reader
+from cloud.adoption.cells import NUMBERS, OTHER_GAPS, ROWS_A_VALUE, Cells, reads
+from cloud.adoption.headings import CODE_WORDS, ID_WORDS, NUMBER_WORDS, ROW_WORDS
+from cloud.adoption.times import CLOCK, DateOrder, other_order, time_pattern
+from cloud.datasets.written import Reader
 from table_schema import values
-from table_schema.columns import NAME, Kind
+from table_schema.columns import Kind
 
-# Words for a missing value that no reader takes for one unless a description says so.
-OTHER_GAPS = ("?", "-", "--", ".", "unknown", "missing", "nil", "#null!", "#value!", "#div/0!")
 # Those that are no category either: NA may be Namibia, and unknown is an answer.
 CATEGORY_GAPS = ("?", "-", "--", ".", "n/a", "#n/a", "<na>", "nan", "null")
 HEXADECIMAL = re.compile("0[xX][0-9a-fA-F]+")
 
-# How files write 1234.5, the usual way first.
-NUMBERS = ("1234.5", "1,234.5", "1.234,5", "1234,5", "1 234.5", "1 234,5", "1'234.5")
-AMOUNTS = tuple(style for style in NUMBERS if not style.startswith("1234"))
-SIGNS = re.compile(
-    r"^(?P<prefix>[$€£¥₹]|(?:USD|EUR|GBP|CHF)\s)?\s*(?P<plain>[^$€£¥₹%]*?)"
-    r"\s*(?P<suffix>[$€£¥₹%]|(?:USD|EUR|GBP|CHF))?$"
-)
-DAYS_FIRST, MONTHS_FIRST = "d/m", "m/d"
-DateOrder = Literal["d/m", "m/d"]
-DATES = {
-    DAYS_FIRST: ("%d/%m/%Y", "%d-%m-%Y", "%d/%m/%y", "%d.%m.%Y", "%d.%m.%y"),
-    MONTHS_FIRST: ("%m/%d/%Y", "%m-%d-%Y", "%m/%d/%y"),
-}
-OTHER_DATES = (
-    *("%Y/%m/%d", "%Y.%m.%d", "%d %b %Y", "%d-%b-%Y", "%d-%b-%y", "%d %B %Y"),
-    *("%b %d, %Y", "%B %d, %Y", "%b %d %Y"),
-)
-TIMES = ("", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", " %I:%M %p", " %I:%M:%S %p", ", %H:%M")
-ISO = re.compile(r"\d{4}-\d\d-\d\d")
-COMPACT_DATE = "%Y%m%d"
-IN_DIGITS = {
-    COMPACT_DATE: "dates",
-    "epoch s": "seconds since 1970",
-    "epoch ms": "milliseconds since 1970",
-}
-TIME_WORDS = re.compile(r"date|time|day|stamp|epoch|created|updated|_at$|_on$|datum|datetime", re.I)
-# Headings of what names something: a person, an order, or the row itself.
-NUMBER_WORDS = re.compile(r"[A-Za-z][\W_]?(number|nummer)$", re.I)
-ID_WORDS = re.compile(r"(^|[\W_])(?i:id|ids|key|uuid|guid|nr|no)($|[\W_])|[a-z]I[Dd]s?$")
-ROW_WORDS = re.compile(r"^(Unnamed: \d+|rownames|(?i:row|index|idx|number|line))$")
-# Digits that name something and count nothing: a postal code, or what begins with a zero.
-CODE_WORDS = re.compile(r"(^|[\W_])(zip|zipcode|plz|postal|postcode|code|phone)($|[\W_])", re.I)
+# Digits that name something and count nothing, as those of `CODE_WORDS`.
 LEADING_ZERO = re.compile(r"0\d+")
-# A time of day.
-CLOCK = re.compile(r"([01]?\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d+)?)?( ?[AaPp][Mm])?")
-CLOCKS = ("", "%H:%M", "%H:%M:%S", "%I:%M %p", "%I:%M:%S %p", "%I:%M%p", "%I:%M:%S%p")
-# Of times in digits, where no heading says that they are such.
-PLAUSIBLE_YEARS = range(1990, 2041)
-
 # A whole number with so few values, each of so many rows, names a category.
 FEW_VALUES = 12
-ROWS_A_VALUE = 10
 STRANGE_WORDS = 3
 STRANGE_SHARE = 0.02
 VOCABULARY = 1000  # with more values a category is hashed
@@ -119,51 +76,6 @@ class Habits:
 
     decimal_comma: bool
     dates: DateOrder = "d/m"
-
-
-class Cells:
-    """The cells of a column in a sample, without the blanks around them.
-
-    Args:
-        heading: of the column.
-        texts: a cell a row.
-        strange: words that are gaps of this column alone.
-    """
-
-    def __init__(self, heading: str, texts: Sequence[str], strange: Collection[str] = ()) -> None:
-        self.heading = heading
-        self.strange = frozenset(strange)
-        self.texts = [text.strip() for text in texts]
-        self.counts = Counter(self.texts)
-        words = {*values.GAPS, *OTHER_GAPS}
-        self.gaps = {text for text in self.counts if text.casefold() in words} | self.strange
-        self.values = [text for text in self.counts if text not in self.gaps]
-        self.rows = sum(self.counts[text] for text in self.values)
-        self.all_differ = len(self.values) == self.rows > ROWS_A_VALUE
-
-    @cached_property
-    def number_styles(self) -> list[str]:
-        """The ways of `NUMBERS` in which all values are numbers, with their signs."""
-        if not self.values:
-            return []
-        signed = [text for text in self.values if not text[0].isdigit() or not text[-1].isdigit()]
-        found = [SIGNS.match(text) for text in signed]
-        affixes = {
-            name: Counter(each[name].strip() for each in found if each and each[name])
-            for name in ("prefix", "suffix")
-        }
-        if any(len(counted) > 1 for counted in affixes.values()):
-            return []
-        prefix, suffix = (next(iter(affixes[name]), "") for name in ("prefix", "suffix"))
-        space = " " if suffix not in ("", "%") else ""
-        styles = []
-        # Amounts have marks between thousands once they are large enough.
-        for style in AMOUNTS if prefix or suffix else NUMBERS:
-            written = f"{prefix}{style}{space}{suffix}"
-            reader = Reader("number", "" if written == NUMBERS[0] else written)
-            if _reads(reader, self.values):
-                styles.append(written)
-        return styles
 
 
 def habits(columns: Collection[Cells], delimiter: str | None, dates: DateOrder | None) -> Habits:
@@ -244,17 +156,17 @@ def _mark(cells: Cells, _habits: Habits) -> Guess | None:
 
 
 def _time(cells: Cells, habits: Habits) -> Guess | None:
-    written = _time_pattern(cells, habits)
+    written = time_pattern(cells, habits.dates)
     if written is None:
         return None
-    other = _other_order(written)
+    other = other_order(written)
     what = "times of day" if CLOCK.fullmatch(cells.values[0]) else "dates"
     return Guess(
         "timestamp",
         f"{what} such as {cells.values[0]}",
         written=written,
         gaps=_number_gaps(cells),
-        other_order=bool(other) and _reads(Reader("timestamp", other), cells.values),
+        other_order=bool(other) and reads(Reader("timestamp", other), cells.values),
     )
 
 
@@ -348,88 +260,3 @@ def _buckets(distinct: int) -> int:
 def _number_gaps(cells: Cells) -> tuple[str, ...]:
     known = (text for text in cells.gaps if text.casefold() in OTHER_GAPS)
     return tuple(sorted({*known, *cells.strange}))
-
-
-def _time_pattern(cells: Cells, habits: Habits) -> str | None:
-    """Returns how the file writes timestamps, empty for ISO 8601, or None where these are none."""
-    if all(ISO.match(text) for text in cells.values):
-        return "" if _reads(Reader("timestamp"), cells.values) else None
-    if all(map(CLOCK.fullmatch, cells.values)):
-        return next((way for way in CLOCKS if _reads(Reader("timestamp", way), cells.values)), None)
-    digits = all(re.fullmatch(r"\d+(\.\d+)?", text) for text in cells.values)
-    if digits:
-        return _time_in_digits(cells)
-    if not all(re.search(r"\d", text) for text in cells.values[:100]):
-        return None
-    first, second = (
-        (DAYS_FIRST, MONTHS_FIRST) if habits.dates == DAYS_FIRST else (MONTHS_FIRST, DAYS_FIRST)
-    )
-    for date in (*DATES[first], *DATES[second], *OTHER_DATES):
-        for time in TIMES:
-            if _reads(Reader("timestamp", date + time), cells.values):
-                return date + time
-    return None
-
-
-def _time_in_digits(cells: Cells) -> str | None:
-    """Returns how digits write times: years that are plausible, of a heading that names no thing.
-
-    A heading that tells of times lets a date such as 20260131 have any year.
-    """
-    is_told = TIME_WORDS.search(cells.heading)
-    if not is_told and (ID_WORDS.search(cells.heading) or CODE_WORDS.search(cells.heading)):
-        return None
-    if all(re.fullmatch(r"\d{8}", text) for text in cells.values):
-        is_plausible = is_told or all(int(text[:4]) in PLAUSIBLE_YEARS for text in cells.values)
-        is_date = is_plausible and _reads(Reader("timestamp", COMPACT_DATE), cells.values)
-        return COMPACT_DATE if is_date else None
-    begin, end = (
-        datetime(year, 1, 1, tzinfo=UTC).timestamp()
-        for year in (PLAUSIBLE_YEARS.start, PLAUSIBLE_YEARS.stop)
-    )
-    numbers = list(map(float, cells.values))
-    for written, scale in EPOCHS.items():
-        if begin <= min(numbers) / scale and max(numbers) / scale < end:
-            return written
-    return None
-
-
-def _other_order(written: str) -> str:
-    """Returns a pattern with days and months the other way round; empty where they stand alone."""
-    if not re.match(r"%[dm][-/]%[dm][-/]", written):
-        return ""
-    return written[3:5] + written[2] + written[:2] + written[5:]
-
-
-def _reads(reader: Reader, texts: Sequence[str]) -> bool:
-    try:
-        return all(reader.read(text) is not None for text in texts)
-    except ValueError:
-        return False
-
-
-def safe_names(headings: Sequence[str]) -> list[str]:
-    """Returns a name for each heading that TensorFlow and Python take, and that no other has.
-
-    A heading that is such a name keeps it.
-    """
-    names: list[str] = []
-    used: set[str] = set()
-    others = {heading.casefold() for heading in headings}  # nobody is to take one for a name
-    for index, heading in enumerate(headings, start=1):
-        wanted = heading if NAME.fullmatch(heading) else _plain(heading) or f"column_{index}"
-        if not NAME.fullmatch(wanted) or keyword.iskeyword(wanted):
-            wanted = f"{wanted}_" if keyword.iskeyword(wanted) else f"c_{wanted}"
-        name, number = wanted, 2
-        while name.casefold() in used or (name != heading and name.casefold() in others):
-            name, number = f"{wanted}_{number}", number + 1
-        used.add(name.casefold())
-        names.append(name)
-    return names
-
-
-def _plain(heading: str) -> str:
-    spelt = unicodedata.normalize("NFKD", heading.replace("ß", "ss"))
-    ascii_only = spelt.encode("ascii", "ignore").decode()
-    spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", ascii_only)
-    return re.sub(r"[^A-Za-z0-9]+", "_", spaced).strip("_").lower()

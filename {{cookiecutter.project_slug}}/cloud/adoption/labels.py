@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from cloud.adoption import inference
-from cloud.adoption.inference import Cells, Habits
+from cloud.adoption.cells import NUMBERS, Cells
+from cloud.adoption.inference import Habits
 from cloud.console import counted
 from cloud.datasets.written import LABEL_GAPS, label_reader, normal_form
 from cloud.errors import UserError
@@ -94,7 +95,7 @@ def learned(cells: Cells, habits: Habits, kind: str | None, name: str) -> Learne
     )
     if styles and len(found.rows) > 1 and (kind == "number" or (kind is None and not few)):
         style = inference.number_style(styles, habits)
-        written = "" if style == inference.NUMBERS[0] else style
+        written = "" if style == NUMBERS[0] else style
         notes: list[str] = []
         label = Label(name, (), cells.heading, cells.heading, written)
     else:

@@ -9,11 +9,14 @@ from typing import Any
 import numpy as np
 
 from cloud.adoption import inference, labels, pictures, single_scores, splitting
+from cloud.adoption.cells import Cells
 from cloud.adoption.findings import SCORES, Adoption, Ask, Finding, Roles, Wishes
-from cloud.adoption.inference import Cells, Guess, Habits
+from cloud.adoption.headings import TIME_WORDS, safe_names
+from cloud.adoption.inference import Guess, Habits
 from cloud.adoption.labels import Learned
 from cloud.adoption.roles import label_of, names_a_thing, roles_of
 from cloud.adoption.sample import Sample, quoted
+from cloud.adoption.times import DATES, DAYS_FIRST, IN_DIGITS
 from cloud.console import counted
 from cloud.datasets.conversion import seconds
 from cloud.datasets.written import Reader
@@ -66,7 +69,7 @@ class Look:
             heading: inference.guess(cells, self._habits) for heading, cells in sample.cells.items()
         }
         self._guesses = self._with_order_of_dates(guessed)
-        names = dict(zip(sample.headings, inference.safe_names(sample.headings), strict=True))
+        names = dict(zip(sample.headings, safe_names(sample.headings), strict=True))
         learned = labels.learned(
             sample.cells[label_heading], self._habits, wishes.label_kind, names[label_heading]
         )
@@ -128,9 +131,9 @@ class Look:
             f"{example} in column {open_ones[0]!r}: does the day come first, or the month"
             " (d/m or m/d)?",
             "--dates",
-            inference.DAYS_FIRST,
+            DAYS_FIRST,
         )
-        if answer not in inference.DATES:
+        if answer not in DATES:
             raise UserError(f"--dates: expected d/m or m/d, got {answer!r}.")
         self._notes.append(
             f"Dates such as {example} are read with the {'day' if answer == 'd/m' else 'month'}"
@@ -237,8 +240,8 @@ class Look:
             )
 
     def _note_guess(self, heading: str, guess: Guess, numbers: Sequence[float] | None) -> None:
-        digits = inference.IN_DIGITS.get(guess.written)
-        if numbers and digits and not inference.TIME_WORDS.search(heading):
+        digits = IN_DIGITS.get(guess.written)
+        if numbers and digits and not TIME_WORDS.search(heading):
             first, last = (
                 datetime.fromtimestamp(moment, UTC).date()
                 for moment in (np.nanmin(numbers), np.nanmax(numbers))
@@ -283,7 +286,7 @@ class Look:
 
 
 def _name_of(path: Path) -> str:
-    return inference.safe_names([path.name.partition(".")[0]])[0].lower()
+    return safe_names([path.name.partition(".")[0]])[0].lower()
 
 
 def _note_of_float32(

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from cloud.adoption.inference import Cells, Guess
+from cloud.adoption.cells import Cells
+from cloud.adoption.inference import Guess
 
 BARS = 10
 SECONDS = 86_400  # of a day

@@ -3,8 +3,10 @@
 from collections.abc import Mapping
 
 from cloud.adoption import inference
+from cloud.adoption.cells import Cells
 from cloud.adoption.findings import Ask, Roles, Wishes
-from cloud.adoption.inference import Cells, Guess
+from cloud.adoption.headings import ID_WORDS
+from cloud.adoption.inference import Guess
 from cloud.adoption.sample import Sample, quoted
 from cloud.errors import UserError
 
@@ -83,7 +85,7 @@ def names_a_thing(cells: Cells) -> bool:
     """Whether a column names what may have several rows, as a customer's number does."""
     distinct = len(cells.values)
     return bool(
-        inference.ID_WORDS.search(cells.heading)
+        ID_WORDS.search(cells.heading)
         and distinct > inference.FEW_VALUES
         and distinct < cells.rows
         and distinct > 0.02 * cells.rows
@@ -93,7 +95,7 @@ def names_a_thing(cells: Cells) -> bool:
 def _key(sample: Sample, guesses: Mapping[str, Guess], label: str) -> str | None:
     ids = [each for each, guess in guesses.items() if guess.is_id and each != label]
     ids = [each for each in ids if sample.cells[each].all_differ]
-    named = [each for each in ids if inference.ID_WORDS.search(each)]
+    named = [each for each in ids if ID_WORDS.search(each)]
     return next(iter(named or ids), None)
 
 

@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from cloud.adoption.inference import Cells
+from cloud.adoption.cells import Cells
 from cloud.datasets.source import SourceFile, find_paths, open_all
 from cloud.errors import UserError
 from table_schema.columns import Dialect

@@ -10,7 +10,7 @@ import pytest
 
 from cloud.adoption import description, report
 from cloud.adoption.findings import Adoption, Finding, Wishes
-from cloud.adoption.inference import safe_names
+from cloud.adoption.headings import safe_names
 from cloud.adoption.look import Look
 from cloud.datasets.conversion import write_csvs
 from cloud.errors import UserError
