@@ -3,10 +3,14 @@
 from typing import Any
 
 import pytest
+import re2
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from vertex_emulator.errors import ApiError
 from vertex_emulator.filters.parsing import parse
 from vertex_emulator.logs.entries import LANGUAGE as LOGS
+from vertex_emulator.patterns import has_match, text_in
 from vertex_emulator.vertex.jobs import LANGUAGE as JOBS
 
 JOB = {
@@ -232,3 +236,45 @@ def test_no_pattern_takes_long() -> None:
     job = JOB | {"displayName": "a" * 60}
     assert not parse(f'display_name="{"*a" * 10}b"', JOBS).matches(job)
     assert not parse(f'display_name:"{"*a" * 10}b"', JOBS).matches(job)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text"),
+    [
+        ("^nothing", "nothing"),
+        (r"^job-\d+\.old$", "job-"),
+        (r"a\.b+c", "a.b"),
+        ("colou?r", "colo"),
+        ("ab{2}", "a"),
+        ("(ab)*cd", "cd"),
+        ("[xy]abc[^]z]", "abc"),
+        ("a|b", ""),
+        ("[]b)[^a]?", ""),
+        ("(?i)abc", ""),
+        (r"\Qa|b\E", ""),
+        (r"\x41bc", ""),
+        ("", ""),
+    ],
+)
+def test_a_pattern_tells_what_its_matches_contain(pattern: str, text: str) -> None:
+    assert text_in(pattern) == text
+
+
+@settings(max_examples=500, deadline=None)
+@given(
+    st.lists(
+        st.sampled_from([*"ab01-.*+?()[]{}^$|,d\\", "(?i)", "(?:", "{0}", "{1,2}", r"\d", "[^a]"])
+    ).map("".join),
+    st.lists(st.text("abAB01-\n,d", max_size=8), min_size=4, max_size=12),
+)
+def test_no_match_is_lost_by_looking_for_text(pattern: str, texts: list[str]) -> None:
+    options = re2.Options()
+    options.log_errors = False
+    try:
+        compiled = re2.compile(pattern, options)
+    except re2.error:
+        return
+    for text in texts:
+        found = compiled.search(text) is not None
+        assert has_match(pattern, text) == found
+        assert text_in(pattern) in text or not found

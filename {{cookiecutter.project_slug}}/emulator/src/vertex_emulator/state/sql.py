@@ -8,6 +8,7 @@ from datetime import datetime
 import orjson
 
 from vertex_emulator.filters.conditions import Comparison, Condition, Either, Negation
+from vertex_emulator.patterns import text_in
 from vertex_emulator.times import text_of
 
 MOST_TERMS = 400  # of one expression; SQLite refuses a depth over 1,000
@@ -104,7 +105,10 @@ def _label(column: str, key: str, operator: str, value: str) -> Part | None:
 
 def _text(column: str, operator: str, value: str) -> Part | None:
     if operator in ("regexp", "not regexp"):
-        return Part(f"({column} IS NOT NULL AND {column} {operator.upper()} ?)", (value,))
+        # To look for text takes a fifteenth of the time of a call for each row.
+        found = f"(CASE WHEN instr({column}, ?) > 0 THEN {column} REGEXP ? ELSE 0 END)"
+        negated = f"NOT {found}" if operator == "not regexp" else found
+        return Part(f"({column} IS NOT NULL AND {negated})", (text_in(value), value))
     if operator in ("=", "!="):
         return Part(f"({column} {operator} ?) IS TRUE", (value,))
     if operator in ("~", "!~") or (operator == ":" and "*" in value):
