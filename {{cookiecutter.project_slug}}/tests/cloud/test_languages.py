@@ -234,6 +234,33 @@ def test_the_openapi_document_of_images_and_lists_is_valid() -> None:
     )
 
 
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="there is no chromium")
+def test_nasty_names_and_values_arrive_from_the_page(recorder: Recorder, tmp_path: Path) -> None:
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    asking: Any = SimpleNamespace(session=requests.Session())
+    endpoint = f"http://127.0.0.1:{recorder.server_port}/"
+    text = page.render(FIELDS, {}, model=NASTY, gaps=False)
+    (tmp_path / "picture").write_bytes(b"\x00\x01")
+    with page.Server(asking, endpoint, text, 0) as server, playwright.sync_playwright() as driver:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        browser = driver.chromium.launch(
+            executable_path=shutil.which("chromium"), args=["--no-sandbox"]
+        )
+        form = browser.new_page()
+        form.goto(f"http://127.0.0.1:{server.server_port}/")
+        form.get_by_role("button", name="Predict").click()
+        form.get_by_text("long_list: expected a list, got ''.").wait_for()
+        form.get_by_label("long_list").fill("[1, 2]")
+        form.get_by_label("Größe in %").select_option("false")
+        form.get_by_label("picture").set_input_files(tmp_path / "picture")
+        with form.expect_response("**/predict"):
+            form.get_by_role("button", name="Predict").click()
+        browser.close()
+        server.shutdown()
+    changed = {"Größe in %": False, "picture": {"b64": "AAE="}}
+    assert recorder.received.pop() == {"instances": [INSTANCE | changed]}
+
+
 def test_the_pages_server_says_that_the_endpoint_is_stopped() -> None:
     asking: Any = SimpleNamespace(session=requests.Session())
     with page.Server(asking, "http://127.0.0.1:9/v1/e:predict", "", 0) as server:
