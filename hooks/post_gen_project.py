@@ -40,6 +40,7 @@ TRAINER_OF_TABLES = (
     "docs/course.md",
     "docs/cours.md",
     "docs/teaching.md",
+    "docs/enseigner.md",
 )
 OWN_TESTS = ("conftest.py", "test_own_model.py")
 # Scores on a table's test rows, which a script of one's own has none of.

@@ -25,9 +25,9 @@ from conftest import ROOT
 from cloud.command_line import parse
 from cloud.commands import COMMANDS
 
-PAGE = ROOT / "docs" / "course.md"
-IN_FRENCH = ROOT / "docs" / "cours.md"
-FOR_TEACHERS = ROOT / "docs" / "teaching.md"
+DOCS = ROOT / "docs"
+PAGE = DOCS / "course.md"
+FOR_TEACHERS = DOCS / "teaching.md"
 PROJECT = ("cloud", "table_schema", "trainer")
 FENCE = re.compile(r"^```([a-z ]*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 # What a reader does with a fence; `console windows` and `console cloud` stand for others' machines.
@@ -352,13 +352,19 @@ def test_the_messages_that_a_reader_may_see_are_those_of_the_commands() -> None:
         assert any(shown in each for each in messages()), shown
 
 
-def test_the_page_in_french_has_the_same_lessons_commands_and_outputs() -> None:
-    pages = [page.read_text(encoding="utf-8") for page in (PAGE, IN_FRENCH)]
+@pytest.mark.parametrize(
+    "names",
+    [("course.md", "cours.md"), ("teaching.md", "enseigner.md")],
+    ids=lambda names: names[1],
+)
+def test_a_page_in_french_has_the_same_lessons_commands_and_outputs(names: tuple[str, str]) -> None:
+    pages = [(DOCS / name).read_text(encoding="utf-8") for name in names]
     fences = [[fence[0] for fence in FENCE.finditer(page)] for page in pages]
     assert fences[0] == fences[1]
     headings = [re.findall(r"^(##+ \d*)", page, re.MULTILINE) for page in pages]
     assert headings[0] == headings[1]
     named = [set(re.findall(r"`((?:nox -s|gcloud) [^`]+)`", page)) for page in pages]
     assert named[0] == named[1]
-    seen = [IF_YOU_SEE.findall(pages[0]), re.findall(r"Si\s+vous\s+voyez\s+« ([^»]+) »", pages[1])]
+    in_french = re.findall(r"Si\s+vous\s+voyez\s+« ([^»]+) »", pages[1])
+    seen = [IF_YOU_SEE.findall(pages[0]), in_french]
     assert [" ".join(s.split()) for s in seen[0]] == [" ".join(s.split()) for s in seen[1]]
