@@ -42,6 +42,7 @@ class Cloud:
         things: buckets, repositories and accounts by path.
         policies: of IAM, by what they rule.
         skus: of the billing catalog.
+        running: what Vertex AI has, by the kinds' names in the API, such as `endpoints`.
         cpus: what training may use at once.
         permissions: what the caller has; None stands for all.
         images: paths of manifests that the registry has; None stands for all.
@@ -55,6 +56,7 @@ class Cloud:
         self.things: dict[str, dict[str, Any]] = {}
         self.policies: dict[str, dict[str, Any]] = {}
         self.skus: list[dict[str, Any]] = []
+        self.running: dict[str, list[dict[str, Any]]] = {}
         self.cpus = 20
         self.permissions: set[str] | None = None
         self.images: set[str] | None = None
@@ -212,9 +214,10 @@ class Cloud:
         more = {"nextPageToken": str(number + 1)} if number + 1 < len(self.skus) else {}
         return 200, {"skus": self.skus[number : number + 1], **more}
 
-    def aiplatform(self, _method: str, _path: str, _query: Any, _body: Any) -> Answer:
-        """Nothing of Vertex AI."""
-        return 200, {}
+    def aiplatform(self, _method: str, path: str, _query: Any, _body: Any) -> Answer:
+        """Lists of what runs."""
+        kind = path.rpartition("/")[2]
+        return 200, {kind: self.running[kind]} if kind in self.running else {}
 
     def _granted(self, asked: list[str]) -> list[str]:
         return [each for each in asked if self.permissions is None or each in self.permissions]

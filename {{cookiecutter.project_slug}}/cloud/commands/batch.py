@@ -9,6 +9,7 @@ from cloud import lookup
 from cloud.client import Client
 from cloud.console import next_commands, say, step
 from cloud.errors import UserError
+from cloud.resources import running
 from cloud.serving import batch_jobs, batch_results, contract, instances
 from cloud.serving.batch_jobs import BatchSettings
 from cloud.serving.batch_results import KEY_FIELD, Inputs
@@ -52,6 +53,7 @@ def run(client: Client, options: argparse.Namespace) -> int:
             )
     else:
         job, inputs = batch_jobs.submit(client, settings_of(options))
+        running.say_what_costs(client, running.batch(job))
     try:
         job = batch_jobs.wait(client, job.name)
     except KeyboardInterrupt:

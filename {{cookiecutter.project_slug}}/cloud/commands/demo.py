@@ -13,6 +13,7 @@ from cloud.config import Config
 from cloud.console import next_commands, say, step
 from cloud.datasets import files
 from cloud.errors import UserError
+from cloud.resources import running
 from cloud.serving import (
     contract,
     evaluations,
@@ -56,6 +57,7 @@ def run(config: Config, options: argparse.Namespace) -> int:
             client.bucket  # noqa: B018, created where it is missing
         say(client.target)
         run_steps(client, options)
+        running.say_deployed(client)
     finally:
         if ours and emulator.stop(config):
             say("Stopped the emulator. It keeps its data; any command starts it again.", "dim")

@@ -7,6 +7,7 @@ from cloud.client import Client
 from cloud.console import say
 from cloud.errors import UserError
 from cloud.monitoring import request_log
+from cloud.resources import running
 from cloud.serving import deployments, rollout
 from cloud.training import trials
 
@@ -53,5 +54,6 @@ def run(client: Client, options: argparse.Namespace) -> int:
             ("nox -s predict -- --all-versions", "compare the versions"),
         ]
     say(f"See it at {client.console_url(lookup.serving_endpoint(client).name)}")
+    running.say_deployed(client)
     rollout.next_steps(client, *commands)
     return 0

@@ -14,13 +14,13 @@ from google.api_core import exceptions
 from packaging.requirements import Requirement
 from rich.text import Text
 
-from cloud import rest
+from cloud import lookup, rest
 from cloud.client import Client
 from cloud.config import ROOT
 from cloud.console import counted, next_commands, out, say, step, text
 from cloud.datasets import files
 from cloud.errors import UserError
-from cloud.resources import provision
+from cloud.resources import provision, running
 from cloud.training import prices
 
 PERMISSIONS_OF_PROJECT = (
@@ -92,6 +92,7 @@ def checks(client: Client) -> Iterator[tuple[str, Check]]:
         yield "bucket", emulated_bucket
         yield "objects", objects
         yield "Vertex AI", vertex
+        yield "costs", emulated_costs
         return
     yield "APIs", apis
     yield "permissions", permissions
@@ -102,6 +103,7 @@ def checks(client: Client) -> Iterator[tuple[str, Check]]:
     yield "machine", machine
     yield "quota", quota
     yield "Vertex AI", vertex
+    yield "costs", costs
 
 
 def libraries(_client: Client) -> Finding:
@@ -171,6 +173,21 @@ def vertex(client: Client) -> Finding:
     """Asks Vertex AI for a job."""
     next(iter(client.jobs.list_custom_jobs(parent=client.config.location)), None)
     return Finding(f"answers in {client.config.region}")
+
+
+def emulated_costs(client: Client) -> Finding:
+    """Says what would cost money on Google Cloud."""
+    found = ", ".join(each.machines for each in running.everything(client))
+    return Finding("none" + f"; on Google Cloud these would have some: {found}" * bool(found))
+
+
+def costs(client: Client) -> Finding:
+    """Looks for what runs, and so costs money."""
+    found = [*running.lines(client, list(running.everything(client)))]
+    endpoint = lookup.endpoint(client)
+    if endpoint is not None and (logging := running.logging_line(client, endpoint)):
+        found.append(logging)
+    return Finding("\n    ".join(found) or "nothing of the project runs; the bucket is stored")
 
 
 def apis(client: Client) -> Finding:

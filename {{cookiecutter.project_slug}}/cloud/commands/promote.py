@@ -6,6 +6,7 @@ from cloud import lookup
 from cloud.client import Client
 from cloud.console import say
 from cloud.monitoring import request_log
+from cloud.resources import running
 from cloud.serving import deployments, rollout
 
 
@@ -22,5 +23,6 @@ def run(client: Client, options: argparse.Namespace) -> int:
     machines = deployments.machines(client, options)
     rollout.promote(client, lookup.version(client, options.version), machines)
     request_log.switch(client, lookup.serving_endpoint(client), options.log_requests)
+    running.say_deployed(client)
     rollout.next_steps(client)
     return 0

@@ -6,6 +6,7 @@ from cloud import lookup
 from cloud.client import Client
 from cloud.console import say
 from cloud.errors import UserError
+from cloud.resources import running
 from cloud.serving import deployments, rollout
 
 
@@ -29,5 +30,6 @@ def run(client: Client, options: argparse.Namespace) -> int:
             " default."
         )
     rollout.promote(client, previous, machines)
+    running.say_deployed(client)
     rollout.next_steps(client)
     return 0

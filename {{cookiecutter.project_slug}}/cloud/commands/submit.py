@@ -4,6 +4,7 @@ import argparse
 
 from cloud.client import Client
 from cloud.console import next_commands, say
+from cloud.resources import running
 from cloud.training import job_flags, job_request, submission
 
 
@@ -31,6 +32,7 @@ def run(client: Client, options: argparse.Namespace) -> int:
     job = submission.submit(client, settings)
     say(f"Submitted {job.display_name} ({job.name})", "bold")
     say(f"See it at {client.console_url(job.name)}")
+    running.say_what_costs(client, *running.training(job))
     next_commands(
         (f"nox -s logs -- {job.display_name} --follow", "its log until it ends"),
         (f"nox -s jobs -- {job.display_name}", "its state"),

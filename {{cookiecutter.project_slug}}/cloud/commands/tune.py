@@ -15,6 +15,7 @@ from rich.live import Live
 from cloud import lookup
 from cloud.client import Client
 from cloud.console import err, out, say, text
+from cloud.resources import running
 from cloud.training import experiments, job_flags, job_logs, job_request, outcome, trials, tuning
 from cloud.training.tuning import TuningSettings
 
@@ -91,6 +92,7 @@ def run(client: Client, options: argparse.Namespace) -> int:
     say(f"Submitted {found.display_name} ({found.name})", "bold")
     say(f"See it at {client.console_url(found.name)}")
     say(f"Beside the trials, {beside.display_name} trains with the defaults.")
+    running.say_what_costs(client, *running.training(found), *running.training(beside))
     try:
         found = follow(client, found, beside)
     except KeyboardInterrupt:

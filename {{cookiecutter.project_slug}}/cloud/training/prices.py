@@ -1,4 +1,4 @@
-"""List prices of Vertex AI's training machines, from the Cloud Billing Catalog.
+"""List prices of Vertex AI's machines, from the Cloud Billing Catalog.
 
 Source: https://cloud.google.com/billing/v1/how-tos/catalog-api.
 """
@@ -13,11 +13,16 @@ from cloud.client import Client
 from cloud.errors import UserError
 
 SERVICE = "Vertex AI"
-# Of the descriptions of Vertex AI's SKUs, such as "Training N1 Predefined Instance Core …".
+SERVICE_NAME = "services/C7E2-9256-1C43"  # in the catalog, whatever Google calls it today
+# Of the descriptions of Vertex AI's SKUs, such as "Vertex AI: Training/Pipelines on N1 Predefined
+# Instance Core running in …" and "Vertex AI: Online/Batch Prediction N1 Predefined Instance Ram …".
 TRAINING = re.compile(r"\btraining\b", re.IGNORECASE)
+PREDICTION = re.compile(r"\bprediction\b", re.IGNORECASE)
 CORE = re.compile(r"\bcore\b", re.IGNORECASE)
 MEMORY = re.compile(r"\bram\b", re.IGNORECASE)
-SPOT = re.compile(r"\b(spot|preemptible|dws)\b", re.IGNORECASE)
+OTHERS = re.compile(r"\b(spot|preemptible|dws|custom instance)\b", re.IGNORECASE)
+# What Vertex AI takes for running a machine, beside the machine's own price.
+FEE = re.compile(r"\bmanagement fee\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -49,15 +54,28 @@ def training_hour(client: Client, machine_type: str) -> Hourly:
     Raises:
         UserError: the catalog cannot be reached, or does not name one price for this machine.
     """
+    return _hour(client, machine_type, "training", TRAINING)
+
+
+def prediction_hour(client: Client, machine_type: str) -> Hourly:
+    """Returns the list price of a machine that serves, or predicts in a batch, for an hour.
+
+    Raises:
+        UserError: as `training_hour` does.
+    """
+    return _hour(client, machine_type, "prediction", PREDICTION)
+
+
+def _hour(client: Client, machine_type: str, use: str, of_use: re.Pattern[str]) -> Hourly:
     machine = machine_of(client, machine_type)
     family = machine_type.partition("-")[0].upper()
     word = re.compile(rf"\b{re.escape(family)}\b", re.IGNORECASE)
     skus = [
         sku
         for sku in skus_of(client, service_name(client))
-        if TRAINING.search(sku["description"])
+        if of_use.search(sku["description"])
         and word.search(sku["description"])
-        and not SPOT.search(sku["description"])
+        and not OTHERS.search(sku["description"])
         and client.config.region in sku["serviceRegions"]
     ]
     total, parts, currency = 0.0, [], ""
@@ -66,15 +84,17 @@ def training_hour(client: Client, machine_type: str) -> Hourly:
         ("GiB of memory", MEMORY, machine.memory_gib),
     ):
         found = [sku for sku in skus if pattern.search(sku["description"])]
-        if len(found) != 1:
+        fees = [sku for sku in found if FEE.search(sku["description"])]
+        if len(found) - len(fees) != 1 or len(fees) > 1:
             raise UserError(
-                f"expected one price in the catalog for a {title} of {family} training machines in"
+                f"expected one price in the catalog for a {title} of {family} {use} machines in"
                 f" {client.config.region}, found {len(found)}; see"
                 " https://cloud.google.com/vertex-ai/pricing."
             )
-        each, currency = unit_price(found[0])
-        total += amount * each
-        parts.append(f"{amount:g} x {each:.6f} {currency} an hour: {found[0]['description']}")
+        for sku in found:
+            each, currency = unit_price(sku)
+            total += amount * each
+            parts.append(f"{amount:g} x {each:.6f} {currency} an hour: {sku['description']}")
     return Hourly(total, currency, tuple(parts))
 
 
@@ -105,7 +125,7 @@ def service_name(client: Client) -> str:
         UserError: the catalog has no such service.
     """
     for service in pages(client, "v1/services", "services"):
-        if service["displayName"] == SERVICE:
+        if service["name"] == SERVICE_NAME or service["displayName"] == SERVICE:
             return str(service["name"])
     raise UserError(f"the catalog has no service {SERVICE!r}; Google may have renamed it.")
 

@@ -11,7 +11,7 @@ from fake_google_cloud import Cloud, CloudClient, serving
 from cloud import config
 from cloud.commands import cost, doctor, setup, teardown
 from cloud.errors import UserError
-from cloud.resources import federation, provision
+from cloud.resources import federation, provision, running
 
 VALUES = {
     "CLOUD_TARGET": "cloud",
@@ -215,6 +215,99 @@ def test_the_price_comes_from_the_catalog(
     printed = capsys.readouterr().out
     assert "1.5 machine-hours" in printed
     assert "No price: expected one price in the catalog for a GiB of memory" in printed
+
+
+# As the catalog names them.
+TRAINING, PREDICTION = "Vertex AI: Training/Pipelines", "Vertex AI: Online/Batch Prediction"
+SKUS = [
+    (f"{TRAINING} on N1 Predefined Instance Core running in Americas", 31_611_000),
+    (f"{TRAINING} on N1 Predefined Instance Ram running in Americas", 4_237_000),
+    (f"{TRAINING} Management fee on N1 Instance Core in Americas", 4_742_000),
+    (f"{TRAINING} Management fee on N1 Instance RAM in Americas", 635_000),
+    (f"{PREDICTION} N1 Predefined Instance Core running in Americas", 30_000_000),
+    (f"{PREDICTION} N1 Predefined Instance Ram running in Americas", 4_000_000),
+    (f"{PREDICTION} N1 Custom Instance Core running in Americas", 90_000_000),
+]
+
+
+def test_a_training_machine_costs_its_own_price_and_the_management_fee(
+    cloud: Cloud, client: CloudClient, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cloud.skus = [sku(*each) for each in SKUS]
+    assert cost.run(client, options(cost, "--minutes", "60")) == 0
+    printed = capsys.readouterr().out
+    # 4 x (0.031611 + 0.004742) + 15 x (0.004237 + 0.000635) = 0.218492
+    assert "At 0.2185 USD an hour of n1-standard-4: about 0.22 USD." in printed
+    assert "Management fee" in printed
+
+
+def test_what_runs_and_costs_money_is_said(
+    cloud: Cloud, client: CloudClient, capsys: pytest.CaptureFixture[str]
+) -> None:
+    setup.run(client, options(setup))
+    assert doctor.run(client, options(doctor)) == 0
+    assert "✓ costs: nothing of the project runs" in capsys.readouterr().out
+
+    location = "projects/123456789/locations/us-central1"
+    labels, spec = {"model": "flight-delays"}, {"machineType": "n1-standard-4"}
+    replicas = {"machineSpec": spec, "minReplicaCount": 0, "maxReplicaCount": 3}
+    pools = [{"machineSpec": spec, "replicaCount": "1"}, {"machineSpec": spec, "replicaCount": "2"}]
+    job = {"displayName": "night", "labels": labels, "state": "JOB_STATE_RUNNING"}
+    cloud.running = {
+        "endpoints": [
+            {
+                "name": f"{location}/endpoints/5",
+                "displayName": "flight_delays",
+                "deployedModels": [
+                    {"id": "7", "modelVersionId": "2", "dedicatedResources": replicas}
+                ],
+                "predictRequestResponseLoggingConfig": {"enabled": True, "samplingRate": 0.1},
+            }
+        ],
+        "customJobs": [
+            job | {"name": f"{location}/customJobs/1", "jobSpec": {"workerPoolSpecs": pools}},
+            job | {"name": f"{location}/customJobs/2", "labels": {}},
+        ],
+        "hyperparameterTuningJobs": [
+            job
+            | {
+                "name": f"{location}/hyperparameterTuningJobs/3",
+                "parallelTrialCount": 2,
+                "trialJobSpec": {"workerPoolSpecs": pools},
+            }
+        ],
+        "batchPredictionJobs": [
+            job
+            | {
+                "name": f"{location}/batchPredictionJobs/4",
+                "dedicatedResources": {
+                    "machineSpec": {"machineType": "n9-unknown-4"},
+                    "startingReplicaCount": 1,
+                    "maxReplicaCount": 1,
+                },
+            }
+        ],
+    }
+    cloud.skus = [sku(*each) for each in SKUS]
+    assert doctor.run(client, options(doctor)) == 0
+    printed = capsys.readouterr().out
+    for told in (
+        # 4 x 0.03 + 15 x 0.004
+        "✓ costs: flight_delays version 2, deployed, 0 to 3 x n1-standard-4, about 0.18 USD an hour"
+        " each (list price), until 'nox -s teardown', or another version takes its place",
+        "job night, 3 x n1-standard-4, about 0.22 USD an hour each (list price), until it ends, or"
+        " 'nox -s cancel -- night'",
+        "tuning night, 6 x n1-standard-4, about 0.22 USD",
+        "batch prediction night, 1 x n9-unknown-4, until it ends",
+        "10% of the requests, logged to bq://p-roject.logging_flight_delays_5.request_response",
+    ):
+        assert told in printed
+    assert printed.count(" x n") == 4
+
+    running.say_deployed(client)
+    printed = capsys.readouterr().out
+    assert "Costs money on Google Cloud: flight_delays version 2, deployed, 0 to 3 x" in printed
+    assert "Costs money on Google Cloud: 10% of the requests, logged to bq://p-roject" in printed
 
 
 @pytest.mark.parametrize(
