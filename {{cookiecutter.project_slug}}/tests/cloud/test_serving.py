@@ -443,6 +443,9 @@ def test_teardown_ends_what_runs_and_keeps_what_is_not_the_projects(
     ended = project.run("cancel", "--batch", "to-cancel")
     assert re.search(r"to-cancel: (cancelled|succeeded)|to-cancel has already ended", ended)
 
+    costs = re.search("✓ costs: none; on Google Cloud these would have some: (.*)", project.run("doctor"))
+    assert costs is not None
+    assert re.match(r"test_penguins version \d+, deployed, 1 x n1-standard-4", costs[1])
     listed = project.run("teardown", "--dry-run")
     # Other tests have put files of their own there too.
     kept = (
