@@ -173,8 +173,22 @@ class Cloud:
             return 200, {"projectId": "p-roject", "projectNumber": "123456789"}
         return self._policy(path.partition(":")[0], "set" in path, body.get("policy"))
 
-    def bigquery(self, method: str, _path: str, query: Any, body: Any) -> Answer:
-        """One table; its query takes a while, and its rows come one a page."""
+    def bigquery(self, method: str, path: str, query: Any, body: Any) -> Answer:
+        """Data sets; and one table, whose query takes a while and whose rows come one a page."""
+        if path.endswith("/datasets"):
+            found = [
+                {"datasetReference": {"datasetId": name.rpartition("/")[2]}}
+                for name, each in self.things.items()
+                if "/datasets/" in name and each.get("labels") == {"model": "flight-delays"}
+            ]
+            assert query["filter"] == ["labels.model:flight-delays"]
+            return 200, {"datasets": found}
+        if "/datasets/" in path:
+            if method == "PATCH":
+                self.things[path] |= body
+            if method == "DELETE":
+                assert query == {"deleteContents": ["true"]}
+            return self._thing(method, path)
         if self.rows is None:
             return 404, {"error": {"code": 404, "message": "no table", "status": "NOT_FOUND"}}
         job = {"projectId": "p-roject", "jobId": "job_1", "location": "us-central1"}
@@ -300,7 +314,7 @@ def serving(cloud: Cloud) -> Iterator[str]:
             self.end_headers()
             self.wfile.write(contents)
 
-        do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = handle_any  # noqa: N815
+        do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = handle_any  # noqa: N815
 
         def log_message(self, *_arguments: Any) -> None:
             """Says nothing."""

@@ -136,7 +136,7 @@ def objects(client: Client) -> Finding:
     found = [
         blob
         for blob in client.storage.list_blobs(client.bucket)
-        if blob.name.startswith(provision.FOLDERS)
+        if provision.is_written(client.config, blob.name)
     ]
     size = sum(blob.size for blob in found)
     with step(f"Reading {counted(len(found), 'object')} ({size / 1e6:,.0f} MB)"):

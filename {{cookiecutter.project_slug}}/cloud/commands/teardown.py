@@ -6,7 +6,7 @@ import sys
 from cloud.client import Client
 from cloud.console import counted, say, step
 from cloud.errors import UserError
-from cloud.resources import inventory
+from cloud.resources import inventory, request_datasets
 
 SHOWN_KEPT = 5
 
@@ -25,6 +25,9 @@ def run(client: Client, options: argparse.Namespace) -> int:
     say(f"Target: {client.target}")
     with step("Looking for what the project created"):
         created = list(inventory.everything(client))
+        staying = "" if client.is_emulator else request_datasets.staying(client)
+    if staying:
+        say(staying, "yellow")
     if not created:
         [(key, value)] = client.config.labels.items()
         say(f"Nothing carries the label {key}={value}.")

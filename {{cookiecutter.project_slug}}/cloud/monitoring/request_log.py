@@ -84,20 +84,33 @@ def switch(client: Client, endpoint: Any, share: float | None) -> None:
         say("Requests are no longer logged.")
         return
     say(f"{share:.0%} of the requests are logged to {place(client, endpoint)}.")
+    _claim(client, endpoint)
 
 
 def place(client: Client, endpoint: Any) -> str:
     """Returns where the rows are: a folder of the bucket, or a table of BigQuery."""
-    dataset = _dataset(endpoint)
+    dataset = dataset_name(endpoint)
     if client.is_emulator:
         return f"gs://{client.config.bucket}/{dataset}/{TABLE}/"
     return f"bq://{client.config.project}.{dataset}.{TABLE}"
 
 
-def _dataset(endpoint: Any) -> str:
-    # The name that Google gives the data set, where the destination names a project alone.
-    name = re.sub(r"\W", "_", endpoint.display_name, flags=re.ASCII)
-    return f"logging_{name}_{endpoint.name.rpartition('/')[2]}"
+def dataset_name(endpoint: Any) -> str:
+    """Returns the name of the data set, or of the folder.
+
+    It is the one that Google gives, where the destination names a project alone.
+    """
+    return f"{_begin(endpoint.display_name)}{endpoint.name.rpartition('/')[2]}"
+
+
+def folder_pattern(display_name: str) -> re.Pattern[str]:
+    """Returns what the names of objects begin with that the emulator logs of an endpoint."""
+    return re.compile(rf"{re.escape(_begin(display_name))}[^/]+/{TABLE}/")
+
+
+def _begin(display_name: str) -> str:
+    name = re.sub(r"\W", "_", display_name, flags=re.ASCII)
+    return f"logging_{name}_"
 
 
 def read(client: Client, endpoint: Any, since: datetime) -> list[Logged]:
@@ -138,7 +151,29 @@ def wait_for(client: Client, endpoint: Any, since: datetime) -> list[Logged]:
             " with 'nox -s promote -- default --log-requests 1', ask for predictions, and wait some"
             " seconds, on Google Cloud some minutes."
         )
+    _claim(client, endpoint)
     return found
+
+
+def datasets(client: Client) -> str:
+    """Returns the path of the project's data sets in BigQuery's API."""
+    return f"bigquery/v2/projects/{client.config.project}/datasets"
+
+
+def _claim(client: Client, endpoint: Any) -> None:
+    """Gives the data set the project's label, by which 'teardown' knows it, where there is one yet.
+
+    Vertex AI makes it, and nobody says when.
+    """
+    if client.is_emulator:
+        return
+    path = f"{datasets(client)}/{dataset_name(endpoint)}"
+    try:
+        found = rest.find(client, "GET", "bigquery", path)
+        if found is not None and client.config.labels.items() - found.get("labels", {}).items():
+            rest.call(client, "PATCH", "bigquery", path, {"labels": client.config.labels})
+    except UserError as error:
+        say(f"The data set gets no label, so 'nox -s teardown' will leave it: {error}", "yellow")
 
 
 def _predictions(row: dict[str, Any]) -> Iterator[Logged]:
@@ -159,7 +194,7 @@ def _predictions(row: dict[str, Any]) -> Iterator[Logged]:
 
 
 def _of_objects(client: Client, endpoint: Any, since: datetime) -> Iterator[dict[str, Any]]:
-    prefix = f"{_dataset(endpoint)}/{TABLE}/"
+    prefix = f"{dataset_name(endpoint)}/{TABLE}/"
     try:
         blobs = list(client.storage.list_blobs(client.config.bucket, prefix=prefix))
     except exceptions.NotFound:
@@ -181,7 +216,7 @@ def _of_bigquery(client: Client, endpoint: Any, since: datetime) -> Iterator[dic
     Source: https://cloud.google.com/bigquery/docs/reference/rest/v2/jobs/query.
     """
     project = client.config.project
-    table = f"{project}.{_dataset(endpoint)}.{TABLE}"
+    table = f"{project}.{dataset_name(endpoint)}.{TABLE}"
     query = {
         "query": QUERY.format(table=table, rows=MOST_ROWS),
         "useLegacySql": False,

@@ -8,7 +8,7 @@ from typing import Any
 from cloud import lookup, operations
 from cloud.client import Client
 from cloud.console import step
-from cloud.resources import federation, provision
+from cloud.resources import federation, provision, request_datasets
 from cloud.resources.resource import Resource, is_labelled
 from cloud.serving import batch_jobs
 from cloud.training import cancellation, experiments
@@ -34,6 +34,11 @@ def everything(client: Client) -> Iterator[Created]:
     yield from _serving(client)
     yield from _jobs(client)
     yield from _experiment(client)
+    if not client.is_emulator:
+        for name in request_datasets.labelled(client):
+            yield Created(
+                request_datasets.title(name), partial(request_datasets.remove, client, name)
+            )
     needed: list[Resource] = [provision.Bucket(client)]
     if not client.is_emulator:
         needed = [*provision.required(client), *federation.removable(client)]

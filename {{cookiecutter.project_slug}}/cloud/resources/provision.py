@@ -9,7 +9,9 @@ from typing import Any
 
 from cloud import rest
 from cloud.client import Client
+from cloud.config import Config
 from cloud.console import step
+from cloud.monitoring import request_log
 from cloud.operations import RestOperation, finish
 from cloud.resources.accounts import Role, ServiceAccount
 from cloud.resources.resource import Resource, is_labelled
@@ -27,13 +29,14 @@ APIS = (
 )
 ROLES_OF_PROJECT = ("roles/aiplatform.user", "roles/logging.logWriter")
 KEPT_DAYS = 30
-FOLDERS = (
-    "batch/",
-    "data/",
-    "deployed/",
-    "jobs/",
-    "packages/",
-)  # what the commands write into the bucket
+# What the commands write into the bucket.
+FOLDERS = ("batch/", "data/", "deployed/", "jobs/", "packages/")
+
+
+def is_written(config: Config, name: str) -> bool:
+    """Whether a command, or the emulator that logs requests for one, wrote an object."""
+    logs = request_log.folder_pattern(config.model)
+    return name.startswith(FOLDERS) or logs.match(name) is not None
 
 
 class Apis(Resource):
@@ -145,7 +148,7 @@ class Bucket(Resource):
         bucket = self.client.storage.bucket(self.config.bucket)
         with step(f"Removing {self.title}"):
             for blob in bucket.list_blobs():
-                if blob.name.startswith(FOLDERS):
+                if is_written(self.config, blob.name):
                     blob.delete()
             if not self.kept():
                 bucket.delete()
@@ -153,7 +156,7 @@ class Bucket(Resource):
     def kept(self) -> tuple[str, ...]:
         """Returns the names of the objects that the project did not write."""
         names = (blob.name for blob in self.client.storage.list_blobs(self.config.bucket))
-        return tuple(name for name in names if not name.startswith(FOLDERS))
+        return tuple(name for name in names if not is_written(self.config, name))
 
 
 class Repository(Resource):

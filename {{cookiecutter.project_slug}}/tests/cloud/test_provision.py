@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from fake_google_cloud import Cloud, CloudClient, serving
 
-from cloud import config
+from cloud import config, lookup
 from cloud.commands import cost, doctor, setup, teardown
 from cloud.errors import UserError
+from cloud.monitoring import request_log, since
 from cloud.resources import federation, provision, running
 
 VALUES = {
@@ -215,6 +216,32 @@ def test_the_price_comes_from_the_catalog(
     printed = capsys.readouterr().out
     assert "1.5 machine-hours" in printed
     assert "No price: expected one price in the catalog for a GiB of memory" in printed
+
+
+def test_teardown_removes_logged_requests_and_names_what_it_leaves(
+    cloud: Cloud, client: CloudClient, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = "bigquery/v2/projects/p-roject/datasets/logging_flight_delays_5"
+    endpoint = {
+        "name": "projects/123456789/locations/us-central1/endpoints/5",
+        "displayName": "flight_delays",
+    }
+    cloud.things = {path: {"kind": "bigquery#dataset"}}
+    cloud.running = {"endpoints": [endpoint]}
+    assert teardown.run(client, options(teardown, "--yes")) == 0
+    printed = capsys.readouterr().out
+    assert "bq rm -r -f -d p-roject:logging_flight_delays_5" in printed
+    assert list(cloud.things) == [path]
+
+    cloud.rows = [["2026-11-02T10:00:00.000001Z", "7", ['{"a": 2}'], ["1"]]]
+    found = lookup.endpoint(client)
+    assert request_log.wait_for(client, found, since.parse(None))  # which gives it the label
+    assert cloud.things[path]["labels"] == {"model": "flight-delays"}
+    assert teardown.run(client, options(teardown, "--yes")) == 0
+    printed = capsys.readouterr().out
+    assert "data set logging_flight_delays_5 of BigQuery, with logged requests" in printed
+    assert "bq rm" not in printed
+    assert cloud.things == {}
 
 
 # As the catalog names them.

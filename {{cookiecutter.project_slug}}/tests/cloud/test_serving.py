@@ -25,6 +25,7 @@ from cloud.__main__ import main
 from cloud.client import Client
 from cloud.commands import batch
 from cloud.errors import UserError
+from cloud.monitoring import request_log
 from cloud.serving import (
     batch_jobs,
     contract,
@@ -430,6 +431,8 @@ def test_teardown_ends_what_runs_and_keeps_what_is_not_the_projects(
     """The last test of this project. A batch prediction is cancelled, removed, and no obstacle."""
     for folder in ("", "notes/"):
         client.bucket.blob(f"{folder}mine.txt").upload_from_string("a person's own")
+    logs = request_log.place(client, lookup.endpoint(client))
+    client.blob(f"{logs}2026-11-20.jsonl").upload_from_string("{}\n")
     machines = {"machine_spec": {"machine_type": "n1-standard-4"}}
     version = lookup.version(client, "default")
     uri = f"gs://{client.bucket.name}/rows.jsonl"
@@ -443,7 +446,9 @@ def test_teardown_ends_what_runs_and_keeps_what_is_not_the_projects(
     ended = project.run("cancel", "--batch", "to-cancel")
     assert re.search(r"to-cancel: (cancelled|succeeded)|to-cancel has already ended", ended)
 
-    costs = re.search("✓ costs: none; on Google Cloud these would have some: (.*)", project.run("doctor"))
+    costs = re.search(
+        "✓ costs: none; on Google Cloud these would have some: (.*)", project.run("doctor")
+    )
     assert costs is not None
     assert re.match(r"test_penguins version \d+, deployed, 1 x n1-standard-4", costs[1])
     listed = project.run("teardown", "--dry-run")
@@ -456,7 +461,11 @@ def test_teardown_ends_what_runs_and_keeps_what_is_not_the_projects(
     assert "Removing batch prediction to-remove" in removed
     left = [blob.name for blob in client.storage.list_blobs("test-bucket")]
     assert {"mine.txt", "notes/mine.txt", "rows.jsonl"} <= set(left)
-    assert not [name for name in left if name.startswith(("data/", "jobs/", "packages/"))]
+    assert not [
+        name
+        for name in left
+        if name.startswith(("data/", "deployed/", "jobs/", "logging_", "packages/"))
+    ]
     assert not list(client.models.list_models(parent=client.config.location))
     assert not list(client.jobs.list_batch_prediction_jobs(parent=client.config.location))
     assert experiments.find(client) is None
