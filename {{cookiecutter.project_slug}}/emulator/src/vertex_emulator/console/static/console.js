@@ -316,6 +316,22 @@ function relayPredictions(frame) {
   });
 }
 
+// What was typed into a form that was refused stands there again once one is back at it.
+function keepDraft(form) {
+  const fields = () => [...form.elements].filter((each) => each.name && each.name !== "token");
+  form.addEventListener("submit", () => {
+    const typed = Object.fromEntries(fields().map((each) => [each.name, each.value]));
+    sessionStorage.setItem(form.action, JSON.stringify(typed));
+  });
+  const [entry] = performance.getEntriesByType("navigation");
+  const isBack = entry?.type === "back_forward" || document.referrer === form.action;
+  const typed = isBack && JSON.parse(sessionStorage.getItem(form.action));
+  sessionStorage.removeItem(form.action);
+  if (!typed) return;
+  for (const each of fields()) each.value = typed[each.name] ?? each.value;
+  form.closest("details").open = true;
+}
+
 function shellQuoted(text) { return `'${text.replaceAll("'", `'"'"'`)}'`; }
 
 function tryModel(form) {
@@ -446,6 +462,7 @@ offerCopies();
 document.querySelectorAll(".log[data-follow]").forEach(followLog);
 document.querySelectorAll("[data-charts]").forEach(drawCharts);
 document.querySelectorAll("[data-split]").forEach(splitTraffic);
+document.querySelectorAll("[data-draft]").forEach(keepDraft);
 const trial = document.getElementById("trial");
 if (trial) tryModel(trial);
 const application = document.getElementById("application");
