@@ -156,18 +156,19 @@ class Baked:
                 break
         patience.cancel()
         interrupt(process)
-        rest, _ = process.communicate(timeout=60)
-        return "".join(printed) + rest
+        with process:
+            return "".join(printed) + process.stdout.read()
 
     def run_at_once(self, first: str, *others: str) -> str:
         """Runs the others while the first goes on, from its first line of output."""
-        process = self.start(first, self.environment())
-        assert process.stdout is not None
-        printed = process.stdout.readline()
-        printed += "".join(self.run(command) for command in others)
-        out, err = process.communicate()
-        assert process.returncode == 0, out + err
-        return printed + out
+        with self.start(first, self.environment(), subprocess.STDOUT) as process:
+            assert process.stdout is not None
+            # Of nox's own lines there may be one before.
+            printed = next(line for line in process.stdout if not line.startswith("nox >"))
+            printed += "".join(self.run(command) for command in others)
+            printed += process.stdout.read()
+        assert process.returncode == 0, printed
+        return printed
 
     def run_program(self, command: str) -> str:
         """Runs a client where its language is installed."""
