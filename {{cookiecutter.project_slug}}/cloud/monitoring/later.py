@@ -77,6 +77,8 @@ def show(served: Served, label: Label) -> None:
         [day, f"{span.predictions:,}", f"{span.labelled:,}", *_written(span, names)]
         for day, span in spans
     ]
+    if served.intervals:
+        rows.append(["95 % interval", "", "", *(_interval(served, name) for name in names)])
     if served.trained is not None:
         own = served.trained.scores
         rows.append(["trainer", "", "", *(f"{own[n]:.4f}" if n in own else "" for n in names)])
@@ -86,6 +88,11 @@ def show(served: Served, label: Label) -> None:
 
 def _written(span: Span, names: Sequence[str]) -> list[str]:
     return [f"{span.scores[name]:.4f}" if name in span.scores else "-" for name in names]
+
+
+def _interval(served: Served, name: str) -> str:
+    low, high = served.intervals.get(name, (0.0, 0.0))
+    return f"{low:.3f} to {high:.3f}" if name in served.intervals else "-"
 
 
 def account(found: LiveScores) -> None:

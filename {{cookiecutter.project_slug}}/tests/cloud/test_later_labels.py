@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 
 from cloud.errors import UserError
-from cloud.monitoring import labels, live_scores, since
+from cloud.monitoring import labels, later, live_scores, since
 from cloud.monitoring.labels import Labels
 from cloud.monitoring.live_scores import LiveScores, Version
 from cloud.monitoring.request_log import Logged
@@ -182,7 +183,7 @@ def noisy(rows: int, seed: int, error: float) -> tuple[list[Logged], Labels]:
     return logged(asked), Labels(truths, {})
 
 
-def test_a_verdict_is_of_more_than_chance() -> None:
+def test_a_verdict_is_of_more_than_chance(capsys: pytest.CaptureFixture[str]) -> None:
     """As good as trained in 20 of 20 tries, and known to be worse where it is."""
     found, known = noisy(4_000, 0, 0.0)
     [served] = join(found, known).versions
@@ -192,7 +193,15 @@ def test_a_verdict_is_of_more_than_chance() -> None:
     for seed in range(1, 21):
         [same] = join(*noisy(live_scores.MIN_ROWS, seed, 0.0), v1=evaluation).versions
         assert same.verdict == "", seed
-    [worse] = join(*noisy(1_000, 1, 0.5), v1=evaluation).versions
+    bad = join(*noisy(1_000, 1, 0.5), v1=evaluation)
+    later.show(bad.versions[0], TABLE.label)
+    assert later.judge(bad) == 1
+    printed = capsys.readouterr().out
+    assert re.search(r"^all +1,000 +1,000 +0\.\d{4}", printed, re.MULTILINE)
+    assert re.search(r"^95 % interval +0\.\d{3} to 0\.\d{3}", printed, re.MULTILINE)
+    assert re.search(rf"^trainer +{evaluation.score:.4f}", printed, re.MULTILINE)
+    assert "nox -s drift" in printed
+    [worse] = bad.versions
     assert worse.verdict.startswith("Version 1 is worse than its trainer measured: ROC AUC is")
     falling = Evaluation({"log_loss": 0.5}, "log_loss", False, "", 0.5)
     assert join(*noisy(1_000, 1, 0.5), v1=falling).versions[0].verdict

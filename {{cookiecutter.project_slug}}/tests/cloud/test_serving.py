@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -29,6 +30,7 @@ from cloud.monitoring import request_log
 from cloud.serving import (
     batch_jobs,
     contract,
+    deployed_ids,
     deployments,
     instances,
     prediction,
@@ -396,6 +398,8 @@ def test_a_bad_table_is_named_with_its_line(
         (("load", "--rows", "0"), "--rows: expected at least 1, got 0"),
         (("load", "--rows", "100000"), "100000 rows are more than a request may have"),
         (("evaluate", "7"), "There is no version '7' of"),
+        (("evaluate", "--since", "7d"), "whose labels come in a file; add --labels FILE"),
+        (("drift", "--since", "week"), "--since: expected a date or time such as 2026-11-20"),
         (
             ("predict", "--body-mass-g", "heavy"),
             "body_mass_g: expected a number (body",
@@ -431,7 +435,13 @@ def test_teardown_ends_what_runs_and_keeps_what_is_not_the_projects(
     """The last test of this project. A batch prediction is cancelled, removed, and no obstacle."""
     for folder in ("", "notes/"):
         client.bucket.blob(f"{folder}mine.txt").upload_from_string("a person's own")
-    logs = request_log.place(client, lookup.endpoint(client))
+    endpoint = lookup.endpoint(client)
+    [deployed] = endpoint.deployed_models
+    nothing = SimpleNamespace(deployed_models=[])
+    number = deployed_ids.version_of(client, nothing, deployed.id)
+    assert number == deployed.model_version_id, "it is known once it is undeployed, too"
+    assert deployed_ids.version_of(client, nothing, "0") == ""
+    logs = request_log.place(client, endpoint)
     client.blob(f"{logs}2026-11-20.jsonl").upload_from_string("{}\n")
     machines = {"machine_spec": {"machine_type": "n1-standard-4"}}
     version = lookup.version(client, "default")
