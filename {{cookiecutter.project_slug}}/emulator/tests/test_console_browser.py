@@ -320,6 +320,10 @@ def test_an_application_beside_a_model_asks_its_endpoint_alone(
     output = frame.locator("output")
     expect(output).to_contain_text("no parent; no request; ")
     expect(output).to_contain_text(re.compile(r'"y":(8|12)\.0'))
+    view.route("**/*:predict", lambda route: route.abort("connectionrefused"))
+    frame.get_by_role("button", name="Ask").click()
+    expect(output).to_contain_text("null; ")  # and the console says that the emulator has gone
+    expect(view.locator("#gone")).to_be_visible()
 
 
 @pytest.mark.usefixtures("experiment")
