@@ -24,13 +24,21 @@ def run(client: Client, options: argparse.Namespace) -> int:
     """
     say(f"Target: {client.target}")
     with step("Looking for what the project created"):
-        created = list(inventory.everything(client))
+        sharing = inventory.sharing(client)
+        created = list(inventory.everything(client, shared=not sharing))
         staying = "" if client.is_emulator else request_datasets.staying(client)
+    if sharing:
+        say(
+            f"The bucket {client.config.bucket} and what else {client.config.model} shares stay, as"
+            f" other models use them: {', '.join(sharing)}. To remove theirs:"
+            f" CLOUD_MODEL={sharing[0]} nox -s teardown",
+            "yellow",
+        )
     if staying:
         say(staying, "yellow")
     if not created:
         [(key, value)] = client.config.labels.items()
-        say(f"Nothing carries the label {key}={value}.")
+        say(f"Nothing {'else ' if sharing else ''}carries the label {key}={value}.")
         return 0
     for each in created:
         say(f"  {each.title}")

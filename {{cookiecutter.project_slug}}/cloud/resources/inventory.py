@@ -29,8 +29,27 @@ class Created:
     kept: tuple[str, ...] = ()
 
 
-def everything(client: Client) -> Iterator[Created]:
-    """Yields what carries the project's label, in the order in which it can be removed."""
+def sharing(client: Client) -> list[str]:
+    """Returns the labels of other models of which something lies in the project's bucket.
+
+    Who adopts a second table gives it a model of its own, in the same bucket.
+    """
+    [(key, own)] = client.config.labels.items()
+    bucket = f"gs://{client.config.bucket}/"
+    models = client.models.list_models(parent=client.config.location)
+    places = [(model.labels, model.artifact_uri) for model in models]
+    places += [(job.labels, lookup.folder(job)) for job in lookup.jobs(client)]
+    found = {labels[key] for labels, uri in places if key in labels and uri.startswith(bucket)}
+    return sorted(found - {own})
+
+
+def everything(client: Client, shared: bool = True) -> Iterator[Created]:
+    """Yields what carries the project's label, in the order in which it can be removed.
+
+    Args:
+        client: of the target.
+        shared: whether what several models use, such as the bucket, is a part of it.
+    """
     yield from _serving(client)
     yield from _jobs(client)
     yield from _experiment(client)
@@ -39,6 +58,8 @@ def everything(client: Client) -> Iterator[Created]:
             yield Created(
                 request_datasets.title(name), partial(request_datasets.remove, client, name)
             )
+    if not shared:
+        return
     needed: list[Resource] = [provision.Bucket(client)]
     if not client.is_emulator:
         needed = [*provision.required(client), *federation.removable(client)]

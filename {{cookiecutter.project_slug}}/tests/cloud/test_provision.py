@@ -193,6 +193,34 @@ def test_teardown_removes_only_what_is_labelled(
     assert "Nothing carries the label model=flight-delays" in capsys.readouterr().out
 
 
+def test_teardown_leaves_what_another_model_shares(
+    cloud: Cloud, client: CloudClient, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Which a second table has, that its owner adopted."""
+    setup.run(client, options(setup))
+    titanic = {
+        "name": "projects/123456789/locations/us-central1/models/titanic",
+        "displayName": "titanic",
+        "labels": {"model": "titanic"},
+        "artifactUri": "gs://the-bucket/jobs/titanic-20261127-090000/model",
+    }
+    elsewhere = titanic | {"labels": {"model": "iris"}, "artifactUri": "gs://other/model"}
+    cloud.running = {"models": [titanic, elsewhere]}
+    before = dict(cloud.things)
+    capsys.readouterr()
+    assert teardown.run(client, options(teardown, "--yes")) == 0
+    assert cloud.things == before
+    printed = " ".join(capsys.readouterr().out.split())
+    assert (
+        "stay, as other models use them: titanic. To remove theirs: CLOUD_MODEL=titanic" in printed
+    )
+    assert "Nothing else carries the label" in printed
+
+    cloud.running = {"models": [elsewhere]}
+    assert teardown.run(client, options(teardown, "--yes")) == 0
+    assert cloud.things == {}
+
+
 def test_the_price_comes_from_the_catalog(
     cloud: Cloud, client: CloudClient, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -204,6 +204,7 @@ def test_going_on_before_a_damaged_checkpoint_ends_the_same(
     assert without_speed(train(settings)) == without_speed(expected)
 
 
+@trained_on("penguins")
 def test_another_network_does_not_go_on_from_a_checkpoint(trained: Trained, tmp_path: Path) -> None:
     logs = str(tmp_path)  # those of the trained one are for other tests to read
     other = dataclasses.replace(trained.settings, hidden_units=(16,), log_dir=logs)
@@ -211,6 +212,7 @@ def test_another_network_does_not_go_on_from_a_checkpoint(trained: Trained, tmp_
         train(other)
 
 
+@trained_on("penguins")
 def test_as_many_weights_of_another_network_are_no_checkpoint_of_this_one(
     trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

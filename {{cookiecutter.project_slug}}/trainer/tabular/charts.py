@@ -231,6 +231,9 @@ def history(epochs: Sequence[Mapping[str, float]], metric: str, best: int) -> di
 
 @_style()
 def _saved(figure: Figure, kind: str, **options: Any) -> bytes:
+    if (layout := figure.get_layout_engine()) is not None:
+        layout.execute(figure)
+        figure.set_layout_engine(None)  # which would draw all of it once more, to do the same
     file = io.BytesIO()
     figure.savefig(file, format=kind, **options)
     return file.getvalue()
