@@ -175,6 +175,8 @@ class Cloud:
 
     def bigquery(self, method: str, path: str, query: Any, body: Any) -> Answer:
         """Data sets; and one table, whose query takes a while and whose rows come one a page."""
+        if path.endswith("/datasets") and method == "POST":
+            return self._make(f"{path}/{body['datasetReference']['datasetId']}", body)
         if path.endswith("/datasets"):
             found = [
                 {"datasetReference": {"datasetId": name.rpartition("/")[2]}}
@@ -184,8 +186,6 @@ class Cloud:
             assert query["filter"] == ["labels.model:flight-delays"]
             return 200, {"datasets": found}
         if "/datasets/" in path:
-            if method == "PATCH":
-                self.things[path] |= body
             if method == "DELETE":
                 assert query == {"deleteContents": ["true"]}
             return self._thing(method, path)

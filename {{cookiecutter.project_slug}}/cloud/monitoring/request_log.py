@@ -70,12 +70,18 @@ def check(share: float | None) -> None:
 
 
 def switch(client: Client, endpoint: Any, share: float | None) -> None:
-    """Has an endpoint log a share of its requests; 0 ends it, and None leaves it as it is."""
+    """Has an endpoint log a share of its requests; 0 ends it, and None leaves it as it is.
+
+    Raises:
+        UserError: BigQuery refuses a data set for them.
+    """
     if share is None:
         return
     config: dict[str, Any] = {"enabled": share > 0}
     if share:
-        destination = {"output_uri": f"bq://{client.config.project}"}
+        if not client.is_emulator:
+            _make_dataset(client, dataset_name(endpoint))
+        destination = {"output_uri": f"bq://{client.config.project}.{dataset_name(endpoint)}"}
         config |= {"sampling_rate": share, "bigquery_destination": destination}
     client.endpoints.update_endpoint(
         endpoint={"name": endpoint.name, CONFIG: config}, update_mask={"paths": [CONFIG]}
@@ -84,23 +90,23 @@ def switch(client: Client, endpoint: Any, share: float | None) -> None:
         say("Requests are no longer logged.")
         return
     say(f"{share:.0%} of the requests are logged to {place(client, endpoint)}.")
-    _claim(client, endpoint)
 
 
 def place(client: Client, endpoint: Any) -> str:
     """Returns where the rows are: a folder of the bucket, or a table of BigQuery."""
-    dataset = dataset_name(endpoint)
     if client.is_emulator:
-        return f"gs://{client.config.bucket}/{dataset}/{TABLE}/"
-    return f"bq://{client.config.project}.{dataset}.{TABLE}"
+        return f"gs://{client.config.bucket}/{_folder(endpoint)}/"
+    return f"bq://{client.config.project}.{dataset_name(endpoint)}.{TABLE}"
 
 
 def dataset_name(endpoint: Any) -> str:
-    """Returns the name of the data set, or of the folder.
+    """Returns the name of the data set: letters, digits and _, as BigQuery takes them."""
+    return _of_word_characters(f"logging_{endpoint.display_name}_{_id(endpoint)}")
 
-    It is the one that Google gives, where the destination names a project alone.
-    """
-    return f"{_begin(endpoint.display_name)}{endpoint.name.rpartition('/')[2]}"
+
+def _folder(endpoint: Any) -> str:
+    """Returns the folder of what the emulator logs, which is named as Google names a data set."""
+    return f"{_begin(endpoint.display_name)}{_id(endpoint)}/{TABLE}"
 
 
 def folder_pattern(display_name: str) -> re.Pattern[str]:
@@ -109,8 +115,35 @@ def folder_pattern(display_name: str) -> re.Pattern[str]:
 
 
 def _begin(display_name: str) -> str:
-    name = re.sub(r"\W", "_", display_name, flags=re.ASCII)
-    return f"logging_{name}_"
+    return f"logging_{_of_word_characters(display_name)}_"
+
+
+def _of_word_characters(text: str) -> str:
+    return re.sub(r"\W", "_", text, flags=re.ASCII)
+
+
+def _id(endpoint: Any) -> str:
+    return str(endpoint.name.rpartition("/")[2])
+
+
+def datasets(client: Client) -> str:
+    """Returns the path of the project's data sets in BigQuery's API."""
+    return f"bigquery/v2/projects/{client.config.project}/datasets"
+
+
+def _make_dataset(client: Client, name: str) -> None:
+    """Makes the data set, with the project's label, where it is not there.
+
+    Vertex AI would make one, but without a label by which 'teardown' knows it.
+    Source: https://cloud.google.com/bigquery/docs/reference/rest/v2/datasets/insert.
+    """
+    if rest.find(client, "GET", "bigquery", f"{datasets(client)}/{name}") is None:
+        body = {
+            "datasetReference": {"projectId": client.config.project, "datasetId": name},
+            "location": client.config.region,
+            "labels": client.config.labels,
+        }
+        rest.call(client, "POST", "bigquery", datasets(client), body)
 
 
 def read(client: Client, endpoint: Any, since: datetime) -> list[Logged]:
@@ -151,29 +184,7 @@ def wait_for(client: Client, endpoint: Any, since: datetime) -> list[Logged]:
             " with 'nox -s promote -- default --log-requests 1', ask for predictions, and wait some"
             " seconds, on Google Cloud some minutes."
         )
-    _claim(client, endpoint)
     return found
-
-
-def datasets(client: Client) -> str:
-    """Returns the path of the project's data sets in BigQuery's API."""
-    return f"bigquery/v2/projects/{client.config.project}/datasets"
-
-
-def _claim(client: Client, endpoint: Any) -> None:
-    """Gives the data set the project's label, by which 'teardown' knows it, where there is one yet.
-
-    Vertex AI makes it, and nobody says when.
-    """
-    if client.is_emulator:
-        return
-    path = f"{datasets(client)}/{dataset_name(endpoint)}"
-    try:
-        found = rest.find(client, "GET", "bigquery", path)
-        if found is not None and client.config.labels.items() - found.get("labels", {}).items():
-            rest.call(client, "PATCH", "bigquery", path, {"labels": client.config.labels})
-    except UserError as error:
-        say(f"The data set gets no label, so 'nox -s teardown' will leave it: {error}", "yellow")
 
 
 def _predictions(row: dict[str, Any]) -> Iterator[Logged]:
@@ -194,7 +205,7 @@ def _predictions(row: dict[str, Any]) -> Iterator[Logged]:
 
 
 def _of_objects(client: Client, endpoint: Any, since: datetime) -> Iterator[dict[str, Any]]:
-    prefix = f"{dataset_name(endpoint)}/{TABLE}/"
+    prefix = f"{_folder(endpoint)}/"
     try:
         blobs = list(client.storage.list_blobs(client.config.bucket, prefix=prefix))
     except exceptions.NotFound:

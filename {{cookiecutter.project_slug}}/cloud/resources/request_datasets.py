@@ -1,8 +1,6 @@
-"""Data sets of BigQuery with logged requests, which Vertex AI makes for an endpoint.
+"""Data sets of BigQuery with logged requests, as `cloud/monitoring/request_log.py` makes them.
 
-Sources: `bigquery_destination` of PredictRequestResponseLoggingConfig in
-google/cloud/aiplatform/v1/endpoint.proto, and
-https://cloud.google.com/bigquery/docs/reference/rest/v2/datasets.
+Source: https://cloud.google.com/bigquery/docs/reference/rest/v2/datasets.
 """
 
 import shlex
@@ -15,7 +13,7 @@ from cloud.errors import UserError
 from cloud.monitoring import request_log
 from cloud.resources.resource import is_labelled
 
-PREFIX = "logging_"  # of the names that Vertex AI gives them
+PREFIX = "logging_"  # of their names
 
 
 def labelled(client: Client) -> Iterator[str]:

@@ -11,7 +11,7 @@ from fake_google_cloud import Cloud, CloudClient, serving
 from cloud import config, lookup
 from cloud.commands import cost, doctor, setup, teardown
 from cloud.errors import UserError
-from cloud.monitoring import request_log, since
+from cloud.monitoring import request_log
 from cloud.resources import federation, provision, running
 
 VALUES = {
@@ -249,25 +249,28 @@ def test_the_price_comes_from_the_catalog(
 def test_teardown_removes_logged_requests_and_names_what_it_leaves(
     cloud: Cloud, client: CloudClient, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    path = "bigquery/v2/projects/p-roject/datasets/logging_flight_delays_5"
+    path = "bigquery/v2/projects/p-roject/datasets/logging_flight_delays_flight_delays"
     endpoint = {
-        "name": "projects/123456789/locations/us-central1/endpoints/5",
+        "name": "projects/123456789/locations/us-central1/endpoints/flight-delays",
         "displayName": "flight_delays",
     }
     cloud.things = {path: {"kind": "bigquery#dataset"}}
     cloud.running = {"endpoints": [endpoint]}
     assert teardown.run(client, options(teardown, "--yes")) == 0
     printed = capsys.readouterr().out
-    assert "bq rm -r -f -d p-roject:logging_flight_delays_5" in printed
+    assert "bq rm -r -f -d p-roject:logging_flight_delays_flight_delays" in printed
     assert list(cloud.things) == [path]
 
-    cloud.rows = [["2026-11-02T10:00:00.000001Z", "7", ['{"a": 2}'], ["1"]]]
+    cloud.things.clear()
     found = lookup.endpoint(client)
-    assert request_log.wait_for(client, found, since.parse(None))  # which gives it the label
+    for _ in range(2):
+        request_log.switch(client, found, 0.1)
     assert cloud.things[path]["labels"] == {"model": "flight-delays"}
     assert teardown.run(client, options(teardown, "--yes")) == 0
     printed = capsys.readouterr().out
-    assert "data set logging_flight_delays_5 of BigQuery, with logged requests" in printed
+    assert (
+        "data set logging_flight_delays_flight_delays of BigQuery, with logged requests" in printed
+    )
     assert "bq rm" not in printed
     assert cloud.things == {}
 
