@@ -90,13 +90,13 @@ def read(taken: TableContract, path: Path, rows_path: Path | None = None) -> Lab
             continue
         key = _key(table, row)
         if key in contradicted:
-            left_out["have a key with different labels"] += 1
+            left_out["a key with different labels"] += 1
             continue
         if not places:
-            left_out[f"have a key that {rows_path} has not"] += 1
+            left_out[f"a key that {rows_path} has not"] += 1
             continue
         if key in seen:
-            left_out["are there twice"] += 1
+            left_out["there twice"] += 1
             continue
         seen |= {key} - {""}
         for each in places:
@@ -138,7 +138,7 @@ def _truths(path: Path, table: Table, rows: Sequence[dict[str, Any]]) -> list[fl
     for number, row in enumerate(rows, start=1):
         text = _text(row.get(label.name, row.get(label.heading)))
         if normal_form(text) in excluded:
-            found.append("are of classes that are left out")
+            found.append("of classes that are left out")
             continue
         try:
             read = reader.read(text)
@@ -147,7 +147,7 @@ def _truths(path: Path, table: Table, rows: Sequence[dict[str, Any]]) -> list[fl
                 f"{path}, row {number}: expected {reader.expected} as {label.heading!r}, got"
                 f" {text[:60]!r}."
             ) from error
-        found.append("have no label yet" if read is None else _truth(label, read))
+        found.append("no label yet" if read is None else _truth(label, read))
     return found
 
 

@@ -99,14 +99,14 @@ def account(found: LiveScores) -> None:
     """Says what was not scored, and what was drawn by lot."""
     say()
     for why, count in found.left_out.items():
-        say(f"{counted(count, 'prediction')} not scored: they {why}.")
+        say(f"{counted(count, 'prediction')} not scored: {why}.")
     if found.ambiguous:
         say(
             f"{counted(found.ambiguous, 'prediction')} with features that rows with different"
             " labels share; each got one of these labels by lot."
         )
     for why, count in found.labels_left_out.items():
-        say(f"{counted(count, 'row')} of the labels not used: they {why}.")
+        say(f"{counted(count, 'row')} of the labels not used: {why}.")
     if found.unused:
         say(f"{counted(found.unused, 'label')} of rows that were not asked about, or not logged.")
 

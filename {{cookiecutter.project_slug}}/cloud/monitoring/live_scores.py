@@ -161,7 +161,7 @@ def join(
             features = features_of(table, each.instance)
             scoring.predicted(table.label, [each.prediction])
         except (UserError, KeyError, TypeError, ValueError):
-            left_out["are no row of the table"] += 1
+            left_out["no row of the table"] += 1
             continue
         truths = labels.truths.get(features, ())
         place = waiting[number].draw(features)
@@ -169,7 +169,7 @@ def join(
             (each, None if place is None else Joined(each.prediction, truths[place]))
         )
         if place is None:
-            left_out["repeat another" if truths else "have no label yet"] += 1
+            left_out["asked before" if truths else "no label yet"] += 1
             continue
         used.add((features, place))
         ambiguous += len(set(truths)) > 1

@@ -75,12 +75,12 @@ def test_labels_find_their_predictions_by_features_however_these_are_written(
         "d,9,3,Bergen,no,Yes\n",  # nobody asked
     )
     known = labels.read(TAKEN, path)
-    assert known.left_out == {"have no label yet": 1}
+    assert known.left_out == {"no label yet": 1}
     asked = logged([{"price": 0.1, "month": 11.0, "shop": "Oslo", "member": True}, {}])
     asked[0].instance["price"] = 0.10000000149011612  # a client that has float32 itself
     asked += logged([{"price": 7.0, "month": 3, "shop": "Bergen", "member": False}], hours=0)
     found = join(asked, known)
-    assert found.left_out == {"have no label yet": 1}
+    assert found.left_out == {"no label yet": 1}
     assert (found.unused, found.ambiguous) == (1, 0)
     [served] = found.versions
     assert (served.total.predictions, served.total.labelled) == (3, 2)
@@ -108,9 +108,9 @@ def test_labels_with_keys_alone_need_the_rows_of_the_keys(tmp_path: Path) -> Non
     )
     known = labels.read(TAKEN, path, rows)
     assert known.left_out == {
-        "have a key with different labels": 2,
-        "are there twice": 1,
-        f"have a key that {rows} has not": 1,
+        "a key with different labels": 2,
+        "there twice": 1,
+        f"a key that {rows} has not": 1,
     }
     assert sorted(each[0] for each in known.truths) == [1.0, 3.0]
     with pytest.raises(UserError, match="row 1: expected a key as 'visit', got none"):
@@ -125,7 +125,7 @@ def test_a_file_of_ones_own_is_read_as_it_is_written(tmp_path: Path) -> None:
     )
     path = write(tmp_path / "new.csv", "Alter;Preis (€)\n1,5;1.200,5\n2,5;\n")
     known = labels.read(TableContract(table), path)
-    assert (known.truths, known.left_out) == ({(1.5,): [1200.5]}, {"have no label yet": 1})
+    assert (known.truths, known.left_out) == ({(1.5,): [1200.5]}, {"no label yet": 1})
 
 
 @pytest.mark.parametrize(
@@ -145,7 +145,7 @@ def test_rows_that_look_the_same_get_their_labels_by_lot_each_once() -> None:
     features = labels.features_of(TABLE, {"price": 5.0})
     known = Labels({features: [0.0, 1.0, 1.0]}, {})
     found = join(logged([{"price": 5.0}] * 5), known)
-    assert (found.left_out, found.ambiguous, found.unused) == ({"repeat another": 2}, 3, 0)
+    assert (found.left_out, found.ambiguous, found.unused) == ({"asked before": 2}, 3, 0)
     assert found.versions[0].total.scores["accuracy"] == pytest.approx(2 / 3)
     # Each version has its own turn.
     both = logged([{"price": 5.0}] * 3) + logged([{"price": 5.0}], "2")
@@ -162,7 +162,7 @@ def test_scores_are_by_day_and_what_is_no_prediction_is_counted() -> None:
     found.append(Logged(BEGIN, "1", {"price": "x"}, {"label": "no"}))
     scores = join(sorted(found, key=lambda each: each.time), known)
     [served] = scores.versions
-    assert scores.left_out == {"are no row of the table": 1, "have no label yet": 1}
+    assert scores.left_out == {"no row of the table": 1, "no label yet": 1}
     assert list(served.days) == ["2026-11-20", "2026-11-21"]
     assert served.days["2026-11-20"].scores["auc"] == 1
     assert (served.days["2026-11-21"].predictions, served.days["2026-11-21"].labelled) == (2, 1)
