@@ -18,6 +18,7 @@ OLD_PURPOSE, NEW_PURPOSE = (
 )
 NEW_FILE = ".editorconfig"
 EXAMPLE, OWN_SCRIPT = "docs/examples/digits.py", "trainer/task.py"
+DELETED = ("docs/course.md", "docs/cours.md")  # by the owner
 # The newest release in CHANGELOG.md: ## 1.0.0 — 2026-11-27, commit b9eb6a4
 RELEASE = re.compile(r"^## \d+\.\d+\.\d+ — \d{4}-\d\d-\d\d, commit (\w+)$", re.MULTILINE)
 OWN_COMMAND = '''"""hello: greets."""
@@ -170,7 +171,7 @@ def test_an_update_from_the_last_release_keeps_what_the_owner_changed(
     )
     change(project / COMMANDS, '    "emulator": ', '    "hello": "greet",\n    "emulator": ')
     (project / "cloud/commands/hello.py").write_text(OWN_COMMAND, encoding="utf-8")
-    for name in ("docs/course.md", "docs/cours.md"):
+    for name in DELETED:
         (project / name).unlink()
     commit_all(project)
     theirs = git(project, "diff", "HEAD~1", "HEAD")
@@ -195,13 +196,13 @@ def test_an_update_from_the_last_release_keeps_what_the_owner_changed(
         released, tmp_path / "today", "--no-input", "data_set=penguins", "project_name=Our birds"
     )
     assert today.returncode == 0
-    for name in git(project, "ls-files").splitlines():
-        if name != ".cruft.json":
-            assert (project / name).read_bytes() == (
-                tmp_path / "today" / project.name / name
-            ).read_bytes(), name
+    fresh = tmp_path / "today" / project.name
+    files = [path.relative_to(fresh).as_posix() for path in fresh.rglob("*") if path.is_file()]
+    assert set(git(project, "ls-files").splitlines()) == set(files)
+    for name in {*files} - {".cruft.json", *DELETED}:
+        assert (project / name).read_bytes() == (fresh / name).read_bytes(), name
     git(project, "checkout", "--quiet", "--force", "main")
-    assert not (project / "docs/course.md").exists()
+    assert not any((project / name).exists() for name in DELETED)
 
     works(project)
 
