@@ -113,8 +113,8 @@ def _experiment(console: Console, request: Request, experiment: Document) -> Res
         value = metrics(run).get(by)
         return value is None, (value or 0.0) * (-1 if order == "desc" else 1)
 
-    given = {name: _values(found, name) for run in found for name in parameters(run)}
-    differing = [name for name, values in given.items() if len(values) > 1 or len(found) == 1]
+    given = {name: value for run in found for name, value in parameters(run).items()}
+    differing = [name for name in given if len(found) == 1 or not _is_alike(found, name)]
     return render(
         console,
         request,
@@ -124,7 +124,7 @@ def _experiment(console: Console, request: Request, experiment: Document) -> Res
         metrics=names[:MOST_METRICS],
         parameters=differing[:MOST_PARAMETERS],
         left_out=differing[MOST_PARAMETERS:],
-        alike={name: values[0] for name, values in given.items() if name not in differing},
+        alike={name: value for name, value in given.items() if name not in differing},
         by=by,
         order=order,
         total=len(experiment.get("childContexts", [])),
@@ -135,14 +135,11 @@ def _preference(metric: str) -> tuple[int, str]:
     return (PREFERRED.index(metric) if metric in PREFERRED else len(PREFERRED)), metric
 
 
-def _values(found: list[Document], name: str) -> list[Any]:
-    """Returns the values that a parameter has in runs, each once; None where it has none."""
-    values: list[Any] = []
-    for run in found:
-        value = parameters(run).get(name)
-        if value not in values:
-            values.append(value)
-    return values
+def _is_alike(found: list[Document], name: str) -> bool:
+    """Whether a parameter has the same value in all runs."""
+    values = (parameters(run).get(name) for run in found)
+    first = next(values)
+    return all(value == first for value in values)
 
 
 def best_order(metric: str) -> str:
