@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import requests
+
 from cloud.client import Client
 from cloud.errors import UserError
 
@@ -26,7 +28,7 @@ def call(
         query: parameters.
 
     Raises:
-        UserError: the API refuses; the message is its own.
+        UserError: the API refuses, with its own message, or does not answer.
     """
     found = find(client, method, service, path, body, query=query)
     if found is None:
@@ -44,9 +46,11 @@ def find(
     query: dict[str, str] | None = None,
 ) -> dict[str, Any] | None:
     """Calls a method as `call` does; returns None where the resource does not exist (404)."""
-    response = client.session.request(
-        method, f"{client.api_url(service)}/{path}", json=body, params=query
-    )
+    url = f"{client.api_url(service)}/{path}"
+    try:
+        response = client.session.request(method, url, json=body, params=query)
+    except requests.RequestException as error:
+        raise UserError(f"{service} does not answer: {error}") from error
     if response.status_code == 404:
         return None
     try:

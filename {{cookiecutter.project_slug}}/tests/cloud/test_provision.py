@@ -300,7 +300,10 @@ def test_a_training_machine_costs_its_own_price_and_the_management_fee(
 
 
 def test_what_runs_and_costs_money_is_said(
-    cloud: Cloud, client: CloudClient, capsys: pytest.CaptureFixture[str]
+    cloud: Cloud,
+    client: CloudClient,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     setup.run(client, options(setup))
     assert doctor.run(client, options(doctor)) == 0
