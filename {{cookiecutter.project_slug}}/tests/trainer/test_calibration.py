@@ -1,9 +1,12 @@
 import numpy as np
 import pytest
 
-from table_schema.metrics import score
+from table_schema.columns import Label
+from table_schema.metrics import reported, score
+from trainer.tabular import run
 from trainer.tabular.calibration import at_temperature, temperature
 from trainer.tabular.data import Array
+from trainer.tabular.heads import ClassesHead
 
 
 def sample(rows: int, classes: int, sureness: float) -> tuple[Array, Array]:
@@ -46,3 +49,21 @@ def test_probabilities_of_0_and_1_stay() -> None:
     certain = np.array([[1, 0], [0, 1]], np.float32)
     np.testing.assert_array_equal(at_temperature(certain, 1.7), certain)
     assert np.isfinite(temperature(np.tile(certain, (300, 1)), np.tile([0, 0], 300)))
+
+
+@pytest.mark.parametrize(("rows_of_second", "is_chosen"), [(400, False), (60, True)])
+def test_a_threshold_is_chosen_where_a_class_is_rare(rows_of_second: int, is_chosen: bool) -> None:
+    """Elsewhere the best F1 may say yes so often that the majority class is right more often."""
+    rng = np.random.default_rng(0)
+    labels = (np.arange(1_000) < rows_of_second).astype(np.int32)
+    share = rows_of_second / 1_000
+    second = np.clip(share + 0.1 * (labels - share) + rng.normal(0, 0.05, 1_000), 0.01, 0.99)
+    probabilities = np.stack([1 - second, second], axis=1).astype(np.float32)
+    label = Label("late", ("no", "yes"), "")
+    head = ClassesHead(
+        label.classes, (1, 1), reported=reported(label, (1_000 - rows_of_second, rows_of_second))
+    )
+    calibrated = run.calibrate(head, probabilities, labels, weighted=False)
+    assert (head.threshold != 0.5) == is_chosen
+    found = score(calibrated, labels, head.threshold)
+    assert found["accuracy"] >= max(share, 1 - share) or is_chosen

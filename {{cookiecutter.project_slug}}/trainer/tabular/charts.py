@@ -22,6 +22,8 @@ STYLE: dict[Any, Any] = {
     "axes.titlelocation": "left",
     "axes.titlesize": 11,
     "axes.titleweight": "bold",
+    "figure.titlesize": 11,
+    "figure.titleweight": "bold",
     "font.size": 9.5,
     "grid.color": "#e6e9ed",
     "legend.frameon": False,
@@ -33,7 +35,7 @@ SQUARE = 4.0, 3.7  # inches
 # Where axes from 0 to 1 lie in a figure. Finding room for their labels would take half its time.
 UNIT_PLACE = {"left": 0.14, "right": 0.97, "bottom": 0.13, "top": 0.92}
 MOST_CURVES = 6  # in one chart, each of its own colour, of the classes that most rows have
-NAME_LENGTH = 24  # characters of a class in a legend
+NAME_LENGTH = 24  # characters of a name in a chart
 ROW = 0.24  # inches that a row of a chart of rows takes
 
 
@@ -142,8 +144,8 @@ def errors(histogram: Mapping[str, Sequence[float]], label: str) -> Figure:
 def slices(column: str, found: Mapping[str, Any], metric: str, overall: float) -> Figure:
     """Draws the scores of the rows of each value of a column, with their intervals."""
     names = list(found)[::-1]
-    labels = [f"{name}  ({found[name]['rows']:,})" for name in names]
-    axes = _rows_axes(f"By {column}", NAMES[metric], labels)
+    labels = [f"{_short(name)}  ({found[name]['rows']:,})" for name in names]
+    axes = _rows_axes(f"By {_short(column)}", NAMES[metric], labels)
     values = [found[name][metric] for name in names]
     ends = [found[name]["interval"] for name in names]
     around = [
@@ -162,7 +164,7 @@ def importance(found: Mapping[str, Mapping[str, float]], metric: str) -> Figure:
     """Draws how much worse predictions get without what a column tells."""
     names = list(found)[::-1]
     change = "lost" if metric in RISING else "added"
-    axes = _rows_axes("Importance", f"{NAMES[metric]} {change} by shuffling", names)
+    axes = _rows_axes("Importance", f"{NAMES[metric]} {change} by shuffling", list(map(_short, names)))
     means, spreads = ([found[name][part] for name in names] for part in ("mean", "spread"))
     axes.barh(names, means, xerr=spreads, color=MODEL, ecolor=FAINT, height=0.62)
     return axes.figure
@@ -259,7 +261,9 @@ def _unit_axes(title: str, x: str, y: str) -> Any:
 
 def _rows_axes(title: str, x: str, labels: Sequence[str]) -> Any:
     """Returns axes with a row for each label, from the bottom."""
-    axes = _axes(title, x, "", (SQUARE[0], 1.2 + ROW * len(labels)))
+    axes = _axes("", x, "", (SQUARE[0], 1.2 + ROW * len(labels)))
+    # Above the labels too, which may leave the axes little room.
+    axes.figure.suptitle(title, x=0.01, ha="left")
     axes.set_yticks(range(len(labels)), labels)
     axes.set_ylim(-0.7, len(labels) - 0.3)
     axes.grid(visible=False, axis="y")

@@ -100,7 +100,8 @@ def _run(settings: Settings, stop: threading.Event) -> dict[str, Any]:
             if not chief:
                 return {}
             predictions = loop.predict_unseen(unseen)
-            chosen_on = _calibrate(head, settings, predictions, unseen.labels)
+            weighted = bool(settings.class_weights)
+            chosen_on = calibrate(head, predictions, unseen.labels, weighted=weighted)
             # Of these rows: what people compare runs by must not be the test rows.
             drawn = curves(table.label, chosen_on, unseen.labels)
             figures = charts.of_curves(drawn, table.label.name)
@@ -248,15 +249,24 @@ def _encode(
     return encoded, join(sample)
 
 
-def _calibrate(head: Head, settings: Settings, predictions: Array, labels: Array) -> Array:
+def calibrate(head: Head, predictions: Array, labels: Array, *, weighted: bool) -> Array:
     """Chooses the temperature and the threshold of classes on rows that were not learned from.
+
+    A threshold is chosen where nine tenths of the rows are of one of two classes, which would be
+    the answer nearly always. Elsewhere the likelier class is the answer: it is right most often.
+
+    Args:
+        head: gets both.
+        predictions: float32 [rows, classes], or [rows] of a number, which stay as they are.
+        labels: of these rows.
+        weighted: whether classes have weights, whose probabilities are off on purpose.
 
     Returns:
         The predictions at that temperature.
     """
     if not isinstance(head, ClassesHead):
         return predictions
-    if not settings.class_weights:  # probabilities of weighted classes are off on purpose
+    if not weighted:
         head.temperature = temperature(predictions, labels)
     if head.temperature != 1:
         console.say(
@@ -264,7 +274,7 @@ def _calibrate(head: Head, settings: Settings, predictions: Array, labels: Array
             f" {'less' if head.temperature > 1 else 'more'} sure for it, and their log loss falls."
         )
     calibrated = np.asarray(head.calibrated(predictions))
-    if len(head.classes) == 2:
+    if len(head.classes) == 2 and "accuracy" not in head.reported:
         head.threshold = best_threshold(labels == 1, calibrated[:, 1])
     return calibrated
 
