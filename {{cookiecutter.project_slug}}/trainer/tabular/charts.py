@@ -164,7 +164,8 @@ def importance(found: Mapping[str, Mapping[str, float]], metric: str) -> Figure:
     """Draws how much worse predictions get without what a column tells."""
     names = list(found)[::-1]
     change = "lost" if metric in RISING else "added"
-    axes = _rows_axes("Importance", f"{NAMES[metric]} {change} by shuffling", list(map(_short, names)))
+    labels = [_short(name) for name in names]
+    axes = _rows_axes("Importance", f"{NAMES[metric]} {change} by shuffling", labels)
     means, spreads = ([found[name][part] for name in names] for part in ("mean", "spread"))
     axes.barh(names, means, xerr=spreads, color=MODEL, ecolor=FAINT, height=0.62)
     return axes.figure
