@@ -90,6 +90,8 @@ def test_every_choice_bakes_and_leaves_no_trace_of_cookiecutter(
     baked = baked_with(template, tmp_path, licence=licence, data_set=data_set)
     assert files_of(baked) == files_of(project)
     assert values(baked)["tool"]["cloud"]["data_set"] == data_set  # type: ignore[index]
+    start = (baked / "README.md").read_text(encoding="utf-8").partition("nox -s demo")[0]
+    assert ("nox -s adopt" in start) == (data_set == "own"), "a table comes first"
     for name in files_of(baked):
         text = (baked / name).read_bytes()
         assert b"cookiecutter." not in text, name

@@ -127,6 +127,7 @@ def show(found: Drift) -> None:
         for each in found.columns
     ]
     out.print(table(titles, rows))
+    say(columns.UNKNOWN_MEANS, "dim")
     say(
         f"\n{counted(found.rows, 'row')} of {found.source}, compared with"
         f" {counted(found.training_rows, 'training row')}."

@@ -10,8 +10,9 @@ from cloud.console import CONTROLS, amount
 from cloud.serving.contract import Contract, PlainContract
 from cloud.serving.instances import Instance
 from cloud.serving.plain_instances import Input
-from cloud.serving.training_values import TrainingValues
+from cloud.serving.training_values import TrainingValues, known_values
 from table_schema.columns import MISSING, NUMBER_MISSING_IN_JSON, Column
+from table_schema.values import DAY_OF_TIMES
 
 # `file` is base64 in JSON, {"b64": "…"}, as TensorFlow Serving takes bytes, documented at
 # https://www.tensorflow.org/tfx/serving/api_rest#encoding_binary_values; `json` is a list.
@@ -20,7 +21,6 @@ TYPES: dict[str, Type] = {"image": "file", "bytes": "file", "tensor": "json"}
 TYPES |= {kind: kind for kind in ("number", "integer", "boolean")}
 # Of a class file of Java, a text of up to 65,535 bytes fits in; an example of more says nothing.
 LONGEST_EXAMPLE = 16_000
-SHOWN = 8
 MOST_CHOICES = 200
 # What an instance of a table has in place of a value that is missing.
 GAPS: dict[Type, Any] = {
@@ -28,6 +28,8 @@ GAPS: dict[Type, Any] = {
     "integer": MISSING["integer"],
     "text": MISSING["text"],
 }
+# As table_schema/values.py reads them.
+DAY, TIME_OF_DAY = "2013-01-31", "17:05"
 MAX_SAFE_INTEGER = 2**53 - 1  # of JavaScript, whose numbers are doubles
 
 
@@ -42,6 +44,7 @@ class Field:
         example: a value as JSON has it; None where it is too long to be one.
         choices: the values that the model tells apart, where it does.
         shape: of a list that has dtype and shape, in words.
+        form: of a text that is a date or a time: how it is written, such as 2013-01-31.
     """
 
     name: str
@@ -50,6 +53,7 @@ class Field:
     example: Any = None
     choices: tuple[Any, ...] = field(default=(), hash=False)
     shape: str = ""
+    form: str = ""
 
 
 def of_contract(taken: Contract, sample: Instance, learned: TrainingValues) -> list[Field]:
@@ -67,15 +71,32 @@ def of_contract(taken: Contract, sample: Instance, learned: TrainingValues) -> l
 
 
 def _of_column(column: Column, sample: Instance, learned: TrainingValues) -> Field:
-    name, about = column.name, column.about
-    if column.heading != name:
-        about = f"{column.heading}: {about}"
+    name, example = column.name, sample[column.name]
+    days = learned.dates.get(name)
+    form = _form(example, days) if column.kind == "timestamp" else ""
     choices = tuple(learned.vocabulary.get(name, ()))
-    seen = _seen(column, choices, learned)
-    if seen:
-        about += f"; training rows: {seen}"
+    # What is called as it is named needs no words for it.
+    words = dict.fromkeys(each for each in (column.heading, column.about) if each != name)
+    parts = [": ".join(words)]
+    if form:
+        # A SavedModel refuses all rows of a request or none, so it takes a bad date for a gap.
+        parts.append(f"written as {form}, and another text counts as a gap")
+    if seen := _seen(column, choices, learned):
+        parts.append(f"training rows: {seen}")
+    about = one_line("; ".join(filter(None, parts)) or column.about)
     kind = TYPES.get(column.kind, "text")
-    return Field(name, kind, one_line(about), _short(kind, sample[name]), choices[:MOST_CHOICES])
+    return Field(name, kind, about, _short(kind, example), choices[:MOST_CHOICES], form=form)
+
+
+def _form(example: str, days: tuple[str, str] | None) -> str:
+    """Returns how a date, a date and time, or a time of day is written, as the example has it."""
+    if example[2:3] == ":" or (not example and _are_times(days)):
+        return TIME_OF_DAY
+    return f"{DAY} {TIME_OF_DAY}" if ":" in example else DAY
+
+
+def _are_times(days: tuple[str, str] | None) -> bool:
+    return days is not None and set(days) == {DAY_OF_TIMES}
 
 
 def _seen(column: Column, choices: tuple[Any, ...], learned: TrainingValues) -> str:
@@ -84,11 +105,10 @@ def _seen(column: Column, choices: tuple[Any, ...], learned: TrainingValues) -> 
         low, high = learned.ranges[name]
         return f"{amount(low)} to {amount(high)}"
     if name in learned.dates:
-        return " to ".join(learned.dates[name])
+        return "" if _are_times(learned.dates[name]) else " to ".join(learned.dates[name])
     if choices and column.kind == "integer":
         return f"{min(choices)} to {max(choices)}"
-    some = sorted(choices)[:SHOWN]
-    return ", ".join(map(str, some)) + ", …" * (len(choices) > SHOWN)
+    return known_values(choices)
 
 
 def _of_input(taken: Input, sample: Mapping[str, Any]) -> Field:

@@ -49,6 +49,7 @@ def render(fields: Sequence[Field], outputs: Mapping[str, str], *, model: str, g
         fields=list(map(dataclasses.asdict, known)),
         outputs=dict(outputs),
         gaps=GAPS if gaps else {},
+        booleans=any(each.type == "boolean" for each in fields),
     )
 
 

@@ -25,6 +25,12 @@ NUMBER_BINS = 10
 # them, each needs: the most frequent of many rare ones are so by chance. The rest is one.
 MOST_VALUES, MIN_ROWS, MIN_SHARE = 50, 10, 0.005
 OTHER, UNKNOWN = "others", "unknown"
+# What the share means, for those who read it.
+UNKNOWN_MEANS = (
+    "Unknown are values that no training row has; of numbers, and of the lengths of texts, those"
+    " outside the training rows' range. A timestamp is an alarm by its gaps alone, as no day comes"
+    " again; a text that is no date or time is a gap."
+)
 
 
 @dataclass(frozen=True)
@@ -58,8 +64,8 @@ class Comparison:
         kind: of it.
         about: what it holds.
         gaps: share of the training rows that have none, and of the rows now.
-        unknown: share of the rows now whose value no training row has, or of numbers outside their
-            range.
+        unknown: share of the rows now whose value no training row has, or of numbers, and of the
+            lengths of texts, outside their range.
         distance: Jensen-Shannon divergence of the values; None where they are not compared.
         chance: the largest distance that chance explains.
         bars: of the values, or ranges.
@@ -100,18 +106,21 @@ def of_texts(table: Table, counted: Mapping[str, Mapping[str, int]]) -> dict[str
 
 
 def _value(column: Column, value: Any) -> Any:
-    """Returns what is compared of a value: of a text its length; None for a gap."""
+    """Returns what is compared of a value: of a text its length; None for a gap to the model."""
     is_gap = value is None or (value == column.missing_in_json and column.kind != "boolean")
     if is_gap or value == "":
         return None
     if column.kind == "text":
         return len(str(value))
-    if column.kind == "number" or isinstance(value, float):
-        try:
-            # As the model reads it: no value falls on the other side of a bin's end by rounding.
+    # As the model reads it: no number falls on the other side of a bin's end by rounding, and a
+    # text that is no date or time is a gap.
+    try:
+        if column.kind == "timestamp":
+            return values.read(column.kind, str(value))
+        if column.kind == "number" or isinstance(value, float):
             return float(np.float32(value))
-        except (TypeError, ValueError):
-            return None
+    except (TypeError, ValueError):
+        return None
     return value if isinstance(value, str | int | bool) else str(value)
 
 

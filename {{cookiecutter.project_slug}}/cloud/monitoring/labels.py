@@ -166,12 +166,18 @@ def _text(value: Any) -> str:
 
 def _check_features(path: Path, table: Table, row: dict[str, Any]) -> None:
     missing = [each.heading for each in table.columns if each.name not in row]
-    if missing:
-        raise UserError(
-            f"{path}: has no {', '.join(missing)[:SHOWN]}, and a logged request has no key to find"
-            " its label by but its features. Add them to the file, or give the rows with their"
-            f" keys as --rows FILE, with the column {_key_heading(table) or 'of a key'!r} in both."
-        )
+    if not missing:
+        return
+    key = _key_heading(table)
+    others = (
+        f", or give the rows with their keys as --rows FILE, with the column {key!r} in both."
+        if key
+        else f": the rows of {table.name!r} are only numbered, so none is found by a key."
+    )
+    raise UserError(
+        f"{path}: has no {', '.join(missing)[:SHOWN]}, and a logged request has no key to find its"
+        f" label by but its features. Add them to the file{others}"
+    )
 
 
 def _features_by_key(taken: TableContract, path: Path) -> dict[str, list[Features]]:
@@ -200,8 +206,8 @@ def _keys(path: Path, table: Table, rows: Sequence[dict[str, Any]]) -> list[str]
     heading = _key_heading(table)
     if not heading:
         raise UserError(
-            f"--rows: expected a table whose rows have a key; that of {table.name!r} has none, so"
-            " --labels needs the features."
+            f"--rows: expected a table whose rows have a key; those of {table.name!r} are only"
+            " numbered, so the file of --labels needs the features; leave --rows out."
         )
     found = [_key(table, row) for row in rows]
     if not all(found):

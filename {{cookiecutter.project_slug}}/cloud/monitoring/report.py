@@ -9,7 +9,7 @@ from typing import Any
 
 import jinja2
 
-from cloud.monitoring import pictures
+from cloud.monitoring import columns, pictures
 from cloud.monitoring.columns import Comparison, Limits
 from cloud.monitoring.predictions import Period
 from table_schema.columns import Label
@@ -73,6 +73,7 @@ def as_html(found: Drift, label: Label) -> str:
     ordered = sorted(found.columns, key=lambda each: (not each.alarms, -(each.distance or 0)))
     return environment.from_string(template).render(
         found=found,
+        unknown_means=columns.UNKNOWN_MEANS,
         columns=ordered,
         label=label,
         picture=pictures.over_time(found.periods, found.training, of_classes=bool(label.classes)),

@@ -21,7 +21,7 @@ def in_words(table: Table, row: Row | None, prediction: Prediction) -> str:
     named = outputs(prediction)
     if row is None:
         label = table.label
-        about = f"; {label.heading} is {label.about}" if label.about != label.heading else ""
+        about = f"; {label.heading!r} is {label.about}" if label.about != label.heading else ""
         return f"The model says {as_text(table, named)}{about}."
     describe = {"flights": flight_in_words, "flights_delay": delay_in_words}.get(
         table.name, row_in_words
@@ -51,7 +51,7 @@ def delay_in_words(_table: Table, row: Row, prediction: Outputs) -> str:
 def row_in_words(table: Table, row: Row, prediction: Outputs) -> str:
     """Tells the prediction for a row and the truth."""
     name, truth = table.label.heading, row[table.label.name]
-    told = f"The model says {as_text(table, prediction)}; the {name} is"
+    told = f"The model says {as_text(table, prediction)}; {name!r} is"
     if table.label.kind == "regression":
         return f"{told} {amount(float(truth))}."
     sentence = f"{told} {truth}"

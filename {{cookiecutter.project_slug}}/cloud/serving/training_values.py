@@ -1,6 +1,7 @@
 """Which values a model learned from, so that a prediction for others can be seen as a guess."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,10 +37,9 @@ class TrainingValues:
         for name, value in instance.items():
             known = self.vocabulary.get(name)
             if known and value not in known:
-                some = ", ".join(map(str, sorted(known)[:SHOWN])) + ", …" * (len(known) > SHOWN)
                 found.append(
                     f"{name} {value!r} was not seen in training, or too seldom to learn from;"
-                    f" known values: {some}."
+                    f" known values: {known_values(known)}."
                 )
             if name in self.ranges and isinstance(value, int | float):
                 low, high = self.ranges[name]
@@ -57,6 +57,11 @@ class TrainingValues:
                         f" {last}."
                     )
         return found
+
+
+def known_values(known: Sequence[Any]) -> str:
+    """Writes the first values that a model tells apart; texts in quotes, as they have commas."""
+    return ", ".join(map(repr, sorted(known)[:SHOWN])) + ", …" * (len(known) > SHOWN)
 
 
 def read(client: Client, folder: str) -> TrainingValues:

@@ -57,8 +57,11 @@ CLOUD = "https://us-central1-aiplatform.googleapis.com/v1/projects/p/locations/u
 OUTPUTS = {"probability": "of 'yes'", "label": "the likeliest: no, yes"}
 
 
+REFUSING = "/refuse"
+
+
 class Recorder(ThreadingHTTPServer):
-    """Answers each request with what it was sent."""
+    """Answers each request with what it was sent, and refuses it so under one address."""
 
     received: list[Any]
 
@@ -72,8 +75,9 @@ class RecordingHandler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        self.server.received.append(json.loads(body))
-        self.send_response(200)
+        if self.path != REFUSING:
+            self.server.received.append(json.loads(body))
+        self.send_response(400 if self.path == REFUSING else 200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -92,7 +96,7 @@ def recorder() -> Iterator[Recorder]:
 
 @pytest.mark.parametrize("language", LANGUAGES, ids=lambda language: language.name)
 def test_nasty_names_and_values_arrive_as_they_are(
-    recorder: Recorder, language: Language, tmp_path: Path
+    recorder: Recorder, language: Language, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     program = PROGRAMS[language.file]
     if shutil.which(program[0]) is None:
@@ -123,6 +127,13 @@ def test_nasty_names_and_values_arrive_as_they_are(
     assert "nowhere" in ran.stderr
     assert ran.stderr.removesuffix("exit status 1\n").count("\n") == 1  # of go run
     assert not recorder.received
+    # All say the same of a refusal, with the whole answer.
+    monkeypatch.setenv("ENDPOINT_URL", f"http://127.0.0.1:{recorder.server_port}{REFUSING}")
+    ran = run("aB=1")
+    assert ran.returncode == 1
+    refused, _, answer = ran.stderr.removesuffix("exit status 1\n").partition(": ")
+    assert refused == "The endpoint answered 400"
+    assert json.loads(answer)["instances"][0]["aB"] == "1"
 
 
 def test_only_the_shell_checks_names_itself(recorder: Recorder, tmp_path: Path) -> None:
@@ -148,7 +159,7 @@ MOST_LINES = {
     "client.py": 59,
     "client.mjs": 59,
     "Client.java": 98,
-    "client.go": 107,
+    "client.go": 109,
 }
 
 
@@ -199,10 +210,53 @@ def test_a_field_tells_heading_unit_and_training_rows() -> None:
     assert [(each.type, each.about, each.example) for each in found] == [
         ("integer", "month, 1 to 12; training rows: 1 to 12", 12),
         ("number", "Delay (min): minutes late; training rows: -3 to 1,200", 0.3),
-        ("text", "airline; training rows: AA, UA", "UA"),
-        ("text", "departure; training rows: a to b", ""),
+        ("text", "airline; training rows: 'AA', 'UA'", "UA"),
+        (
+            "text",
+            "departure; written as 2013-01-31, and another text counts as a gap; training rows:"
+            " a to b",
+            "",
+        ),
         ("boolean", "whether it is full", True),
     ]
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "learned", "about"),
+    [
+        (Column("Plan", "category", "Plan"), "", TrainingValues(), "Plan"),
+        (
+            Column("last", "category", "Last order", "Last order"),
+            "",
+            TrainingValues(),
+            "Last order",
+        ),
+        (
+            Column("Plan", "category", "Plan"),
+            "",
+            TrainingValues({"Plan": ["Basic, monthly", "It's"]}),
+            """training rows: 'Basic, monthly', "It's\"""",
+        ),
+        (
+            Column("t", "timestamp", "opens"),
+            "",
+            TrainingValues(dates={"t": ("1970-01-01", "1970-01-01")}),
+            "opens; written as 17:05, and another text counts as a gap",
+        ),
+        (
+            Column("t", "timestamp", "sent"),
+            "2025-03-01T10:11",
+            TrainingValues(),
+            "sent; written as 2013-01-31 17:05, and another text counts as a gap",
+        ),
+    ],
+)
+def test_a_field_says_each_thing_once(
+    column: Column, value: str, learned: TrainingValues, about: str
+) -> None:
+    taken = TableContract(Table("t", "id", LATE, (column,)), None, OUTPUTS)
+    [found] = fields.of_contract(taken, {column.name: value}, learned)
+    assert found.about == about
 
 
 @pytest.mark.parametrize("is_cloud", [False, True])
@@ -239,7 +293,15 @@ def test_nasty_names_and_values_arrive_from_the_page(recorder: Recorder, tmp_pat
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     asking: Any = SimpleNamespace(session=requests.Session())
     endpoint = f"http://127.0.0.1:{recorder.server_port}/"
-    text = page.render(FIELDS, {}, model=NASTY, gaps=False)
+    plans = ('It\'s "Basic", monthly', "Plus")
+    listed = [
+        Field("plan", "text", "", plans[0], plans),
+        Field("month", "integer", "", 1, (12, 1)),
+        Field("town", "text", "", "Oslo", ("Rome",)),
+        Field("year", "integer", "", -1, (2025,)),
+        Field("when", "text", "", "", form="2013-01-31"),
+    ]
+    text = page.render(FIELDS + listed, {}, model=NASTY, gaps=True)
     (tmp_path / "picture").write_bytes(b"\x00\x01")
     with page.Server(asking, endpoint, text, 0) as server, playwright.sync_playwright() as driver:
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -255,10 +317,21 @@ def test_nasty_names_and_values_arrive_from_the_page(recorder: Recorder, tmp_pat
         form.get_by_label("picture").set_input_files(tmp_path / "picture")
         with form.expect_response("**/predict"):
             form.get_by_role("button", name="Predict").click()
+        form.get_by_placeholder("2013-01-31").fill("2025-03-01")
+        form.get_by_role("combobox", name="plan").select_option("(missing)")
+        form.get_by_role("combobox", name="month").select_option("12")
+        form.get_by_label("town, another value").fill("")
+        form.get_by_role("combobox", name="year").select_option("(another value)")
+        form.get_by_label("year, another value").fill("2026")
+        with form.expect_response("**/predict"):
+            form.get_by_role("button", name="Predict").click()
         browser.close()
         server.shutdown()
     changed = {"Größe in %": False, "picture": {"b64": "AAE="}}
-    assert recorder.received.pop() == {"instances": [INSTANCE | changed]}
+    shown = INSTANCE | changed | {each.name: each.example for each in listed}
+    filled = {"plan": "", "month": 12, "town": "", "year": 2026, "when": "2025-03-01"}
+    sent = [recorder.received.pop(0), recorder.received.pop(0)]
+    assert sent == [{"instances": [shown]}, {"instances": [shown | filled]}]
 
 
 def test_the_pages_server_says_that_the_endpoint_is_stopped() -> None:

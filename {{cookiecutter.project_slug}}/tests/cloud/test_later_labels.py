@@ -126,6 +126,13 @@ def test_a_file_of_ones_own_is_read_as_it_is_written(tmp_path: Path) -> None:
     path = write(tmp_path / "new.csv", "Alter;Preis (€)\n1,5;1.200,5\n2,5;\n")
     known = labels.read(TableContract(table), path)
     assert (known.truths, known.left_out) == ({(1.5,): [1200.5]}, {"no label yet": 1})
+    # What its rows have no key for is not recommended.
+    keyed = write(tmp_path / "keyed.csv", "key;Preis (€)\n1;1.200,5\n")
+    with pytest.raises(UserError, match="Add them to the file: the rows of 'cars' are") as why:
+        labels.read(TableContract(table), keyed)
+    assert "--rows" not in str(why.value)
+    with pytest.raises(UserError, match="leave --rows out"):
+        labels.read(TableContract(table), keyed, path)
 
 
 @pytest.mark.parametrize(

@@ -116,6 +116,8 @@ def test_known_changes_are_found_and_nothing_else() -> None:
     assert found.keys() == {"full", "note"}
     found = changed(lambda each: each | {"left": "2026-01-01"})
     assert found == {}, "days go on"
+    found = changed(lambda each: each | {"left": "01.02.2026"})
+    assert found["left"][0].startswith("100.0% of the rows have a gap;"), "as the model reads it"
 
 
 def test_a_column_of_gaps_alone_and_one_without_training_rows_are_compared() -> None:

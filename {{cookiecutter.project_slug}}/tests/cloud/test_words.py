@@ -74,7 +74,7 @@ def test_a_prediction_is_told_beside_what_happened() -> None:
     penguin = {"species": "Gentoo"}
     prediction = {"label": "Adelie", "probabilities": [0.7, 0.1, 0.2]}
     told = in_words(TABLES["penguins"], penguin, prediction)
-    assert told == "The model says Adelie (70 %); the species is Gentoo: wrong."
+    assert told == "The model says Adelie (70 %); 'species' is Gentoo: wrong."
 
 
 def test_the_probability_is_that_of_the_label() -> None:
@@ -91,7 +91,8 @@ def test_values_that_training_never_saw_are_named() -> None:
     )
     assert values.surprises({"carrier": "AA", "month": 1, "temp": 8.1, "hour": 99}) == []
     assert values.surprises({"carrier": "ZZ", "month": 13, "temp": 212.0}) == [
-        "carrier 'ZZ' was not seen in training, or too seldom to learn from; known values: AA, B6.",
+        "carrier 'ZZ' was not seen in training, or too seldom to learn from; known values: 'AA',"
+        " 'B6'.",
         "month 13 was not seen in training, or too seldom to learn from; known values: 1, 2.",
         "temp 212 is outside the range of the training rows, 8.1 to 100.",
     ]
@@ -112,7 +113,7 @@ def test_a_number_is_told_bare_or_by_its_name() -> None:
             " arrive 12 minutes late. It arrived 4 minutes late."
         )
         assert in_words(table, None, prediction) == (
-            "The model says 11.6; arr_delay is minutes the arrival is late, negative if early."
+            "The model says 11.6; 'arr_delay' is minutes the arrival is late, negative if early."
         )
 
 
