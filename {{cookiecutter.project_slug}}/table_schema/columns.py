@@ -22,12 +22,18 @@ MISSING: dict[Kind, float | int | str | bool] = {
 }
 # JSON has no NaN, so a request has the largest float32 in its place.
 NUMBER_MISSING_IN_JSON = 3.4028234663852886e38
+ID_ROWS = 100  # below which many different values are no sign of an id
 MAX_BUCKETS = 1_000_000  # each is a row of weights, which every step of the optimizer touches
 
 
 # What TensorFlow takes as the name of a scope, Python as that of a parameter, and batch prediction
 # leaves free for the rows' keys, which begin with _.
 NAME = re.compile("[A-Za-z][A-Za-z0-9_]*")
+
+
+def is_id(distinct: float, rows: int) -> bool:
+    """Whether a category has so many values in training rows that most say nothing of new rows."""
+    return rows >= ID_ROWS and distinct > rows / 2
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,11 @@ from cloud.datasets.written import Reader
 from table_schema import values
 
 # Words for a missing value that no reader takes for one unless a description says so.
-OTHER_GAPS = ("?", "-", "--", ".", "unknown", "missing", "nil", "#null!", "#value!", "#div/0!")
+OTHER_GAPS = (
+    *("?", "-", "--", ".", "unknown", "missing", "nil", "tbd", "n.a.", "n. a."),
+    *("#null!", "#value!", "#div/0!"),
+    *("unbekannt", "k.a.", "k. a.", "keine angabe", "ohne angabe", "n.v.", "n. v."),
+)
 
 # How files write 1234.5, the usual way first.
 NUMBERS = ("1234.5", "1,234.5", "1.234,5", "1234,5", "1 234.5", "1 234,5", "1'234.5")
@@ -29,18 +33,32 @@ class Cells:
         heading: of the column.
         texts: a cell a row.
         strange: words that are gaps of this column alone.
+        copies: numbers of the rows that are exact copies of others.
     """
 
-    def __init__(self, heading: str, texts: Sequence[str], strange: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        heading: str,
+        texts: Sequence[str],
+        strange: Collection[str] = (),
+        copies: Collection[int] = (),
+    ) -> None:
         self.heading = heading
         self.strange = frozenset(strange)
+        self.copies = copies
         self.texts = [text.strip() for text in texts]
         self.counts = Counter(self.texts)
         words = {*values.GAPS, *OTHER_GAPS}
         self.gaps = {text for text in self.counts if text.casefold() in words} | self.strange
         self.values = [text for text in self.counts if text not in self.gaps]
         self.rows = sum(self.counts[text] for text in self.values)
-        self.all_differ = len(self.values) == self.rows > ROWS_A_VALUE
+        # A row that was written twice has its key twice, and is no second row of a thing.
+        copied = sum(self.texts[row] not in self.gaps for row in copies)
+        self.all_differ = len(self.values) == self.rows - copied > ROWS_A_VALUE
+
+    def without(self, strange: Collection[str]) -> "Cells":
+        """Returns the column with more words that are gaps."""
+        return Cells(self.heading, self.texts, self.strange | set(strange), self.copies)
 
     @cached_property
     def number_styles(self) -> list[str]:

@@ -13,6 +13,8 @@ ID_WORDS = re.compile(r"(^|[\W_])(?i:id|ids|key|uuid|guid|nr|no)($|[\W_])|[a-z]I
 ROW_WORDS = re.compile(r"^(Unnamed: \d+|rownames|(?i:row|index|idx|number|line))$")
 # Of digits that name something and count nothing, such as a postal code.
 CODE_WORDS = re.compile(r"(^|[\W_])(zip|zipcode|plz|postal|postcode|code|phone)($|[\W_])", re.I)
+# Digits that do the same, whatever their heading is.
+LEADING_ZERO = re.compile(r"0\d+")
 # Of moments.
 TIME_WORDS = re.compile(r"date|time|day|stamp|epoch|created|updated|_at$|_on$|datum|datetime", re.I)
 

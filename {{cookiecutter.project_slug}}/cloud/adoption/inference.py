@@ -6,7 +6,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from cloud.adoption.cells import NUMBERS, OTHER_GAPS, ROWS_A_VALUE, Cells, reads
-from cloud.adoption.headings import CODE_WORDS, ID_WORDS, NUMBER_WORDS, ROW_WORDS
+from cloud.adoption.headings import CODE_WORDS, ID_WORDS, LEADING_ZERO, NUMBER_WORDS, ROW_WORDS
+from cloud.adoption.mixtures import Mixture, gap_words, mixture
 from cloud.adoption.times import CLOCK, DateOrder, other_order, time_pattern
 from cloud.datasets.written import Reader
 from table_schema import values
@@ -16,12 +17,9 @@ from table_schema.columns import Kind
 CATEGORY_GAPS = ("?", "-", "--", ".", "n/a", "#n/a", "<na>", "nan", "null")
 HEXADECIMAL = re.compile("0[xX][0-9a-fA-F]+")
 
-# Digits that name something and count nothing, as those of `CODE_WORDS`.
-LEADING_ZERO = re.compile(r"0\d+")
 # A whole number with so few values, each of so many rows, names a category.
 FEW_VALUES = 12
-STRANGE_WORDS = 3
-STRANGE_SHARE = 0.02
+STRANGE_SHARE = 0.02  # of the cells, that are never worth a category
 VOCABULARY = 1000  # with more values a category is hashed
 MAX_BUCKETS = 1 << 17
 # Numbers that were given in turn, such as those of orders.
@@ -43,8 +41,8 @@ class Guess:
         distinct: how many values the others have.
         examples: the most frequent values, as the file writes them.
         is_id: whether each row has a value of its own that means nothing else.
-        strange: words among numbers that are taken for gaps.
         other_order: whether the days and months of its dates may be the other way round.
+        mixture: what most of its cells are, where it counts as words because of the others.
     """
 
     kind: Kind
@@ -56,8 +54,8 @@ class Guess:
     distinct: int = 0
     examples: tuple[str, ...] = ()
     is_id: bool = False
-    strange: tuple[str, ...] = ()
     other_order: bool = False
+    mixture: Mixture | None = None
 
     @property
     def is_dated(self) -> bool:
@@ -91,36 +89,35 @@ def habits(columns: Collection[Cells], delimiter: str | None, dates: DateOrder |
 
 def guess(cells: Cells, habits: Habits) -> Guess:
     """Tells what a column is."""
-    cells = _with_strange_words(cells)
-    found = _kind(cells, habits)
+    cells, found = _kind_without_words(cells, habits)
+    is_words = found.kind in ("category", "text")
+    mixed = mixture(cells, habits.dates, FEW_VALUES) if is_words and cells.values else None
     missing = len(cells.texts) - sum(cells.counts[text] for text in _values_of(cells, found))
     examples = [text for text, _count in cells.counts.most_common(20) if text not in cells.gaps]
     return replace(
         found,
-        strange=tuple(sorted(cells.strange)) if found.kind == "number" else (),
         missing=missing,
         distinct=len(cells.values),
         examples=tuple(examples[:3]),
+        mixture=mixed,
     )
 
 
-def is_beyond(text: str) -> bool:
-    """Whether a text is a number that float32 has no room for."""
-    try:
-        return abs(float(text)) > values.MAX_NUMBER
-    except ValueError:
-        return False
+def _kind_without_words(cells: Cells, habits: Habits) -> tuple[Cells, Guess]:
+    """Takes the few words among numbers or dates for gaps, and tells the kind of the others.
 
-
-def _with_strange_words(cells: Cells) -> Cells:
-    """Takes the few cells among numbers that are none, such as a note or 1e39, for gaps."""
-    strange = [text for text in cells.values if not re.search(r"\d", text) or is_beyond(text)]
-    rows = sum(cells.counts[text] for text in strange)
-    few = len(strange) <= STRANGE_WORDS and rows <= STRANGE_SHARE * cells.rows
-    if not strange or not few:
-        return cells
-    others = Cells(cells.heading, cells.texts, strange)
-    return others if others.number_styles else cells
+    Few different numbers name a category, to which a word that is not rare may belong.
+    """
+    found = _kind(cells, habits)
+    words = gap_words(cells) if found.kind in ("category", "text") else []
+    if not words:
+        return cells, found
+    others = cells.without(words)
+    other = _kind(others, habits)
+    is_rare = cells.rows - others.rows <= STRANGE_SHARE * cells.rows
+    is_measured = other.kind in ("number", "timestamp") and len(others.values) > FEW_VALUES
+    fits = is_measured or (is_rare and other.kind in ("number", "timestamp", "integer"))
+    return (others, other) if fits else (cells, found)
 
 
 def _values_of(cells: Cells, found: Guess) -> Collection[str]:

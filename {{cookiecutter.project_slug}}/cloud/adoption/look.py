@@ -2,34 +2,32 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, fields
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from cloud.adoption import inference, labels, pictures, single_scores, splitting
+from cloud.adoption import inference, labels, notices, pictures, single_scores, splitting
 from cloud.adoption.cells import Cells
 from cloud.adoption.findings import SCORES, Adoption, Ask, Finding, Roles, Wishes
-from cloud.adoption.headings import TIME_WORDS, safe_names
+from cloud.adoption.headings import safe_names
 from cloud.adoption.inference import Guess, Habits
 from cloud.adoption.labels import Learned
 from cloud.adoption.roles import label_of, names_a_thing, roles_of
 from cloud.adoption.sample import Sample, quoted
-from cloud.adoption.times import DATES, DAYS_FIRST, IN_DIGITS
+from cloud.adoption.times import DATES, DAYS_FIRST, SLASHED
 from cloud.console import counted
 from cloud.datasets.conversion import seconds
+from cloud.datasets.splits import SHARES
 from cloud.datasets.written import Reader
 from cloud.errors import UserError
-from table_schema.columns import Column, Label, LeftOut, Source, Table
+from table_schema.columns import Column, Label, LeftOut, Source, Table, is_id
 from table_schema.metrics import GIVES_AWAY
 
 # From which score on a column may give the label away, by the kind of label.
 IS_SUSPICIOUS = {"binary": 0.97, "multiclass": 0.97, "regression": 0.97}
 ROW_NAMES = ("row", "row_number", "number_of_row")  # of the key where no column is one
 NO_TESTS, FEW_TESTS = 10, 200
-MANY_COPIES = 0.1  # of the rows, that are the same as one before them
-SAME_AS_FLOAT32 = 0.5  # of a column's values, that float32 still tells apart
 
 
 class Look:
@@ -88,7 +86,6 @@ class Look:
             split = splitting.by_time(roles.time, self._guesses[roles.time])
         else:
             split = splitting.by_hash(sample, learned, roles)
-            self._note_copies()
         taken = {name.casefold() for name in names.values()}
         left_out = sample.left_out | {
             each.heading: each.why_not
@@ -106,6 +103,7 @@ class Look:
             split=split,
             left_out=tuple(LeftOut(heading, why) for heading, why in left_out.items()),
         )
+        self._note_copies(roles)
         self._note_tests()
         return Adoption(table, findings, sample.count, len(sample.rows), tuple(self._notes))
 
@@ -126,7 +124,8 @@ class Look:
         open_ones = [heading for heading, guess in guesses.items() if guess.other_order]
         if not open_ones or self._wishes.dates is not None:
             return guesses
-        example = guesses[open_ones[0]].examples[0]
+        cells = self._sample.cells[open_ones[0]]
+        example = next(filter(SLASHED.match, cells.values))
         answer = self._ask(
             f"{example} in column {open_ones[0]!r}: does the day come first, or the month"
             " (d/m or m/d)?",
@@ -156,7 +155,7 @@ class Look:
             guess, role = self._guesses[heading], known.get(heading, "")
             numbers = _numbers(cells, guess)
             if role != "label":
-                self._note_guess(heading, guess, numbers)
+                self._notes += notices.of_column(cells, guess, numbers)
             alone = float("nan")
             why_not = "is predicted" if role == "label" else ""
             if not why_not and heading in leave_out:
@@ -178,6 +177,7 @@ class Look:
                     guess.written,
                     guess.gaps,
                 )
+                self._notes += notices.of_spellings(cells, guess)
             bars = pictures.bars(cells, guess, numbers)
             yield Finding(heading, guess, column, role, why_not, alone, bars)
 
@@ -197,18 +197,40 @@ class Look:
     ) -> str:
         """Returns why the model does not get a column; empty where nothing speaks against it."""
         cells = self._sample.cells[heading]
-        if role == "group":
-            return "the group: other groups are to be predicted"
-        if guess.is_id:
-            return f"an id: {guess.why}"
-        if not guess.distinct:
-            return "has no values"
-        if guess.distinct == 1 and (guess.missing == 0 or guess.kind == "number"):
-            return f"is {guess.examples[0]!r} in every row" if guess.examples else "is the same"
-        if names_a_thing(cells):
-            return "names a thing, which has few rows: nothing is learned of others"
+        example = repr(guess.examples[0]) if guess.examples else "the same"
+        is_one = guess.distinct == 1 and (guess.missing == 0 or guess.kind == "number")
+        mixed = guess.mixture
+        is_mixed = mixed is not None and (mixed.kind == "dates" or guess.is_id)
+        reasons = {
+            "the group: other groups are to be predicted": role == "group",
+            f"holds {mixed.kind if mixed else ''}, and others": is_mixed,
+            f"an id: {guess.why}": guess.is_id,
+            "has no values": not guess.distinct,
+            f"is {example} in every row": is_one,
+            "names a thing, which has few rows: nothing is learned of others": names_a_thing(cells),
+        }
+        for why, holds in reasons.items():
+            if holds:
+                return why
+        if why := self._differs_too_often(guess):
+            self._notes.append(
+                f"{heading!r} is left out, as it {why}; --keep {quoted(heading)} keeps it."
+            )
+            return why
         same = seen.setdefault(tuple(cells.texts), heading)
         return f"a copy of {same!r}" if same != heading else ""
+
+    def _differs_too_often(self, guess: Guess) -> str:
+        """Says where the trainer would warn of a category with too many values to learn from."""
+        rows = len(self._sample.rows)
+        # That all its values are among the rows to train on is the worst case. Of a sample of the
+        # rows nothing is known, as each value has more of them in the whole.
+        distinct = guess.distinct * 100 / len(SHARES["train"])
+        is_whole = rows == self._sample.count
+        if guess.kind not in ("category", "integer") or not is_whole or not is_id(distinct, rows):
+            return ""
+        found = counted(rows, "row")
+        return f"has {guess.distinct:,} values in {found}, each in too few to learn from"
 
     def _gives_away(self, heading: str, alone: float, label: Label) -> str:
         score = f"alone it has {SCORES[label.kind]} {alone:.3f}"
@@ -239,35 +261,16 @@ class Look:
                 f" {first}: {reason}."
             )
 
-    def _note_guess(self, heading: str, guess: Guess, numbers: Sequence[float] | None) -> None:
-        digits = IN_DIGITS.get(guess.written)
-        if numbers and digits and not TIME_WORDS.search(heading):
-            first, last = (
-                datetime.fromtimestamp(moment, UTC).date()
-                for moment in (np.nanmin(numbers), np.nanmax(numbers))
-            )
-            self._notes.append(
-                f"{heading!r} holds numbers that are read as {digits}, from {first} to {last};"
-                " 'kind' and 'written' in the description say otherwise."
-            )
-        if guess.strange:
-            words = ", ".join(map(repr, guess.strange))
-            self._notes.append(
-                f"{heading!r} holds numbers, but for {words}, which count as gaps, as 'gaps' in"
-                " the description says."
-            )
-        if note := _note_of_float32(heading, self._sample.cells[heading], guess, numbers):
-            self._notes.append(note)
-
-    def _note_copies(self) -> None:
-        rows = self._sample.rows
-        copies = len(rows) - len(set(map(tuple, rows)))
-        if copies > MANY_COPIES * len(rows):
-            self._notes.append(
-                f"{copies:,} of {counted(len(rows), 'row')} looked at are copies of others. Equal"
-                " rows are in one split, so that none is tested that was learned; where they are"
-                " there by mistake, remove them."
-            )
+    def _note_copies(self, roles: Roles) -> None:
+        sample = self._sample
+        if not sample.copies:
+            return
+        also = f" {roles.key!r} is the key, as all other rows differ in it." if roles.key else ""
+        self._notes.append(
+            f"{len(sample.copies):,} of {counted(len(sample.rows), 'row')} looked at are exact"
+            " copies of others. They stay in the data set, in the split of the row that they copy,"
+            f" so that none is tested that was learned; remove them if they are a mistake.{also}"
+        )
 
     def _note_tests(self) -> None:
         tests = self._sample.count // 10
@@ -287,29 +290,6 @@ class Look:
 
 def _name_of(path: Path) -> str:
     return safe_names([path.name.partition(".")[0]])[0].lower()
-
-
-def _note_of_float32(
-    heading: str, cells: Cells, guess: Guess, numbers: Sequence[float] | None
-) -> str:
-    """Says where the model, which has numbers as float32, cannot tell a column's numbers apart."""
-    beyond = [] if numbers else [text for text in cells.values if inference.is_beyond(text)]
-    if beyond and Cells(heading, cells.texts, beyond).number_styles:
-        return (
-            f"{heading!r} holds numbers beyond 3.4e38, the largest of a float32, such as"
-            f" {beyond[0]!r}, and so each of its values counts as a category: write it in a larger"
-            " unit, or as its logarithm."
-        )
-    if numbers is None or guess.kind != "number":
-        return ""
-    kept, told = np.unique(numbers), np.unique(np.asarray(numbers, np.float32))
-    if len(told) > SAME_AS_FLOAT32 * len(kept):
-        return ""
-    return (
-        f"{heading!r} holds numbers that differ in more digits than a float32 has, such as"
-        f" {guess.examples[0]}: of {len(kept):,} values the model tells {len(told):,} apart;"
-        " subtract what they share."
-    )
 
 
 def _numbers(cells: Cells, guess: Guess) -> list[float] | None:

@@ -87,14 +87,17 @@ def names_a_thing(cells: Cells) -> bool:
     return bool(
         ID_WORDS.search(cells.heading)
         and distinct > inference.FEW_VALUES
-        and distinct < cells.rows
+        and not cells.all_differ
         and distinct > 0.02 * cells.rows
     )
 
 
 def _key(sample: Sample, guesses: Mapping[str, Guess], label: str) -> str | None:
-    ids = [each for each, guess in guesses.items() if guess.is_id and each != label]
-    ids = [each for each in ids if sample.cells[each].all_differ]
+    ids = [
+        each
+        for each, guess in guesses.items()
+        if guess.is_id and not guess.mixture and each != label and sample.cells[each].all_differ
+    ]
     named = [each for each in ids if ID_WORDS.search(each)]
     return next(iter(named or ids), None)
 

@@ -11,6 +11,7 @@ from cloud.errors import UserError
 from table_schema.columns import Dialect
 
 SAMPLE_ROWS = 100_000
+FEW_COPIES = 0.1  # of the rows, that may be there by mistake
 
 
 class Sample:
@@ -25,6 +26,7 @@ class Sample:
         dialect: how the first file is written.
         headings: of the columns.
         rows: the cells of each row that was taken.
+        copies: numbers of those that are exact copies of one before them.
         cells: of each column in these rows, by its heading.
         count: how many rows the files have, without bad ones.
         bad: why rows cannot be read, by the place of each.
@@ -54,9 +56,12 @@ class Sample:
                 f"{self.path}: expected rows below the headings"
                 f" {', '.join(self.headings)[:200]}, got none."
             )
+        seen: set[tuple[str, ...]] = set()
+        self.copies = [n for n, row in enumerate(self.rows) if _is_in(seen, tuple(row))]
+        few = self.copies if len(self.copies) <= FEW_COPIES * len(self.rows) else []
         columns = zip(*self.rows, strict=True)
         self.cells = {
-            heading: Cells(heading, column)
+            heading: Cells(heading, column, copies=few)
             for heading, column in zip(self.headings, columns, strict=True)
         }
 
@@ -89,6 +94,14 @@ class Sample:
                 self.count += 1
             bad = source.counts.bad
             self.bad |= {f"{source.path}, {place}": reason for place, reason in bad.items()}
+
+
+def _is_in(seen: set[tuple[str, ...]], row: tuple[str, ...]) -> bool:
+    """Whether a row was seen; it is from now on."""
+    if row in seen:
+        return True
+    seen.add(row)
+    return False
 
 
 def quoted(heading: str) -> str:

@@ -5,7 +5,7 @@ A column's `written` says it, by an example or a pattern:
 - a number: how the file would write 1234.5, such as `1.234,5`, `$1,234.5`, `1 234,5 %`; one below
   zero may have its minus before or after it, or stand in parentheses;
 - a timestamp: directives of `strptime` such as `%d.%m.%Y %H:%M` or `%I:%M %p`, or `epoch s`, or
-  `epoch ms`, which are read as UTC;
+  `epoch ms`, which are read as UTC; several with ` or ` between are tried in their order;
 - a boolean: the one word that means true where a gap means false, such as `X`;
 - empty: as `table_schema/values.py` reads it.
 """
@@ -19,6 +19,7 @@ from table_schema import values
 from table_schema.columns import Column, Kind, Label
 
 EPOCHS = {"epoch s": 1, "epoch ms": 1000}
+OR = " or "  # between the ways in which one column writes times
 # Words for a label that is missing.
 LABEL_GAPS = (*values.GAPS, "?", "-", "--", ".")
 BLANKS = " \u00a0\u2009\u202f"  # between thousands: they look the same
@@ -224,6 +225,18 @@ def _time_reader(written: str) -> Any:
     Raises:
         ValueError: it is no pattern.
     """
+    if OR in written:
+        readers = [_time_reader(each.strip()) for each in written.split(OR)]
+
+        def read_any(text: str) -> str:
+            for read_one in readers:
+                try:
+                    return str(read_one(text))
+                except ValueError:
+                    continue
+            raise ValueError(text)
+
+        return read_any
     if written in EPOCHS:
         scale = EPOCHS[written]
 

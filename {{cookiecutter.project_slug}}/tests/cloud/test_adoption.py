@@ -15,7 +15,7 @@ from cloud.adoption.look import Look
 from cloud.datasets.conversion import write_csvs
 from cloud.errors import UserError
 from cloud.serving import instances
-from table_schema.columns import Dialect, Table
+from table_schema.columns import Dialect, Table, is_id
 from table_schema.tables import parse
 
 ROWS = 200
@@ -337,7 +337,7 @@ def test_texts_categories_and_many_of_them_differ(tmp_path: Path) -> None:
         tmp_path,
         note=[" ".join(words[5 * n : 5 * n + 5]) for n in range(ROWS)],
         color=[("red", "blue", "n/a")[n % 3] for n in range(ROWS)],
-        zip=[f"0{1000 + n % 150}" for n in range(ROWS)],
+        zip=[f"0{1000 + n % 60}" for n in range(ROWS)],
     )
     found = look(path)
     kinds = {each.heading: each.guess.kind for each in found.findings}
@@ -590,7 +590,128 @@ def test_a_label_in_another_unit_gives_itself_away(tmp_path: Path) -> None:
 def test_copies_of_rows_are_said(tmp_path: Path) -> None:
     path = table_file(tmp_path)
     path.write_text(path.read_text() + "0.5,yes\n" * 100, encoding="utf-8")
-    assert any("99 of 300 rows looked at are copies of others." in n for n in look(path).notes)
+    assert any(
+        "99 of 300 rows looked at are exact copies of others." in n for n in look(path).notes
+    )
     path.write_text("noise,label\n" + "1,yes\n2,no\n1,no\n2,yes\n" * 50, encoding="utf-8")
     with pytest.raises(UserError, match="the 4 different rows cannot be split"):
         look(path)
+
+
+def test_words_in_few_cells_of_measures_are_gaps_and_elsewhere_they_are_values(
+    tmp_path: Path,
+) -> None:
+    def mixed(value: Any, *words: str) -> list[str]:
+        return [words[n // 12 % len(words)] if n % 12 == 5 else value(n) for n in range(ROWS)]
+
+    path = table_file(
+        tmp_path,
+        amount=mixed(lambda n: f"{n / 8:.2f}".replace(".", ","), "k.A.", "folgt", "Folgt"),
+        most=mixed(lambda n: f"{n / 8:.2f}", ">1000"),
+        seen=mixed(lambda n: f"{1 + n % 28:02}.02.2026", "offen"),
+        size=mixed(lambda n: f"{n % 3}", "XL"),
+        code=mixed(lambda n: f"{100 + n % 40}", "A12", "B7"),
+        plz=mixed(lambda n: f"{10100 + n % 40}", "ohne"),
+        zero=mixed(lambda n: f"0{100 + n % 40}", "ohne"),
+    )
+    found = look(path)
+    columns = {column.name: (column.kind, column.gaps) for column in found.table.columns}
+    assert columns.pop("noise") == ("number", ())
+    assert columns == {
+        "amount": ("number", ("Folgt", "folgt", "k.A.")),
+        "most": ("number", (">1000",)),
+        "seen": ("timestamp", ("offen",)),
+        **dict.fromkeys(("size", "code", "plz", "zero"), ("category", ())),
+    }
+    notes = [note for note in found.notes if "count as gaps" in note]
+    assert len(notes) == 3
+    assert "'amount' holds numbers, but for 'Folgt', 'folgt', 'k.A.' in 17 cells" in notes[0]
+    assert [text == "" for text in column_of(found, tmp_path, "seen")].count(True) == 17
+
+
+def test_many_other_texts_among_numbers_are_said(tmp_path: Path) -> None:
+    amounts = [f"about {n}" if n % 12 == 5 else f"{n / 8 + 0.01:.2f} €" for n in range(ROWS)]
+    both = [f"{n},5" if n % 12 == 5 else f"{n}.5" for n in range(ROWS)]
+    found = look(table_file(tmp_path, amount=amounts, both=both))
+    assert finding(found, "both").why_not == "holds numbers, and others"
+    said = [note for note in found.notes if "so it is left out. If it is to be numbers" in note]
+    assert "183 of 200 cells of 'amount' are numbers, and the others are not" in said[0]
+    assert "such as 'about 5', 'about 17', 'about 29'" in said[0]
+    assert "183 of 200 cells of 'both' are numbers" in said[1]
+
+
+def test_dates_in_several_forms_are_read_or_left_out_and_said(tmp_path: Path) -> None:
+    days = [f"2026-{1 + n // 28:02}-{1 + n % 28:02}" for n in range(ROWS)]
+
+    def written(*forms: str) -> list[str]:
+        return [
+            forms[n % len(forms)].format(*day.split("-"), day[2:4]) for n, day in enumerate(days)
+        ]
+
+    german = ("{2}.{1}.{0}", "{0}-{1}-{2}", "{2}/{1}/{3}")
+    path = table_file(
+        tmp_path,
+        german=written(*german),
+        american=written("{1}/{2}/{0}", "{0}-{1}-{2}T07:00:00", "{2}.{1}.{0}"),
+        open=[text.replace("/26", f"/{n % 3 + 26}") for n, text in enumerate(written(*german))],
+        mixed=written("{2}/{1}/{0}", "{1}/{2}/{0}"),
+        most=["spring 2026" if n % 12 == 5 else day for n, day in enumerate(days)],
+    )
+    found = look(path)
+    forms = {column.name: column.written for column in found.table.columns}
+    assert forms["german"] == "%d.%m.%Y or %Y-%m-%d or %d/%m/%y"
+    assert set(forms["american"].split(" or ")) == {"%m/%d/%Y", "%Y-%m-%dT%H:%M:%S", "%d.%m.%Y"}
+    assert column_of(found, tmp_path, "german") == days
+    assert [text[:10] for text in column_of(found, tmp_path, "american")] == days
+    assert finding(found, "mixed").why_not == finding(found, "most").why_not
+    for said in (
+        "183 of 200 cells of 'most' are dates written as %Y-%m-%d, and the others are not",
+        "cells of 'mixed' are dates written as %d/%m/%Y, and the others are not, or are written",
+    ):
+        assert any(said in note for note in found.notes)
+    assert any("'german' holds dates in several forms" in note for note in found.notes)
+
+
+def test_no_category_is_kept_that_the_trainer_calls_an_id(tmp_path: Path) -> None:
+    columns = {f"c{count}": [f"v{n % count}x" for n in range(ROWS)] for count in (60, 90, 150)}
+    found = look(table_file(tmp_path, **columns))
+    train = data_set(found, tmp_path)["train"]
+    assert [column.name for column in found.table.columns] == ["noise", "c60"]
+    assert not is_id(len({row["c60"] for row in train}), len(train))
+    assert any(
+        note == "'c90' is left out, as it has 90 values in 200 rows, each in too few to learn from;"
+        " --keep c90 keeps it."
+        for note in found.notes
+    )
+
+
+def test_a_key_stays_the_key_where_rows_are_copied(tmp_path: Path) -> None:
+    path = table_file(
+        tmp_path,
+        order_no=[f"K-{n}" for n in range(ROWS)],
+        Kundennummer=[7_000_000 + 977 * n for n in range(ROWS)],
+    )
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    path.write_text("".join(lines[:50] + lines[41:50] + lines[50:]), encoding="utf-8")
+    found = look(path)
+    assert (found.table.key, found.table.split.by) == ("order_no", "row")
+    assert finding(found, "Kundennummer").guess.is_id
+    assert any(
+        note.startswith("9 of 209 rows looked at are exact copies of others.")
+        and "'order_no' is the key" in note
+        for note in found.notes
+    )
+    splits = [{row["order_no"] for row in rows} for rows in data_set(found, tmp_path).values()]
+    assert sum(map(len, splits)) == len(set.union(*splits)) == ROWS
+    other = [lines[45].replace("K-44", "K-43")]
+    path.write_text("".join(lines + other), encoding="utf-8")
+    assert look(path).table.split.column == "order_no"  # one thing with two rows
+
+
+def test_spellings_of_one_word_are_said(tmp_path: Path) -> None:
+    answers = ["ja", "Ja", "JA ", "nein"] * (ROWS // 4)
+    found = look(table_file(tmp_path, answer=answers, town=["Köln", "Ko\u0308ln"] * (ROWS // 2)))
+    said = [note for note in found.notes if "differ only in capitals or blanks" in note]
+    assert "'ja' (50), 'Ja' (50), 'JA' (50)." in said[0]
+    assert "'town'" in said[1]
+    assert len(said) == 2

@@ -10,13 +10,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from table_schema.columns import Column, Table
+from table_schema.columns import ID_ROWS, Column, Table, is_id
 from trainer.errors import UserError
 from trainer.tabular import texts, timestamps
 from trainer.tabular.data import Array, Rows
 
 COUNTED = 1_000_000  # distinct values of a column from which on it is counted no further
-ID_ROWS = 100  # rows below which many distinct values are no sign of an id
 BIN_ROWS = 48  # of a number's bin, at least: of fewer it learns their chance
 FEW_BINS = 8  # of a number of many rows, as each costs time in each row
 MANY_ROWS = 100_000
@@ -299,7 +298,7 @@ class _Counts:
     def fault(self, rows: int) -> str:
         if len(self._counts) < 2:
             return _nothing_new(bool(self._counts))
-        return AN_ID if rows >= ID_ROWS and len(self._counts) > rows / 2 else ""
+        return AN_ID if is_id(len(self._counts), rows) else ""
 
 
 def _nothing_new(has_values: bool) -> str:
