@@ -220,6 +220,8 @@ class Baked:
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Baked]:
+    # Tests that run in the background ignore Ctrl-C, and so would what they start.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     folder = tmp_path_factory.mktemp("course") / "project"
     for name in PROJECT:
         ignored = shutil.ignore_patterns("__pycache__")
