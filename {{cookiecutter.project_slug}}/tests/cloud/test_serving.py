@@ -454,7 +454,8 @@ def test_teardown_ends_what_runs_and_keeps_what_is_not_the_projects(
             batch_prediction_job=request | {"labels": client.config.labels},
         )
     ended = project.run("cancel", "--batch", "to-cancel")
-    assert re.search(r"to-cancel: (cancelled|succeeded)|to-cancel has already ended", ended)
+    # Its rows lack features, so it fails where it is quicker.
+    assert re.search(r"to-cancel: (cancelled|failed)|to-cancel has already ended", ended)
 
     costs = re.search(
         "✓ costs: none; on Google Cloud these would have some: (.*)", project.run("doctor")
