@@ -73,7 +73,7 @@ def test_no_hidden_layer_is_logistic_regression() -> None:
         ("--learning-rate=nan", "--learning-rate: expected a number above 0, got 'nan'."),
         ("--hidden-units=8,0", "--hidden-units: expected at least 1 each, got '8,0'."),
         ("--hidden-units=8;4", "--hidden-units: invalid list of whole numbers value: '8;4'"),
-        ("--table=boats", "--table: expected one of flights, flights_delay, penguins, got"),
+        ("--table=boats", f"--table: expected one of {', '.join(sorted(TABLES))}, got"),
         ("--metric=rmse", "--metric: expected one of log_loss, auc, accuracy, got 'rmse'."),
         ("--class-weights=1,x", "--class-weights: expected 'balanced' or such as 1,3.5, got '1,x'"),
         ("--max-bad-share=2", "--max-bad-share: expected 0 to 1, got '2.0'."),
