@@ -10,7 +10,7 @@ from cloud import lookup
 from cloud.client import Client
 from cloud.console import Cell, Column, counted, out, say, step, table
 from cloud.errors import UserError
-from cloud.monitoring import later, since
+from cloud.monitoring import live_evaluation, since
 from cloud.serving import contract, evaluations, instances, prediction, scoring
 from cloud.serving.instances import Row
 from table_schema.columns import Label, Table
@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(client: Client, options: argparse.Namespace) -> int:
     """Prints the scores; exits 1 where they are not the trainer's."""
     if options.labels is not None:
-        return later.run(client, options)
+        return live_evaluation.run(client, options)
     for flag in ("since", "rows"):
         if vars(options)[flag] is not None:
             raise UserError(

@@ -153,7 +153,13 @@ def test_what_is_not_there_is_said(clients: Clients) -> None:
 
 @pytest.mark.parametrize(
     ("metric", "order"),
-    [("auc", "desc"), ("accuracy", "desc"), ("log_loss", "asc"), ("eval_RMSE", "asc")],
+    [
+        ("auc", "desc"),
+        ("accuracy", "desc"),
+        ("logloss", "asc"),
+        ("eval_RMSE", "asc"),
+        ("received", "desc"),
+    ],
 )
 def test_the_best_is_first_by_a_metrics_name(metric: str, order: str) -> None:
     assert best_order(metric) == order

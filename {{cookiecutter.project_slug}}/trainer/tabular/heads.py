@@ -73,7 +73,6 @@ class ClassesHead:
         self,
         classes: Sequence[str],
         weights: Sequence[float],
-        threshold: float = 0.5,
         reported: Sequence[str] = CLASS_METRICS,
     ) -> None:
         """Takes the names of the classes and what they weigh.
@@ -81,12 +80,10 @@ class ClassesHead:
         Args:
             classes: their names.
             weights: what a row of each counts in the loss.
-            threshold: the probability of the second of two classes from which up it is the answer.
             reported: the metrics that a line has room for.
         """
         self.classes = classes
-        self.threshold = threshold
-        self.temperature = 1.0  # chosen, as the threshold is, when the weights are
+        self.threshold, self.temperature = 0.5, 1.0  # chosen once the weights are
         self.reported = reported
         self.weights = weights
         self.outputs = len(classes) - 1

@@ -6,6 +6,7 @@ custom jobs `_custom_jobs`. Source: `google.cloud.aiplatform.metadata`, which wr
 so.
 """
 
+import re
 from functools import partial
 from typing import Any
 
@@ -28,7 +29,7 @@ MOST_RUNS = 1_000
 MOST_METRICS, MOST_PARAMETERS = 12, 24  # columns
 # What people look at first, where a run has it: there is no order in the metrics of a run.
 PREFERRED = ("auc", "log_loss", "loss", "accuracy", "rmse", "mae")
-# Parts of the names of metrics of which less is better.
+# How words of the names of metrics end of which less is better.
 LESS_IS_BETTER = ("loss", "error", "rmse", "mse", "mae", "ece", "perplexity")
 
 
@@ -144,8 +145,8 @@ def _is_alike(found: list[Document], name: str) -> bool:
 
 def best_order(metric: str) -> str:
     """Returns the order in which the best of a metric is first, as far as its name tells."""
-    words = metric.lower()
-    return "asc" if any(each in words for each in LESS_IS_BETTER) else "desc"
+    words = re.split(r"[\W_]+", metric.lower())
+    return "asc" if any(each.endswith(LESS_IS_BETTER) for each in words) else "desc"
 
 
 def _run(console: Console, request: Request, run: Document) -> Response:

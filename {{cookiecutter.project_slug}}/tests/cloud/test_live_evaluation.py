@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from cloud.errors import UserError
-from cloud.monitoring import labels, later, live_scores, since
+from cloud.monitoring import labels, live_evaluation, live_scores, since
 from cloud.monitoring.labels import Labels
 from cloud.monitoring.live_scores import LiveScores, Version
 from cloud.monitoring.request_log import Logged
@@ -201,8 +201,8 @@ def test_a_verdict_is_of_more_than_chance(capsys: pytest.CaptureFixture[str]) ->
         [same] = join(*noisy(live_scores.MIN_ROWS, seed, 0.0), v1=evaluation).versions
         assert same.verdict == "", seed
     bad = join(*noisy(1_000, 1, 0.5), v1=evaluation)
-    later.show(bad.versions[0], TABLE.label)
-    assert later.judge(bad) == 1
+    live_evaluation.show(bad.versions[0], TABLE.label)
+    assert live_evaluation.judge(bad) == 1
     printed = capsys.readouterr().out
     assert re.search(r"^all +1,000 +1,000 +0\.\d{4}", printed, re.MULTILINE)
     assert re.search(r"^95 % interval +0\.\d{3} to 0\.\d{3}", printed, re.MULTILINE)
